@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * File descriptors: whole reads and writes, clean closing, eventfds. Everything opened here is
+ * CLOEXEC. Functions return 0 (or a count where said) or -errno and retry EINTR.
+ */
+#ifndef HUSK_BASE_IO_H
+#define HUSK_BASE_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Closes *fd if it is >= 0 and sets it to -1. Preserves errno. */
+void close_fd(int *fd);
+
+/* Exactly `len` bytes at `offset`: -ENODATA when the file ends before. */
+int pread_full(int fd, void *buf, size_t len, uint64_t offset);
+
+/* All of `len` bytes to a blocking descriptor. */
+int write_full(int fd, const void *buf, size_t len);
+
+/* A non-blocking CLOEXEC eventfd, or -errno. */
+int eventfd_open(void);
+
+/* Adds 1. Never blocks: a saturated counter is as good as signalled. */
+void eventfd_signal(int fd);
+
+/* Resets to 0 and returns the former count (0 when it was not signalled). */
+uint64_t eventfd_drain(int fd);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t monotonic_ns(void);
+
+#endif

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Guest memory: the ONE place where a guest-physical address becomes a host pointer.
+ *
+ * A guest-physical address is a `gpa_t`, which cannot be dereferenced or mixed up with a number by
+ * accident. guest_memory_at() turns an address AND a length into a pointer only when every byte
+ * lies inside one region; nothing else in the tree computes host addresses of guest memory.
+ *
+ * What is behind a returned pointer can change at any time (the guest is running): read each field
+ * once into a local, check the local, use the local.
+ *
+ * Threads: the map is built before any vCPU runs and is constant afterwards; lookups need no lock.
+ */
+#ifndef HUSK_VMM_MEMORY_H
+#define HUSK_VMM_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "husk/error.h"
+
+typedef struct {
+    uint64_t value;
+} gpa_t;
+
+static inline gpa_t gpa(uint64_t value)
+{
+    return (gpa_t){value};
+}
+
+#define GUEST_PAGE_SIZE       4096u
+#define GUEST_MEMORY_MAX_REGIONS 8u
+
+/* Where one region of RAM goes. base and size are multiples of the page size. */
+struct guest_region_spec {
+    gpa_t base;
+    uint64_t size;
+};
+
+enum guest_memory_backing {
+    GUEST_MEMORY_PRIVATE, /* anonymous, private, transparent huge pages advised */
+    GUEST_MEMORY_SHARED,  /* one memfd for all regions, MAP_SHARED: for peers that map it too */
+};
+
+struct guest_memory;
+
+/* One region as it is mapped. */
+struct guest_region {
+    gpa_t base;
+    uint64_t size;
+    void *hva;          /* host address of the first byte */
+    int fd;             /* memfd of a shared backing, else -1 */
+    uint64_t fd_offset; /* where the region begins in fd */
+};
+
+/*
+ * Reserve and map `count` regions (ascending, not overlapping). Memory is zero and is not populated.
+ * Returns 0 or -errno with err filled (ENOMEM names the size asked for). The caller owns *out.
+ */
+int guest_memory_create(const struct guest_region_spec *specs, unsigned count,
+                        enum guest_memory_backing backing, struct guest_memory **out,
+                        struct husk_error *err);
+
+/* Unmaps everything. NULL is fine. No pointer from guest_memory_at() may be used afterwards. */
+void guest_memory_destroy(struct guest_memory *memory);
+
+/*
+ * The host address of [address, address + len), or NULL when the range wraps, is empty, or does not
+ * lie wholly inside one region. The pointer is valid until guest_memory_destroy().
+ */
+void *guest_memory_at(const struct guest_memory *memory, gpa_t address, uint64_t len);
+
+/* Copy in or out: 0, or -EFAULT (and nothing is copied) when guest_memory_at() would be NULL. An empty range is fine. */
+int guest_memory_read(const struct guest_memory *memory, gpa_t address, void *buf, size_t len);
+int guest_memory_write(const struct guest_memory *memory, gpa_t address, const void *buf,
+                       size_t len);
+
+/*
+ * Replace [address, address + len) by a private copy-on-write mapping of fd at offset: the pages
+ * come from the page cache and are shared until written. address, offset and len must be page
+ * aligned and the range inside one private region. The file must reach into the last page; what that
+ * page holds past the end of the file reads as zero.
+ * Returns 0, -EINVAL (not possible: copy instead) or -errno.
+ */
+int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, uint64_t offset,
+                          uint64_t len);
+
+unsigned guest_memory_region_count(const struct guest_memory *memory);
+const struct guest_region *guest_memory_region(const struct guest_memory *memory, unsigned index);
+
+/* Sum of all regions in bytes. */
+uint64_t guest_memory_size(const struct guest_memory *memory);
+
+#endif
