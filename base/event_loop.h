@@ -3,9 +3,10 @@
  * An epoll loop for one thread: file descriptors, timers, and calls posted by other threads.
  *
  * Threads: event_loop_run() is called by the loop's one thread, and callbacks run there.
- * event_loop_stop() and event_loop_call() may be called from any thread. Everything else may be
- * called from the loop's thread, or from any one thread while the loop is not running (building and
- * tearing down a machine).
+ * event_loop_stop() and event_loop_call() may be called from any thread; so may
+ * event_source_watch() and event_timer_arm()/_disarm(), as long as calls on one object do not
+ * overlap (its owner's lock is held). Everything else may be called from the loop's thread, or from
+ * any one thread while the loop is not running (building and tearing down a machine).
  *
  * A callback may remove any source or timer, its own included: it is not called again, even when an
  * event for it was already fetched, and its memory is released after the current batch.

@@ -28,8 +28,8 @@ int parse_bool(const char *text, bool *out);
 int parse_mac(const char *text, uint8_t mac[6]);
 
 /*
- * Walks "value,key=value,flag" lists, as in --disk FILE,ro,engine=uring. A comma inside a value is
- * written as two commas.
+ * Walks "value,key=value,flag" lists, as in --disk FILE,ro,engine=uring. An element without '='
+ * comes as a value with an empty key (so do flags). A comma inside a value is written as two.
  */
 struct option_list {
     const char *rest; /* unread part, NULL at the end */
@@ -41,8 +41,7 @@ struct option_list {
 void option_list_begin(struct option_list *list, const char *text);
 
 /*
- * Fetch the next element into key/value. The first element is given as it is in `value` with an
- * empty key when it has no '=' (the positional value). Returns 1 when one was read, 0 at the end, -EINVAL for an
+ * Fetch the next element into key/value. Returns 1 when one was read, 0 at the end, -EINVAL for an
  * empty element, -ENAMETOOLONG for a key or value that does not fit.
  */
 int option_list_next(struct option_list *list);

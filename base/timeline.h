@@ -10,17 +10,17 @@
 #include <stdint.h>
 
 enum timeline_point {
-    TIMELINE_EXEC,         /* the process began (estimated from its CPU time) */
-    TIMELINE_PARSED,       /* options read and checked */
-    TIMELINE_KVM,          /* /dev/kvm open, VM and interrupt chips made */
-    TIMELINE_MEMORY,       /* guest memory mapped and registered */
-    TIMELINE_DEVICES,      /* devices and their backends made */
-    TIMELINE_LOADED,       /* kernel, initrd, tables in guest memory */
-    TIMELINE_VCPUS,        /* vCPUs made and their registers set */
-    TIMELINE_FIRST_ENTRY,  /* the boot vCPU is about to enter the guest for the first time */
-    TIMELINE_FIRST_EXIT,   /* its first exit to the monitor: the kernel is running */
-    TIMELINE_INIT,         /* the guest wrote mark 1: its init runs */
-    TIMELINE_STOPPED,      /* the guest stopped */
+    TIMELINE_EXEC,        /* the process began (estimated from its CPU time) */
+    TIMELINE_PARSED,      /* options read and checked */
+    TIMELINE_KVM,         /* /dev/kvm open, VM and interrupt chips made */
+    TIMELINE_MEMORY,      /* guest memory mapped and registered */
+    TIMELINE_DEVICES,     /* devices and their backends made */
+    TIMELINE_LOADED,      /* kernel, initrd, tables in guest memory */
+    TIMELINE_VCPUS,       /* vCPUs made and their registers set */
+    TIMELINE_FIRST_ENTRY, /* the boot vCPU is about to enter the guest for the first time */
+    TIMELINE_FIRST_EXIT,  /* its first exit to the monitor: the kernel is running */
+    TIMELINE_INIT,        /* the guest wrote mark 1: its init runs */
+    TIMELINE_STOPPED,     /* the guest stopped */
     TIMELINE_POINTS,
 };
 

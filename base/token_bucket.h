@@ -10,11 +10,11 @@
 #include <stdint.h>
 
 struct token_bucket {
-    uint64_t rate_per_s;  /* 0: unlimited */
-    uint64_t capacity;    /* burst size in tokens */
-    uint64_t level;       /* tokens present; may be "in debt" through `debt` */
-    uint64_t debt;        /* tokens owed by one request larger than the capacity */
-    uint64_t last_ns;     /* time of the last refill */
+    uint64_t rate_per_s; /* 0: unlimited */
+    uint64_t capacity;   /* burst size in tokens */
+    uint64_t level;      /* tokens present; may be "in debt" through `debt` */
+    uint64_t debt;       /* tokens owed by one request larger than the capacity */
+    uint64_t last_ns;    /* time of the last refill */
 };
 
 /* Starts full. capacity 0 means one second's worth of rate_per_s. */

@@ -80,10 +80,10 @@ struct husk_vm_options {
     void *log_arg;
 };
 
-#define HUSK_VM_OPTIONS_INIT                                                                       \
-    {                                                                                              \
-        .size = sizeof(struct husk_vm_options), .kernel_fd = -1, .initrd_fd = -1,                  \
-        .console_in_fd = -1, .console_out_fd = -1, .log_level = HUSK_LOG_WARN                      \
+#define HUSK_VM_OPTIONS_INIT                                                      \
+    {                                                                             \
+        .size = sizeof(struct husk_vm_options), .kernel_fd = -1, .initrd_fd = -1, \
+        .console_in_fd = -1, .console_out_fd = -1, .log_level = HUSK_LOG_WARN     \
     }
 
 /* A limit in units per second; 0 is unlimited. burst 0 gives one second's worth. */
@@ -109,9 +109,9 @@ struct husk_drive_options {
     struct husk_rate bandwidth;  /* bytes per second */
 };
 
-#define HUSK_DRIVE_OPTIONS_INIT                                                                    \
-    {                                                                                              \
-        .size = sizeof(struct husk_drive_options), .fd = -1                                        \
+#define HUSK_DRIVE_OPTIONS_INIT                             \
+    {                                                       \
+        .size = sizeof(struct husk_drive_options), .fd = -1 \
     }
 
 enum husk_vhost { HUSK_VHOST_AUTO, HUSK_VHOST_ON, HUSK_VHOST_OFF };
@@ -120,18 +120,18 @@ struct husk_net_options {
     size_t size;
     const char *tap_name; /* an existing tap interface */
     int tap_fd;           /* -1, or an open single-queue tap with IFF_VNET_HDR; becomes the VM's */
-    uint8_t mac[6];       /* all zero: a stable locally administered address is derived from the VM's
-                             and the interface's position */
-    uint16_t mtu;         /* 0: not announced; else 68..65535 */
-    unsigned queue_pairs; /* 0 gives 1; 1..16 */
+    uint8_t mac[6]; /* all zero: a stable locally administered address is derived from the VM's
+                       and the interface's position */
+    uint16_t mtu;   /* 0: not announced; else 68..65535 */
+    unsigned queue_pairs;  /* 0 gives 1; 1..16 */
     enum husk_vhost vhost; /* AUTO: the kernel's data path where /dev/vhost-net can be opened */
     struct husk_rate rx_bandwidth, tx_bandwidth;   /* bytes per second; not with vhost */
     struct husk_rate rx_operations, tx_operations; /* packets per second; not with vhost */
 };
 
-#define HUSK_NET_OPTIONS_INIT                                                                      \
-    {                                                                                              \
-        .size = sizeof(struct husk_net_options), .tap_fd = -1                                      \
+#define HUSK_NET_OPTIONS_INIT                                 \
+    {                                                         \
+        .size = sizeof(struct husk_net_options), .tap_fd = -1 \
     }
 
 enum husk_state { HUSK_STATE_CREATED, HUSK_STATE_RUNNING, HUSK_STATE_PAUSED, HUSK_STATE_STOPPED };
@@ -151,8 +151,8 @@ enum husk_stop_reason {
 HUSK_API const char *husk_stop_reason_name(enum husk_stop_reason reason);
 
 enum husk_event_type {
-    HUSK_EVENT_READY,   /* the guest reported that its init runs (mark 1 on the mark port) */
-    HUSK_EVENT_PAUSED,  /* every vCPU stands still */
+    HUSK_EVENT_READY,  /* the guest reported that its init runs (mark 1 on the mark port) */
+    HUSK_EVENT_PAUSED, /* every vCPU stands still */
     HUSK_EVENT_RESUMED,
     HUSK_EVENT_STOPPED, /* the last event of a VM */
 };
@@ -186,7 +186,8 @@ HUSK_API int husk_vm_build(struct husk_vm *vm, struct husk_error *err);
 /* Start the VM's threads and the guest. */
 HUSK_API int husk_vm_start(struct husk_vm *vm, struct husk_error *err);
 
-/* Wait until every vCPU stands still and device I/O has settled / go on. -EINVAL in other states. */
+/* Wait until every vCPU stands still and device I/O has settled / go on. -EINVAL in other states.
+ */
 HUSK_API int husk_vm_pause(struct husk_vm *vm, struct husk_error *err);
 HUSK_API int husk_vm_resume(struct husk_vm *vm, struct husk_error *err);
 
@@ -194,7 +195,8 @@ HUSK_API int husk_vm_resume(struct husk_vm *vm, struct husk_error *err);
 HUSK_API int husk_vm_power_button(struct husk_vm *vm, struct husk_error *err);
 HUSK_API int husk_vm_ctrl_alt_del(struct husk_vm *vm, struct husk_error *err);
 
-/* End the VM at once: it stops with HUSK_STOP_HOST_REQUEST. Does not block; -EINVAL unless started. */
+/* End the VM at once: it stops with HUSK_STOP_HOST_REQUEST. Does not block; -EINVAL unless started.
+ */
 HUSK_API int husk_vm_stop(struct husk_vm *vm, struct husk_error *err);
 
 HUSK_API enum husk_state husk_vm_state(const struct husk_vm *vm);
@@ -225,7 +227,7 @@ struct husk_vm_info {
     size_t size;
     const char *kernel_format; /* "bzImage", "ELF (PVH)", … */
     int kernel_is_linux;
-    const char *command_line;  /* whole, as given to the guest */
+    const char *command_line; /* whole, as given to the guest */
 };
 HUSK_API int husk_vm_info(const struct husk_vm *vm, struct husk_vm_info *info);
 

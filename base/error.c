@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Filling and printing struct husk_error: see error.h. No state. */
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Texts may hold names that a stranger chose: keep them to one printable line. */
+static void make_printable(char *text)
+{
+    for (; *text; text++) {
+        if (*text < 0x20 || *text > 0x7e)
+            *text = '?';
+    }
+}
+
+static void copy_text(char *out, size_t size, const char *text)
+{
+    snprintf(out, size, "%s", text ? text : "");
+    make_printable(out);
+}
+
+int error_set(struct husk_error *err, int code, const char *where, const char *what,
+              const char *why_format, ...)
+{
+    int saved_errno = errno;
+    va_list args;
+
+    if (code == 0)
+        code = EINVAL;
+    if (!err)
+        return -code;
+
+    err->code = code;
+    copy_text(err->where, sizeof(err->where), where);
+    copy_text(err->what, sizeof(err->what), what);
+    if (why_format) {
+        va_start(args, why_format);
+        vsnprintf(err->why, sizeof(err->why), why_format, args);
+        va_end(args);
+        make_printable(err->why);
+    } else {
+        /* The GNU variant is thread-safe and needs no buffer for the codes it knows. */
+        char buf[64];
+
+        copy_text(err->why, sizeof(err->why), strerror_r(code, buf, sizeof(buf)));
+    }
+    errno = saved_errno;
+    return -code;
+}
+
+const char *error_format(const struct husk_error *err, char *buf, size_t size)
+{
+    const char *parts[] = {err->where, err->what, err->why};
+    size_t used = 0;
+
+    if (size == 0)
+        return buf;
+    buf[0] = '\0';
+    for (unsigned i = 0; i < 3; i++) {
+        int n;
+
+        if (!parts[i][0])
+            continue;
+        n = snprintf(buf + used, size - used, "%s%s", used ? ": " : "", parts[i]);
+        if (n < 0 || (size_t)n >= size - used)
+            break;
+        used += (size_t)n;
+    }
+    return buf;
+}
