@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The husk command: one cmd_*.c per subcommand, a constant table in main.c, and what they share.
+ */
+#ifndef HUSK_CLI_CLI_H
+#define HUSK_CLI_CLI_H
+
+#include <stdint.h>
+
+#include "husk/error.h"
+
+/*
+ * Exit statuses of every subcommand. A guest that ends itself through the debug-exit port chooses
+ * 0..GUEST_MAX, so husk's own statuses lie above and never collide with a guest's.
+ */
+enum cli_status {
+    STATUS_OK = 0,          /* the guest powered off; the command did what it was asked */
+    STATUS_GUEST_MAX = 118, /* largest status a guest can give; larger values become this */
+    STATUS_USAGE = 119,     /* the command line is wrong; nothing was started */
+    STATUS_RESET = 120,     /* the guest asked for a reset */
+    STATUS_PANIC = 121,     /* the guest's kernel panicked */
+    STATUS_TRIPLE_FAULT = 122,
+    STATUS_HOST_REQUEST = 123,  /* stopped from the host: a signal, or Ctrl-A x */
+    STATUS_MONITOR_ERROR = 125, /* the host, a file, or husk itself failed */
+};
+
+struct command {
+    const char *name;
+    const char *summary;  /* one line for `husk help` */
+    const char *synopsis; /* after "husk " */
+    const char *help;     /* the rest of `husk help NAME` */
+    /* argv[0] is the subcommand's name. started_ns: when the process began, CLOCK_MONOTONIC.
+     * Returns an exit status. */
+    int (*run)(int argc, char **argv, uint64_t started_ns);
+};
+
+extern const struct command cmd_run, cmd_doctor, cmd_version, cmd_help;
+
+/* All subcommands in the order of `husk help`, ended by NULL. */
+extern const struct command *const commands[];
+
+const struct command *command_find(const char *name);
+
+/* Prints a subcommand's help to standard output. */
+void command_print_help(const struct command *command);
+
+/* "husk: …" on standard error, one line; correct on a terminal in raw mode too. */
+void cli_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_error(const struct husk_error *err);
+
+/* A message that names the subcommand and points to its help. Returns STATUS_USAGE. */
+int cli_usage_error(const struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Where the kernel built by guest/kernel is: the first that exists of $HUSK_KERNEL, the user's
+ * cache, the installed one. Returns 0 with path filled, or -ENOENT with err saying where it looked.
+ */
+int guest_kernel_find(char *path, unsigned size, struct husk_error *err);
+
+#endif

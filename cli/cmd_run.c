@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * husk run: boot one microVM with its console on this terminal, and end with a status that says how
+ * it ended.
+ *
+ * One thread, one poll loop: the VM's events, signals (through a signalfd, so that nothing happens
+ * in handlers), and, when standard input is a terminal, its keys, which go through the escape
+ * filter into a pipe that the guest's console reads. A standard input that is not a terminal is
+ * given to the guest as it is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/timeline.h"
+#include "cli/cli.h"
+#include "cli/run_options.h"
+#include "cli/terminal.h"
+#include "cli/timeline.h"
+
+struct run {
+    struct run_options options;
+    struct husk_vm *vm;
+    struct timeline_file picture;
+    struct terminal_filter filter;
+    int signal_fd;
+    int keys_read; /* pipe to the guest's console, when on a terminal */
+    int keys_write;
+    uint64_t started_ns;
+    uint64_t parsed_ns;
+    bool on_terminal;
+    struct husk_moment moments[TIMELINE_POINTS];
+    unsigned moment_count;
+};
+
+static void on_log(void *arg, enum husk_log_level level, const char *line)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+
+    cli_message("%s: %s", names[level], line);
+}
+
+/* Linux on a KVM that emulates ring 0 works, but hundreds of times slower: say so at once. */
+static void warn_slow_host(const struct run *run)
+{
+    struct husk_vm_info info = {.size = sizeof(info)};
+
+    if (access("/sys/module/kvm_pvm", F_OK) == 0 && husk_vm_info(run->vm, &info) == 0 &&
+        info.kernel_is_linux)
+        cli_message("warning: this host's KVM is of the PVM kind and emulates ordinary kernels "
+                    "instruction by instruction: expect minutes (see: husk doctor)");
+}
+
+static int setup_signals(struct run *run)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGQUIT);
+    sigaddset(&set, SIGTSTP);
+    sigaddset(&set, SIGWINCH);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return -errno;
+    run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return run->signal_fd < 0 ? -errno : 0;
+}
+
+static int setup_console(struct run *run)
+{
+    struct husk_vm_options *vm = &run->options.vm;
+
+    if (vm->console == HUSK_CONSOLE_NONE)
+        return 0;
+    vm->console_out_fd = STDOUT_FILENO;
+    terminal_size(&vm->console_columns, &vm->console_rows);
+    if (isatty(STDIN_FILENO)) {
+        int ends[2];
+
+        /* In the background the terminal's keys belong to somebody else. */
+        if (!terminal_usable())
+            return 0;
+        if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+            return -errno;
+        run->keys_read = ends[0];
+        run->keys_write = ends[1];
+        run->on_terminal = true;
+        vm->console_in_fd = run->keys_read;
+    } else if (fcntl(STDIN_FILENO, F_GETFD) >= 0) {
+        vm->console_in_fd = STDIN_FILENO;
+    }
+    return 0;
+}
+
+static int build_vm(struct run *run, struct husk_error *err)
+{
+    const struct run_options *options = &run->options;
+    int ret = husk_vm_new(&options->vm, &run->vm, err);
+
+    for (unsigned i = 0; !ret && i < options->drive_count; i++)
+        ret = husk_vm_add_drive(run->vm, &options->drives[i], err);
+    for (unsigned i = 0; !ret && i < options->net_count; i++)
+        ret = husk_vm_add_net(run->vm, &options->nets[i], err);
+    if (!ret)
+        ret = husk_vm_build(run->vm, err);
+    return ret;
+}
+
+static void handle_keys(struct run *run)
+{
+    uint8_t keys[256];
+    enum terminal_key key;
+    ssize_t n = read(STDIN_FILENO, keys, sizeof(keys));
+
+    if (n <= 0) {
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            return;
+        /* The terminal hung up; SIGHUP tells what to do. The guest sees the end of input. */
+        close_fd(&run->keys_write);
+        return;
+    }
+    n = (ssize_t)terminal_filter(&run->filter, keys, (size_t)n, &key);
+    /* A guest that does not read loses keys; the escape key must work all the same. */
+    if (n > 0 && write(run->keys_write, keys, (size_t)n) < 0 && errno != EAGAIN)
+        close_fd(&run->keys_write);
+    if (key == TERMINAL_QUIT)
+        husk_vm_stop(run->vm, NULL);
+    else if (key == TERMINAL_HELP)
+        cli_message("Ctrl-A x: stop the VM; Ctrl-A Ctrl-A: send Ctrl-A");
+}
+
+static void handle_signals(struct run *run)
+{
+    struct signalfd_siginfo info;
+
+    while (read(run->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        uint16_t columns, rows;
+
+        switch (info.ssi_signo) {
+        case SIGWINCH:
+            terminal_size(&columns, &rows);
+            husk_vm_console_resize(run->vm, columns, rows);
+            break;
+        case SIGTSTP:
+            terminal_suspend();
+            break;
+        default:
+            husk_vm_stop(run->vm, NULL);
+            break;
+        }
+    }
+}
+
+/* Returns when the VM has stopped, with the event that says how. */
+static int wait_for_end(struct run *run, struct husk_event *event)
+{
+    for (;;) {
+        struct pollfd fds[] = {
+            {.fd = husk_vm_event_fd(run->vm), .events = POLLIN},
+            {.fd = run->signal_fd, .events = POLLIN},
+            {.fd = run->keys_write >= 0 ? STDIN_FILENO : -1, .events = POLLIN},
+        };
+
+        if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+            return -errno;
+        if (fds[1].revents)
+            handle_signals(run);
+        if (fds[2].revents)
+            handle_keys(run);
+        while (husk_vm_next_event(run->vm, event) == 1) {
+            if (event->type == HUSK_EVENT_STOPPED)
+                return 0;
+        }
+    }
+}
+
+static int status_of(const struct husk_event *event)
+{
+    switch (event->reason) {
+    case HUSK_STOP_POWER_OFF:
+        return STATUS_OK;
+    case HUSK_STOP_GUEST_EXIT:
+        return (int)min_u64(event->guest_status, STATUS_GUEST_MAX);
+    case HUSK_STOP_RESET:
+        cli_message("the guest asked for a reset");
+        return STATUS_RESET;
+    case HUSK_STOP_PANIC:
+        cli_message("the guest's kernel panicked");
+        return STATUS_PANIC;
+    case HUSK_STOP_TRIPLE_FAULT:
+        cli_message("the guest ended in a triple fault");
+        return STATUS_TRIPLE_FAULT;
+    case HUSK_STOP_HOST_REQUEST:
+        cli_message("stopped from the host");
+        return STATUS_HOST_REQUEST;
+    default:
+        cli_error(&event->error);
+        return STATUS_MONITOR_ERROR;
+    }
+}
+
+/* The VM's moments die with it; its pending console output must come out before our messages. */
+static void collect_and_free(struct run *run)
+{
+    run->moments[0] = (struct husk_moment){timeline_name(TIMELINE_EXEC), run->started_ns};
+    run->moments[1] = (struct husk_moment){timeline_name(TIMELINE_PARSED), run->parsed_ns};
+    run->moment_count = 2 + husk_vm_timeline(run->vm, run->moments + 2, TIMELINE_POINTS - 2);
+    husk_vm_free(run->vm);
+    run->vm = NULL;
+}
+
+static int show_timeline(struct run *run)
+{
+    struct husk_error err;
+
+    if (!run->picture.stream) {
+        timeline_print(stderr, run->moments, run->moment_count);
+        return STATUS_OK;
+    }
+    if (timeline_file_commit(&run->picture, run->moments, run->moment_count, &err)) {
+        cli_error(&err);
+        return STATUS_MONITOR_ERROR;
+    }
+    return STATUS_OK;
+}
+
+/* From options to the guest's end. Returns an exit status. */
+static int run_vm(struct run *run)
+{
+    struct husk_error err = {0};
+    struct husk_event event;
+    int ret;
+
+    ret = setup_signals(run);
+    if (!ret)
+        ret = setup_console(run);
+    if (ret) {
+        error_set(&err, -ret, "", "cannot set up signals and console", NULL);
+        goto failed;
+    }
+    if (run->options.timeline_svg) {
+        ret = timeline_file_open(&run->picture, run->options.timeline_svg, &err);
+        if (ret)
+            goto failed;
+    }
+    ret = build_vm(run, &err);
+    if (ret)
+        goto failed;
+    warn_slow_host(run);
+    if (run->on_terminal) {
+        ret = terminal_enter_raw();
+        if (ret) {
+            error_set(&err, -ret, "stdin", "cannot set the terminal to raw mode", NULL);
+            goto failed;
+        }
+    }
+    ret = husk_vm_start(run->vm, &err);
+    if (ret)
+        goto failed;
+    ret = wait_for_end(run, &event);
+    if (ret) {
+        error_set(&err, -ret, "", "cannot wait for events", NULL);
+        goto failed;
+    }
+    collect_and_free(run);
+    terminal_restore();
+    ret = status_of(&event);
+    if (run->options.timeline) {
+        int status = show_timeline(run);
+
+        if (status)
+            ret = status;
+    }
+    return ret;
+
+failed:
+    terminal_restore();
+    cli_error(&err);
+    return STATUS_MONITOR_ERROR;
+}
+
+static int cmd_run_main(int argc, char **argv, uint64_t started_ns)
+{
+    struct run run = {.signal_fd = -1, .keys_read = -1, .keys_write = -1, .started_ns = started_ns};
+    int status = run_options_parse(&run.options, argc, argv);
+
+    if (!status && run.options.help) {
+        command_print_help(&cmd_run);
+    } else if (!status) {
+        run.options.vm.log = on_log;
+        run.parsed_ns = monotonic_ns();
+        status = run_vm(&run);
+        husk_vm_free(run.vm); /* drains the console, so before the terminal's pipe closes */
+        timeline_file_abandon(&run.picture);
+        close_fd(&run.keys_write);
+        close_fd(&run.keys_read);
+        close_fd(&run.signal_fd);
+    }
+    run_options_release(&run.options);
+    return status;
+}
+
+const struct command cmd_run = {
+    .name = "run",
+    .summary = "boot a microVM with its console on this terminal",
+    .synopsis = "run [-k KERNEL] [-i INITRD] [-a APPEND] [-m SIZE] [-c N] [-d DISK]... [-n NET]... "
+                "[OPTION...]",
+    .help =
+        "  -k, --kernel FILE    vmlinux (ELF, also gzip or zstd) or bzImage; without it the "
+        "kernel\n"
+        "                       built by guest/kernel/build\n"
+        "  -i, --initrd FILE    initial RAM disk\n"
+        "  -a, --append TEXT    words added to the default kernel command line\n"
+        "  -m, --memory SIZE[,shared]\n"
+        "                       guest memory, default 256M; shared: a memfd that peers can map\n"
+        "  -c, --cpus N         virtual CPUs, default 1\n"
+        "  -d, --disk FILE[,ro][,engine=uring|threads][,queues=N][,iops=N][,bw=SIZE]\n"
+        "                       a raw file or block device as /dev/vda, vdb, ...; locked while in\n"
+        "                       use; iops and bw (bytes) limit it per second. ',,' is a comma\n"
+        "  -n, --net tap=NAME[,mac=MAC][,vhost=on|off][,queues=N][,mtu=N][,bw=SIZE]\n"
+        "                       an existing tap interface as eth0, eth1, ...\n"
+        "      --console serial|virtio|none\n"
+        "                       where the guest's console is, default serial (ttyS0)\n"
+        "      --no-rng         without the entropy device\n"
+        "      --timeline[=FILE.svg]\n"
+        "                       say where the time went, on standard error or as a picture\n"
+        "  -v, --verbose        more messages; twice for debugging\n"
+        "\n"
+        "On a terminal, Ctrl-A x stops the VM and Ctrl-A h helps.\n"
+        "\n"
+        "Exit status: 0 the guest powered off; 0..118 what it wrote to the debug-exit port "
+        "(0xf4);\n"
+        "119 usage error; 120 reset; 121 kernel panic; 122 triple fault; 123 stopped from the\n"
+        "host; 125 monitor, host or file error.\n",
+    .run = cmd_run_main,
+};

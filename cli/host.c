@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Inspecting the host for `husk doctor`: see host.h. Everything is asked of the interface that husk
+ * would use (ioctls, device nodes, sysfs), not guessed from CPU flags.
+ */
+#include "cli/host.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <linux/kvm.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "cli/cli.h"
+
+struct report {
+    struct finding *findings;
+    unsigned count;
+};
+
+__attribute__((format(printf, 5, 6))) static void add(struct report *report, const char *id,
+                                                      enum finding_status status,
+                                                      const char *advice, const char *format, ...)
+{
+    struct finding *finding;
+    va_list args;
+
+    if (report->count == HOST_MAX_FINDINGS)
+        return;
+    finding = &report->findings[report->count++];
+    finding->id = id;
+    finding->status = status;
+    va_start(args, format);
+    vsnprintf(finding->text, sizeof(finding->text), format, args);
+    va_end(args);
+    snprintf(finding->advice, sizeof(finding->advice), "%s", advice);
+}
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* The first line of a small file without its newline; false when it cannot be read. */
+static bool read_line(const char *path, char *out, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0)
+        return false;
+    n = read(fd, out, size - 1);
+    close_fd(&fd);
+    if (n < 0)
+        return false;
+    out[n] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    return true;
+}
+
+static bool module_parameter_on(const char *module, const char *parameter)
+{
+    char path[128], value[16];
+
+    snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", module, parameter);
+    return read_line(path, value, sizeof(value)) && (value[0] == 'Y' || value[0] == '1');
+}
+
+/* Entries of a directory besides . and .., -1 when it cannot be read. */
+static int count_entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    int count = 0;
+
+    if (!dir)
+        return -1;
+    while ((entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+            count++;
+    }
+    closedir(dir);
+    return count;
+}
+
+/* Returns an open /dev/kvm or -1. */
+static int inspect_kvm_device(struct report *report)
+{
+    int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    int version;
+
+    if (fd < 0 && errno == EACCES) {
+        add(report, "kvm-device", FINDING_FATAL,
+            "add yourself to the device's group: adduser $USER kvm, then log in again",
+            "/dev/kvm: no permission");
+        return -1;
+    }
+    if (fd < 0) {
+        add(report, "kvm-device", FINDING_FATAL,
+            errno == ENOENT
+                ? "load kvm_intel or kvm_amd; enable VT-x/AMD-V in the firmware, or nested "
+                  "virtualisation if this is a virtual machine"
+                : "load the KVM module that fits this CPU",
+            "/dev/kvm: %s", strerror(errno));
+        return -1;
+    }
+    version = ioctl(fd, KVM_GET_API_VERSION, 0);
+    if (version != KVM_API_VERSION) {
+        add(report, "kvm-device", FINDING_FATAL, "use a Linux kernel from this century",
+            "/dev/kvm: API version %d, not %d", version, KVM_API_VERSION);
+        close_fd(&fd);
+        return -1;
+    }
+    add(report, "kvm-device", FINDING_OK, "", "/dev/kvm: can be used, up to %d vCPUs a VM",
+        ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS));
+    return fd;
+}
+
+static void inspect_kvm_kind(struct report *report)
+{
+    if (exists("/sys/module/kvm_pvm")) {
+        add(report, "kvm-kind", FINDING_FATAL,
+            "for ordinary kernels use a host with VT-x or AMD-V, or the test lab (tests/lab/run)",
+            "PVM: no hardware virtualisation; ring 0 of ordinary kernels is emulated instruction "
+            "by "
+            "instruction (bare-metal test guests work)");
+    } else if (exists("/sys/module/kvm_intel")) {
+        bool ept = module_parameter_on("kvm_intel", "ept");
+
+        add(report, "kvm-kind", ept ? FINDING_OK : FINDING_NOTE,
+            ept ? "" : "load kvm_intel with ept=1: shadow paging is slow", "Intel VT-x, %s EPT",
+            ept ? "with" : "without");
+    } else if (exists("/sys/module/kvm_amd")) {
+        bool npt = module_parameter_on("kvm_amd", "npt");
+
+        add(report, "kvm-kind", npt ? FINDING_OK : FINDING_NOTE,
+            npt ? "" : "load kvm_amd with npt=1: shadow paging is slow", "AMD-V, %s NPT",
+            npt ? "with" : "without");
+    } else {
+        add(report, "kvm-kind", FINDING_NOTE, "",
+            "KVM's vendor module cannot be seen in /sys/module");
+    }
+}
+
+static void inspect_nested(struct report *report)
+{
+    bool on =
+        module_parameter_on("kvm_intel", "nested") || module_parameter_on("kvm_amd", "nested");
+
+    if (exists("/sys/module/kvm_pvm"))
+        return;
+    add(report, "nested", on ? FINDING_OK : FINDING_NOTE,
+        on ? "" : "needed only for VMs inside guests: load the KVM module with nested=1",
+        "nested virtualisation: %s", on ? "on" : "off");
+}
+
+static void inspect_capabilities(struct report *report, int kvm_fd)
+{
+    static const struct {
+        int cap;
+        const char *name;
+    } required[] = {
+        {KVM_CAP_IRQCHIP, "irqchip"},     {KVM_CAP_USER_MEMORY, "user-memory"},
+        {KVM_CAP_IRQFD, "irqfd"},         {KVM_CAP_IOEVENTFD, "ioeventfd"},
+        {KVM_CAP_EXT_CPUID, "ext-cpuid"}, {KVM_CAP_IMMEDIATE_EXIT, "immediate-exit"},
+    };
+    char lacking[128] = "";
+
+    for (unsigned i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
+        if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, required[i].cap) > 0)
+            continue;
+        snprintf(lacking + strlen(lacking), sizeof(lacking) - strlen(lacking), " %s",
+                 required[i].name);
+    }
+    if (lacking[0])
+        add(report, "kvm-capabilities", FINDING_FATAL, "use Linux 4.12 or newer", "KVM lacks:%s",
+            lacking);
+    else
+        add(report, "kvm-capabilities", FINDING_OK, "", "KVM has every capability that husk needs");
+}
+
+static void inspect_device_node(struct report *report, const char *id, const char *path,
+                                const char *use, const char *advice)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    if (fd >= 0)
+        add(report, id, FINDING_OK, "", "%s: can be used (%s)", path, use);
+    else
+        add(report, id, errno == EACCES ? FINDING_NOTE : FINDING_MISSING, advice, "%s: %s (%s)",
+            path, strerror(errno), use);
+    close_fd(&fd);
+}
+
+static void inspect_vfio(struct report *report)
+{
+    int groups = count_entries("/sys/kernel/iommu_groups");
+
+    if (groups > 0)
+        add(report, "iommu", FINDING_OK, "", "IOMMU: %d groups", groups);
+    else
+        add(report, "iommu", FINDING_MISSING,
+            "for device passthrough: enable VT-d/AMD-Vi in the firmware, boot with intel_iommu=on",
+            "IOMMU: no groups");
+    if (exists("/dev/vfio/vfio") || exists("/dev/iommu"))
+        add(report, "vfio", FINDING_OK, "", "VFIO: %s%s", exists("/dev/vfio/vfio") ? "groups" : "",
+            exists("/dev/iommu") ? (exists("/dev/vfio/vfio") ? " and iommufd" : "iommufd") : "");
+    else
+        add(report, "vfio", FINDING_MISSING, "for device passthrough: modprobe vfio-pci",
+            "VFIO: neither /dev/vfio/vfio nor /dev/iommu");
+}
+
+static void inspect_memory(struct report *report)
+{
+    char pages[32] = "0", thp[64] = "";
+
+    read_line("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", pages, sizeof(pages));
+    read_line("/sys/kernel/mm/transparent_hugepage/enabled", thp, sizeof(thp));
+    if (!thp[0] || strstr(thp, "[never]"))
+        add(report, "huge-pages", FINDING_NOTE,
+            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+            "transparent huge pages: off; 2 MiB pages reserved: %s", pages);
+    else
+        add(report, "huge-pages", FINDING_OK, "",
+            "transparent huge pages: %s; 2 MiB pages reserved: %s", thp, pages);
+}
+
+static void inspect_cgroup(struct report *report)
+{
+    struct statfs fs;
+    char controllers[128] = "";
+
+    if (statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC) {
+        read_line("/sys/fs/cgroup/cgroup.controllers", controllers, sizeof(controllers));
+        add(report, "cgroup", FINDING_OK, "", "cgroup v2: %s", controllers);
+    } else {
+        add(report, "cgroup", FINDING_MISSING, "boot with systemd.unified_cgroup_hierarchy=1",
+            "cgroup v2 is not mounted at /sys/fs/cgroup");
+    }
+}
+
+static void inspect_io_uring(struct report *report)
+{
+    struct io_uring_params params = {0};
+    int fd = (int)syscall(__NR_io_uring_setup, 4, &params);
+
+    if (fd >= 0)
+        add(report, "io-uring", FINDING_OK, "", "io_uring: can be used");
+    else
+        add(report, "io-uring", FINDING_NOTE,
+            "disks use a pool of threads instead; sysctl kernel.io_uring_disabled=0 permits it",
+            "io_uring: %s", strerror(errno));
+    close_fd(&fd);
+}
+
+static void inspect_guest_kernel(struct report *report)
+{
+    struct husk_error err;
+    char path[4096];
+
+    if (guest_kernel_find(path, sizeof(path), &err) == 0)
+        add(report, "guest-kernel", FINDING_OK, "", "guest kernel: %.120s", path);
+    else
+        add(report, "guest-kernel", FINDING_NOTE, "build it: guest/kernel/build; or give -k",
+            "guest kernel: none built");
+}
+
+const char *finding_status_name(enum finding_status status)
+{
+    static const char *const names[] = {"ok", "note", "missing", "fatal"};
+
+    return names[status];
+}
+
+unsigned host_inspect(struct finding *findings)
+{
+    struct report report = {.findings = findings};
+    int kvm_fd = inspect_kvm_device(&report);
+
+    if (kvm_fd >= 0) {
+        inspect_kvm_kind(&report);
+        inspect_capabilities(&report, kvm_fd);
+        inspect_nested(&report);
+        close_fd(&kvm_fd);
+    }
+    inspect_device_node(
+        &report, "tun", "/dev/net/tun", "tap networking",
+        "modprobe tun; as a user: a tap made for you with ip tuntap add NAME mode tap user $USER");
+    inspect_device_node(&report, "vhost-net", "/dev/vhost-net", "in-kernel network data path",
+                        "modprobe vhost_net; without it husk moves packets itself");
+    inspect_io_uring(&report);
+    inspect_vfio(&report);
+    inspect_memory(&report);
+    inspect_cgroup(&report);
+    inspect_guest_kernel(&report);
+    return report.count;
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Parsing the command line of `husk run`. Syntax and units are checked here, with the flag named;
+ * what values the machine accepts (and whether files exist) is the library's to say.
+ */
+#include "cli/run_options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/parse.h"
+
+enum { OPT_CONSOLE = 256, OPT_NO_RNG, OPT_TIMELINE, OPT_HELP };
+
+static const struct option long_options[] = {
+    {"kernel", required_argument, NULL, 'k'},
+    {"initrd", required_argument, NULL, 'i'},
+    {"append", required_argument, NULL, 'a'},
+    {"memory", required_argument, NULL, 'm'},
+    {"cpus", required_argument, NULL, 'c'},
+    {"disk", required_argument, NULL, 'd'},
+    {"net", required_argument, NULL, 'n'},
+    {"console", required_argument, NULL, OPT_CONSOLE},
+    {"no-rng", no_argument, NULL, OPT_NO_RNG},
+    {"timeline", optional_argument, NULL, OPT_TIMELINE},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+/* Keeps a copy that outlives the option list. NULL when out of memory. */
+static const char *keep_text(struct run_options *options, const char *text)
+{
+    char *copy = strdup(text);
+
+    if (copy)
+        options->texts[options->text_count++] = copy;
+    return copy;
+}
+
+static int bad_size(const char *flag, const char *text, int error)
+{
+    if (error == -ERANGE)
+        return cli_usage_error(&cmd_run, "%s %s: too large or too small", flag, text);
+    return cli_usage_error(&cmd_run, "%s %s: not a size (digits, then at most one of K, M, G, T)",
+                           flag, text);
+}
+
+static int parse_memory(struct run_options *options, const char *text)
+{
+    struct option_list list;
+    int ret;
+
+    option_list_begin(&list, text);
+    if (option_list_next(&list) != 1 || list.has_value)
+        return cli_usage_error(&cmd_run, "-m %s: wants SIZE[,shared]", text);
+    /* 0 means "default" to the library, so it is refused here, where a user typed it. */
+    ret = parse_size(list.value, 1, UINT64_MAX, &options->vm.memory_bytes);
+    if (ret)
+        return bad_size("-m", list.value, ret);
+    while ((ret = option_list_next(&list)) == 1) {
+        if (list.has_value || strcmp(list.value, "shared"))
+            return cli_usage_error(&cmd_run, "-m %s: unknown word '%s' (only: shared)", text,
+                                   list.has_value ? list.key : list.value);
+        options->vm.memory_shared = 1;
+    }
+    return ret ? cli_usage_error(&cmd_run, "-m %s: an empty or too long element", text) : 0;
+}
+
+static int parse_cpus(struct run_options *options, const char *text)
+{
+    uint64_t count;
+
+    if (parse_u64(text, 1, 4096, &count))
+        return cli_usage_error(&cmd_run, "-c %s: not a number of CPUs (1 or more)", text);
+    options->vm.vcpus = (unsigned)count;
+    return 0;
+}
+
+static int parse_count(const char *flag, const char *key, const char *text, uint64_t max,
+                       uint64_t *out)
+{
+    if (parse_u64(text, 1, max, out))
+        return cli_usage_error(&cmd_run, "%s: %s=%s: wants a number from 1 to %llu", flag, key,
+                               text, (unsigned long long)max);
+    return 0;
+}
+
+/* One key=value of -d. */
+static int parse_disk_word(struct husk_drive_options *drive, const struct option_list *list)
+{
+    uint64_t number;
+    int ret;
+
+    if (!list->has_value) {
+        if (strcmp(list->value, "ro"))
+            return cli_usage_error(&cmd_run, "-d %s: unknown word '%s'", drive->path, list->value);
+        drive->read_only = 1;
+        return 0;
+    }
+    if (!strcmp(list->key, "engine")) {
+        if (!strcmp(list->value, "uring"))
+            drive->engine = HUSK_BLOCK_ENGINE_URING;
+        else if (!strcmp(list->value, "threads"))
+            drive->engine = HUSK_BLOCK_ENGINE_THREADS;
+        else
+            return cli_usage_error(&cmd_run, "-d %s: engine=%s: wants uring or threads",
+                                   drive->path, list->value);
+        return 0;
+    }
+    if (!strcmp(list->key, "queues")) {
+        ret = parse_count("-d", "queues", list->value, 16, &number);
+        drive->queues = ret ? 0 : (unsigned)number;
+        return ret;
+    }
+    if (!strcmp(list->key, "iops"))
+        return parse_count("-d", "iops", list->value, UINT32_MAX, &drive->operations.per_second);
+    if (!strcmp(list->key, "bw")) {
+        ret = parse_size(list->value, 1, INT64_MAX, &drive->bandwidth.per_second);
+        return ret ? bad_size("-d bw", list->value, ret) : 0;
+    }
+    return cli_usage_error(&cmd_run, "-d %s: unknown key '%s'", drive->path, list->key);
+}
+
+static int parse_disk(struct run_options *options, const char *text)
+{
+    static const struct husk_drive_options defaults = HUSK_DRIVE_OPTIONS_INIT;
+    struct husk_drive_options *drive;
+    struct option_list list;
+    int ret;
+
+    if (options->drive_count == RUN_MAX_DEVICES)
+        return cli_usage_error(&cmd_run, "-d: at most %u disks", RUN_MAX_DEVICES);
+    option_list_begin(&list, text);
+    if (option_list_next(&list) != 1 || list.has_value)
+        return cli_usage_error(
+            &cmd_run, "-d %s: wants FILE[,ro][,engine=…][,queues=…][,iops=…][,bw=…]", text);
+    drive = &options->drives[options->drive_count++];
+    *drive = defaults;
+    drive->path = keep_text(options, list.value);
+    if (!drive->path)
+        return cli_usage_error(&cmd_run, "-d: out of memory");
+    while ((ret = option_list_next(&list)) == 1) {
+        ret = parse_disk_word(drive, &list);
+        if (ret)
+            return ret;
+    }
+    return ret ? cli_usage_error(&cmd_run, "-d %s: an empty or too long element", text) : 0;
+}
+
+/* One key=value of -n. */
+static int parse_net_word(struct run_options *options, struct husk_net_options *net,
+                          const struct option_list *list)
+{
+    uint64_t number;
+    int ret;
+
+    if (!list->has_value)
+        return cli_usage_error(&cmd_run, "-n: unknown word '%s' (wants tap=NAME)", list->value);
+    if (!strcmp(list->key, "tap")) {
+        net->tap_name = keep_text(options, list->value);
+        return net->tap_name ? 0 : cli_usage_error(&cmd_run, "-n: out of memory");
+    }
+    if (!strcmp(list->key, "mac"))
+        return parse_mac(list->value, net->mac)
+                   ? cli_usage_error(&cmd_run, "-n: mac=%s: not a unicast MAC address", list->value)
+                   : 0;
+    if (!strcmp(list->key, "vhost")) {
+        bool on;
+
+        if (parse_bool(list->value, &on))
+            return cli_usage_error(&cmd_run, "-n: vhost=%s: wants on or off", list->value);
+        net->vhost = on ? HUSK_VHOST_ON : HUSK_VHOST_OFF;
+        return 0;
+    }
+    if (!strcmp(list->key, "queues")) {
+        ret = parse_count("-n", "queues", list->value, 16, &number);
+        net->queue_pairs = ret ? 0 : (unsigned)number;
+        return ret;
+    }
+    if (!strcmp(list->key, "mtu")) {
+        if (parse_u64(list->value, 68, 65535, &number))
+            return cli_usage_error(&cmd_run, "-n: mtu=%s: wants 68 to 65535", list->value);
+        net->mtu = (uint16_t)number;
+        return 0;
+    }
+    if (!strcmp(list->key, "bw")) {
+        ret = parse_size(list->value, 1, INT64_MAX, &number);
+        if (ret)
+            return bad_size("-n bw", list->value, ret);
+        net->rx_bandwidth.per_second = net->tx_bandwidth.per_second = number;
+        return 0;
+    }
+    return cli_usage_error(&cmd_run, "-n: unknown key '%s'", list->key);
+}
+
+static int parse_net(struct run_options *options, const char *text)
+{
+    static const struct husk_net_options defaults = HUSK_NET_OPTIONS_INIT;
+    struct husk_net_options *net;
+    struct option_list list;
+    int ret;
+
+    if (options->net_count == RUN_MAX_DEVICES)
+        return cli_usage_error(&cmd_run, "-n: at most %u network interfaces", RUN_MAX_DEVICES);
+    net = &options->nets[options->net_count++];
+    *net = defaults;
+    option_list_begin(&list, text);
+    while ((ret = option_list_next(&list)) == 1) {
+        if (list.has_value && !strcmp(list.key, "tap") && net->tap_name)
+            return cli_usage_error(&cmd_run, "-n %s: tap= given twice", text);
+        ret = parse_net_word(options, net, &list);
+        if (ret)
+            return ret;
+    }
+    if (ret)
+        return cli_usage_error(&cmd_run, "-n %s: an empty or too long element", text);
+    if (!net->tap_name)
+        return cli_usage_error(&cmd_run, "-n %s: wants tap=NAME", text);
+    return 0;
+}
+
+static int parse_console(struct run_options *options, const char *text)
+{
+    static const struct {
+        const char *name;
+        enum husk_console console;
+    } kinds[] = {{"serial", HUSK_CONSOLE_SERIAL},
+                 {"virtio", HUSK_CONSOLE_VIRTIO},
+                 {"none", HUSK_CONSOLE_NONE}};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (!strcmp(text, kinds[i].name)) {
+            options->vm.console = kinds[i].console;
+            return 0;
+        }
+    }
+    return cli_usage_error(&cmd_run, "--console %s: wants serial, virtio or none", text);
+}
+
+static int parse_option(struct run_options *options, int opt, const char *value)
+{
+    switch (opt) {
+    case 'k':
+        options->vm.kernel_path = value;
+        return 0;
+    case 'i':
+        options->vm.initrd_path = value;
+        return 0;
+    case 'a':
+        options->vm.command_line_append = value;
+        return 0;
+    case 'm':
+        return parse_memory(options, value);
+    case 'c':
+        return parse_cpus(options, value);
+    case 'd':
+        return parse_disk(options, value);
+    case 'n':
+        return parse_net(options, value);
+    case 'v':
+        options->vm.log_level =
+            options->vm.log_level < HUSK_LOG_INFO ? HUSK_LOG_INFO : HUSK_LOG_DEBUG;
+        return 0;
+    case OPT_CONSOLE:
+        return parse_console(options, value);
+    case OPT_NO_RNG:
+        options->vm.no_rng = 1;
+        return 0;
+    case OPT_TIMELINE:
+        options->timeline = true;
+        options->timeline_svg = value;
+        return 0;
+    default:
+        options->help = true;
+        return 0;
+    }
+}
+
+int run_options_parse(struct run_options *options, int argc, char **argv)
+{
+    struct husk_error err;
+    int opt, ret;
+
+    *options = (struct run_options){.vm = HUSK_VM_OPTIONS_INIT};
+    opterr = 0;
+    optind = 1;
+    while ((opt = getopt_long(argc, argv, "+:k:i:a:m:c:d:n:v", long_options, NULL)) != -1) {
+        if (opt == '?')
+            return optopt && optopt < 256
+                       ? cli_usage_error(&cmd_run, "-%c: unknown option", optopt)
+                       : cli_usage_error(
+                             &cmd_run,
+                             "%s: unknown or ambiguous option, or a value that it does not take",
+                             argv[optind - 1]);
+        if (opt == ':')
+            return cli_usage_error(&cmd_run, "%s: wants a value", argv[optind - 1]);
+        ret = parse_option(options, opt, optarg);
+        if (ret)
+            return ret;
+    }
+    if (options->help)
+        return 0;
+    if (optind < argc)
+        return cli_usage_error(&cmd_run, "%s: unexpected argument", argv[optind]);
+    if (options->timeline_svg && !options->timeline_svg[0])
+        return cli_usage_error(&cmd_run, "--timeline=: wants a file name");
+    if (!options->vm.kernel_path) {
+        if (guest_kernel_find(options->kernel_path, sizeof(options->kernel_path), &err)) {
+            cli_error(&err);
+            return STATUS_MONITOR_ERROR;
+        }
+        options->vm.kernel_path = options->kernel_path;
+    }
+    return 0;
+}
+
+void run_options_release(struct run_options *options)
+{
+    for (unsigned i = 0; i < options->text_count; i++)
+        free(options->texts[i]);
+    options->text_count = 0;
+}

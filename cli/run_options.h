@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The command line of `husk run` as data. */
+#ifndef HUSK_CLI_RUN_OPTIONS_H
+#define HUSK_CLI_RUN_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "cli/cli.h"
+#include "husk/husk.h"
+
+#define RUN_MAX_DEVICES 16u
+
+struct run_options {
+    struct husk_vm_options vm; /* strings point into argv or kernel_path */
+    struct husk_drive_options drives[RUN_MAX_DEVICES];
+    unsigned drive_count;
+    struct husk_net_options nets[RUN_MAX_DEVICES];
+    unsigned net_count;
+    char *texts[2 * RUN_MAX_DEVICES]; /* owned: paths and names cut out of option values */
+    unsigned text_count;
+    char kernel_path[4096]; /* when found, not given */
+    bool timeline;
+    const char *timeline_svg; /* NULL: text only */
+    bool help;
+};
+
+/* Returns 0, or an exit status after having said what is wrong. Release in either case. */
+int run_options_parse(struct run_options *options, int argc, char **argv);
+void run_options_release(struct run_options *options);
+
+#endif

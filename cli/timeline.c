@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Rendering a start's time line: see timeline.h. Pure output; no state. */
+#include "cli/timeline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+
+static const struct {
+    const char *moment;
+    const char *phase;
+    const char *colour;
+} phases[] = {
+    {"exec", "process start", "#888888"},
+    {"parsed", "options", "#7f7f7f"},
+    {"kvm", "KVM", "#1f77b4"},
+    {"memory", "guest memory", "#17a2a8"},
+    {"devices", "devices", "#9467bd"},
+    {"loaded", "kernel load", "#2ca02c"},
+    {"vcpus", "vCPUs", "#bcbd22"},
+    {"first-entry", "first entry", "#d62728"},
+    {"kernel", "kernel entry", "#ff7f0e"},
+    {"init", "guest boot to init", "#e0a030"},
+    {"stopped", "guest run to stop", "#8c564b"},
+};
+
+const char *timeline_phase(const char *moment_name)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(phases); i++) {
+        if (!strcmp(phases[i].moment, moment_name))
+            return phases[i].phase;
+    }
+    return moment_name;
+}
+
+static const char *phase_colour(const char *moment_name)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(phases); i++) {
+        if (!strcmp(phases[i].moment, moment_name))
+            return phases[i].colour;
+    }
+    return phases[0].colour;
+}
+
+static double ms_between(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (double)(to_ns - from_ns) / 1e6 : 0.0;
+}
+
+void timeline_print(FILE *out, const struct husk_moment *moments, unsigned count)
+{
+    if (count == 0)
+        return;
+    fprintf(out, "%12s %12s  %s\n", "at ms", "took ms", "phase");
+    for (unsigned i = 1; i < count; i++) {
+        fprintf(out, "%12.3f %12.3f  %s\n", ms_between(moments[0].at_ns, moments[i].at_ns),
+                ms_between(moments[i - 1].at_ns, moments[i].at_ns),
+                timeline_phase(moments[i].name));
+    }
+}
+
+int timeline_svg(FILE *out, const struct husk_moment *moments, unsigned count)
+{
+    enum { ROW = 26, LABEL = 170, CHART = 640, FIGURES = 190, TOP = 58 };
+    unsigned rows = count > 1 ? count - 1 : 0;
+    double total = count > 1 ? ms_between(moments[0].at_ns, moments[count - 1].at_ns) : 0;
+
+    fprintf(out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%u\" "
+            "font-family=\"sans-serif\" font-size=\"13\">\n"
+            "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n"
+            "<text x=\"16\" y=\"28\" font-size=\"17\">husk: %.3f ms from exec to %s</text>\n",
+            LABEL + CHART + FIGURES, TOP + rows * ROW + 16, total,
+            count ? moments[count - 1].name : "nothing");
+    for (unsigned i = 1; i < count; i++) {
+        double begin = ms_between(moments[0].at_ns, moments[i - 1].at_ns);
+        double took = ms_between(moments[i - 1].at_ns, moments[i].at_ns);
+        double x = total > 0 ? LABEL + begin / total * CHART : LABEL;
+        double width = total > 0 ? took / total * CHART : 0;
+        unsigned y = TOP + (i - 1) * ROW;
+
+        /* A phase too short to see still gets a hair line. */
+        fprintf(out,
+                "<text x=\"%d\" y=\"%u\" text-anchor=\"end\">%s</text>\n"
+                "<line x1=\"%d\" y1=\"%u\" x2=\"%d\" y2=\"%u\" stroke=\"#eeeeee\"/>\n"
+                "<rect x=\"%.2f\" y=\"%u\" width=\"%.2f\" height=\"16\" fill=\"%s\"/>\n"
+                "<text x=\"%d\" y=\"%u\" fill=\"#444444\">%.3f ms (at %.3f)</text>\n",
+                LABEL - 10, y + 13, timeline_phase(moments[i].name), LABEL, y + 21, LABEL + CHART,
+                y + 21, x, y, width < 1 ? 1 : width, phase_colour(moments[i].name),
+                LABEL + CHART + 10, y + 13, took, begin + took);
+    }
+    fprintf(out, "</svg>\n");
+    return fflush(out) || ferror(out) ? -EIO : 0;
+}
+
+int timeline_file_open(struct timeline_file *file, const char *path, struct husk_error *err)
+{
+    static const char suffix[] = ".XXXXXX";
+    size_t len = strlen(path);
+    int fd;
+
+    memset(file, 0, sizeof(*file));
+    if (len + sizeof(suffix) > sizeof(file->temporary))
+        return error_set(err, ENAMETOOLONG, "--timeline", "cannot write the picture", NULL);
+    memcpy(file->temporary, path, len);
+    memcpy(file->temporary + len, suffix, sizeof(suffix));
+    fd = mkostemp(file->temporary, O_CLOEXEC);
+    if (fd < 0) {
+        int code = errno;
+
+        return error_set(err, code, path, "cannot write the picture of --timeline", NULL);
+    }
+    fchmod(fd, 0644);
+    file->path = path;
+    file->stream = fdopen(fd, "w");
+    if (!file->stream) {
+        close(fd);
+        unlink(file->temporary);
+        return error_set(err, ENOMEM, path, "cannot write the picture of --timeline", NULL);
+    }
+    return 0;
+}
+
+void timeline_file_abandon(struct timeline_file *file)
+{
+    if (!file->stream)
+        return;
+    fclose(file->stream);
+    file->stream = NULL;
+    unlink(file->temporary);
+}
+
+int timeline_file_commit(struct timeline_file *file, const struct husk_moment *moments,
+                         unsigned count, struct husk_error *err)
+{
+    int code = 0;
+
+    if (timeline_svg(file->stream, moments, count))
+        code = EIO;
+    if (fclose(file->stream) && !code)
+        code = errno;
+    file->stream = NULL;
+    if (!code && rename(file->temporary, file->path))
+        code = errno;
+    if (!code)
+        return 0;
+    unlink(file->temporary);
+    return error_set(err, code, file->path, "cannot write the picture of --timeline", NULL);
+}
