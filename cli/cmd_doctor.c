@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* husk doctor: say what this host can do, and what to do about what it cannot. */
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -117,7 +117,7 @@ static int inspect_kvm_device(struct report *report)
     }
     version = ioctl(fd, KVM_GET_API_VERSION, 0);
     if (version != KVM_API_VERSION) {
-        add(report, "kvm-device", FINDING_FATAL, "use a Linux kernel from this century",
+        add(report, "kvm-device", FINDING_FATAL, "husk speaks the stable KVM API only",
             "/dev/kvm: API version %d, not %d", version, KVM_API_VERSION);
         close_fd(&fd);
         return -1;
