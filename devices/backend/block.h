@@ -29,18 +29,20 @@ enum block_op {
     BLOCK_READ,
     BLOCK_WRITE,
     BLOCK_FLUSH,        /* everything completed before is on stable storage */
-    BLOCK_DISCARD,      /* the range's content becomes unspecified (here: zeroes); space is freed */
+    BLOCK_DISCARD,      /* the range's content becomes unspecified; space is freed if possible */
     BLOCK_WRITE_ZEROES, /* the range reads as zeroes; space may be kept */
 };
 
 struct block_request {
     enum block_op op;
-    uint64_t offset_bytes; /* multiple of 512, range inside the disk (the device checked) */
-    uint64_t len_bytes;    /* of the iovecs, or of the range */
+    uint64_t offset_bytes;   /* multiple of 512, range inside the disk (the device checked) */
+    uint64_t len_bytes;      /* of the iovecs, or of the range */
     const struct iovec *iov; /* READ, WRITE; must stay valid until completion */
     unsigned iov_count;
     bool may_unmap; /* WRITE_ZEROES: space may be freed */
-    /* result: 0 or -errno. A short transfer is finished by the engine, never reported. */
+    bool stable;    /* WRITE, WRITE_ZEROES: on stable storage when completed, as if flushed */
+    /* result: 0 or -errno. A short transfer is finished by the engine, never reported; -EIO when
+     * the file ends before the range does. May submit and kick. */
     void (*done)(struct block_request *request, int result);
 };
 
@@ -67,6 +69,9 @@ int block_backend_create(int fd, enum block_engine engine, unsigned depth,
 void block_backend_destroy(struct block_backend *backend);
 
 const char *block_backend_engine_name(const struct block_backend *backend);
+
+/* Whether BLOCK_DISCARD can work: the file system can punch holes, the device can discard. */
+bool block_backend_can_discard(const struct block_backend *backend);
 
 /* Readable when there are completions to reap. */
 int block_backend_event_fd(const struct block_backend *backend);
