@@ -12,6 +12,9 @@
 #include "husk/error.h"
 #include "vmm/memory.h"
 
+/* SLP_TYP of \_S5: with it the guest writes the sleep control register to power off. */
+#define ACPI_S5_SLEEP_TYPE 5u
+
 enum acpi_device_kind {
     ACPI_DEVICE_UART,        /* PNP0501, COMn */
     ACPI_DEVICE_RTC,         /* PNP0B00 */
@@ -40,15 +43,16 @@ struct acpi_options {
     uint16_t sleep_status_port;
     uint16_t reset_port;
     uint8_t reset_value;
-    uint16_t event_port;      /* reading returns and clears the pending event bits (bit 0: power button) */
-    uint32_t event_gsi;       /* interrupt of the generic event device, edge */
+    uint16_t event_port; /* reading returns and clears the pending events (bit 0: power button) */
+    uint32_t event_gsi;  /* interrupt of the generic event device, edge */
     const struct acpi_device *devices;
     unsigned device_count;
 };
 
 /*
- * Write all tables into [base, base + size), RSDP first (16-byte aligned). Returns 0 with *rsdp set,
- * -ENOSPC when they do not fit.
+ * Write all tables into [base, base + size), RSDP first; base is 16-byte aligned. Returns 0 with
+ * *rsdp set, -ENOSPC when they do not fit (about 50 bytes a CPU and 130 a device are needed), or
+ * -EINVAL for options that the tables cannot express. GSIs are the pins of the one I/O APIC.
  */
 int acpi_write_tables(struct guest_memory *memory, gpa_t base, uint64_t size,
                       const struct acpi_options *options, gpa_t *rsdp, struct husk_error *err);

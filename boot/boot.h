@@ -17,8 +17,10 @@
 #include "vmm/memory.h"
 
 enum boot_protocol {
-    BOOT_PVH,     /* 32-bit protected mode, paging off, ebx = start info (xen/include/public/arch-x86/hvm/start_info.h) */
-    BOOT_LINUX64, /* 64-bit mode, rsi = boot_params (Documentation/arch/x86/boot.rst, 64-bit boot protocol) */
+    BOOT_PVH,     /* 32-bit protected mode, paging off, ebx = start info
+                     (xen/include/public/arch-x86/hvm/start_info.h) */
+    BOOT_LINUX64, /* 64-bit mode, rsi = boot_params (Documentation/arch/x86/boot.rst, 64-bit boot
+                     protocol) */
 };
 
 /* Physical ranges that the guest is told about. */
@@ -32,12 +34,12 @@ struct boot_range {
 
 /* Fixed places in low guest memory; the arch layer chooses them (vmm/arch/x86_64/layout.h). */
 struct boot_layout {
-    gpa_t boot_info;    /* zero page or PVH start info; 8 KiB reserved */
-    gpa_t command_line; /* 4 KiB reserved */
-    gpa_t page_tables;  /* for BOOT_LINUX64: 24 KiB (PML4, PDPT, 4 PDs) */
-    gpa_t gdt;          /* 64 bytes */
-    gpa_t kernel_min;   /* lowest address for a relocatable kernel, 1 MiB */
-    gpa_t initrd_limit; /* the initrd ends at or below this, e.g. end of low RAM */
+    gpa_t boot_info;                 /* zero page or PVH start info; 8 KiB reserved */
+    gpa_t command_line;              /* 4 KiB reserved */
+    gpa_t page_tables;               /* for BOOT_LINUX64: 24 KiB (PML4, PDPT, 4 PDs) */
+    gpa_t gdt;                       /* 64 bytes */
+    gpa_t kernel_min;                /* lowest address for a relocatable kernel, 1 MiB */
+    gpa_t initrd_limit;              /* the initrd ends at or below this, e.g. end of low RAM */
     const struct boot_range *ranges; /* the guest's memory map, ascending */
     unsigned range_count;            /* <= 32 */
     gpa_t rsdp;                      /* 0: no ACPI */
@@ -60,13 +62,16 @@ struct boot_entry {
     gpa_t boot_info;   /* goes into rbx (PVH) or rsi (Linux) */
     gpa_t page_tables; /* CR3 for BOOT_LINUX64 */
     bool is_linux;     /* the image says it is a Linux kernel */
-    const char *format; /* "bzImage", "ELF (PVH)", "ELF (64-bit Linux)", "gzip-compressed ELF (PVH)", … */
+    /* "bzImage", "ELF (PVH)", "ELF (64-bit Linux)", the same behind "gzip-compressed " or
+     * "zstd-compressed ". Static storage. */
+    const char *format;
 };
 
 /*
  * Load everything. Returns 0 with *entry filled, or -errno with err naming the file and the reason:
- * ENOEXEC (not a kernel, foreign architecture, 32-bit, truncated, unsupported boot protocol version),
- * E2BIG (command line), ENOMEM (does not fit into guest memory), or what reading returned.
+ * ENOEXEC (not a kernel, foreign architecture, 32-bit, truncated, unsupported boot protocol
+ * version), E2BIG (command line), ENOMEM (does not fit into guest memory), or what reading
+ * returned.
  */
 int boot_load(struct guest_memory *memory, const struct boot_options *options,
               struct boot_entry *entry, struct husk_error *err);

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The AML writer: see aml.h. Each encoding follows ACPI 6.5, section 20.2; no state of its own. */
+#include "boot/aml.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/checked.h"
+
+/* Opcodes (20.2.2 to 20.2.6). */
+enum {
+    ZERO_OP = 0x00,
+    ONE_OP = 0x01,
+    NAME_OP = 0x08,
+    BYTE_PREFIX = 0x0a,
+    WORD_PREFIX = 0x0b,
+    DWORD_PREFIX = 0x0c,
+    STRING_PREFIX = 0x0d,
+    QWORD_PREFIX = 0x0e,
+    SCOPE_OP = 0x10,
+    BUFFER_OP = 0x11,
+    PACKAGE_OP = 0x12,
+    METHOD_OP = 0x14,
+    EXT_OP_PREFIX = 0x5b,
+    LOCAL0_OP = 0x60,
+    STORE_OP = 0x70,
+    AND_OP = 0x7b,
+    NOTIFY_OP = 0x86,
+    IF_OP = 0xa0,
+    /* behind EXT_OP_PREFIX */
+    OP_REGION_OP = 0x80,
+    FIELD_OP = 0x81,
+    DEVICE_OP = 0x82,
+};
+
+#define REGION_SYSTEM_IO  1u
+#define FIELD_BYTE_ACCESS 1u /* AccessType ByteAcc, no lock, Preserve */
+
+void aml_init(struct aml *aml, void *bytes, size_t size)
+{
+    *aml = (struct aml){.bytes = bytes, .size = size};
+}
+
+bool aml_fits(const struct aml *aml)
+{
+    return aml->used <= aml->size;
+}
+
+void aml_bytes(struct aml *aml, const void *bytes, size_t len)
+{
+    if (aml_fits(aml) && len <= aml->size - aml->used)
+        memcpy(aml->bytes + aml->used, bytes, len);
+    aml->used += len;
+}
+
+static void put_byte(struct aml *aml, uint8_t byte)
+{
+    aml_bytes(aml, &byte, 1);
+}
+
+void aml_name_string(struct aml *aml, const char *name)
+{
+    char segment[4] = {'_', '_', '_', '_'};
+    size_t len;
+
+    if (*name == '\\') {
+        put_byte(aml, '\\');
+        name++;
+    }
+    len = strnlen(name, sizeof(segment));
+    memcpy(segment, name, len);
+    aml_bytes(aml, segment, sizeof(segment));
+}
+
+/*
+ * 20.2.4: the length counts its own bytes. One byte holds up to 63; with N more bytes, the first
+ * one holds N in bits 7-6 and the lowest nibble of the length.
+ */
+void aml_end(struct aml *aml, size_t mark)
+{
+    size_t body = aml->used - mark;
+    uint8_t encoded[4];
+    size_t count = 1;
+    size_t length;
+
+    while (count < 4 && body + count >= (count == 1 ? 64u : 1u << (8 * count - 4)))
+        count++;
+    length = body + count;
+    if (count == 1) {
+        encoded[0] = (uint8_t)length;
+    } else {
+        encoded[0] = (uint8_t)((count - 1) << 6 | (length & 0xf));
+        for (size_t i = 1; i < count; i++)
+            encoded[i] = (uint8_t)(length >> (8 * i - 4));
+    }
+    if (aml->used + count <= aml->size) {
+        memmove(aml->bytes + mark + count, aml->bytes + mark, body);
+        memcpy(aml->bytes + mark, encoded, count);
+    }
+    aml->used += count;
+}
+
+size_t aml_begin_scope(struct aml *aml, const char *name)
+{
+    size_t mark;
+
+    put_byte(aml, SCOPE_OP);
+    mark = aml->used;
+    aml_name_string(aml, name);
+    return mark;
+}
+
+size_t aml_begin_device(struct aml *aml, const char *name)
+{
+    size_t mark;
+
+    put_byte(aml, EXT_OP_PREFIX);
+    put_byte(aml, DEVICE_OP);
+    mark = aml->used;
+    aml_name_string(aml, name);
+    return mark;
+}
+
+size_t aml_begin_method(struct aml *aml, const char *name, unsigned arguments, bool serialized)
+{
+    size_t mark;
+
+    put_byte(aml, METHOD_OP);
+    mark = aml->used;
+    aml_name_string(aml, name);
+    put_byte(aml, (uint8_t)((arguments & 7) | (serialized ? 8 : 0)));
+    return mark;
+}
+
+size_t aml_begin_if(struct aml *aml)
+{
+    put_byte(aml, IF_OP);
+    return aml->used;
+}
+
+size_t aml_begin_package(struct aml *aml, uint8_t elements)
+{
+    size_t mark;
+
+    put_byte(aml, PACKAGE_OP);
+    mark = aml->used;
+    put_byte(aml, elements);
+    return mark;
+}
+
+size_t aml_begin_resources(struct aml *aml)
+{
+    put_byte(aml, BUFFER_OP);
+    return aml->used;
+}
+
+void aml_end_resources(struct aml *aml, size_t mark)
+{
+    static const uint8_t end_tag[] = {0x79, 0}; /* 6.4.2.9; checksum 0: not used */
+    uint8_t size[3] = {WORD_PREFIX};
+    size_t body;
+
+    aml_bytes(aml, end_tag, sizeof(end_tag));
+    body = aml->used - mark;
+    put_le16(size + 1, (uint16_t)body);
+    if (aml->used + sizeof(size) <= aml->size) {
+        memmove(aml->bytes + mark + sizeof(size), aml->bytes + mark, body);
+        memcpy(aml->bytes + mark, size, sizeof(size));
+    }
+    aml->used += sizeof(size);
+    aml_end(aml, mark);
+}
+
+void aml_name(struct aml *aml, const char *name)
+{
+    put_byte(aml, NAME_OP);
+    aml_name_string(aml, name);
+}
+
+void aml_integer(struct aml *aml, uint64_t value)
+{
+    uint8_t encoded[9];
+    size_t bytes;
+
+    if (value <= 1) {
+        put_byte(aml, value ? ONE_OP : ZERO_OP);
+        return;
+    }
+    put_le64(encoded + 1, value);
+    if (value <= UINT8_MAX) {
+        encoded[0] = BYTE_PREFIX;
+        bytes = 1;
+    } else if (value <= UINT16_MAX) {
+        encoded[0] = WORD_PREFIX;
+        bytes = 2;
+    } else if (value <= UINT32_MAX) {
+        encoded[0] = DWORD_PREFIX;
+        bytes = 4;
+    } else {
+        encoded[0] = QWORD_PREFIX;
+        bytes = 8;
+    }
+    aml_bytes(aml, encoded, 1 + bytes);
+}
+
+void aml_string(struct aml *aml, const char *text)
+{
+    put_byte(aml, STRING_PREFIX);
+    aml_bytes(aml, text, strlen(text) + 1);
+}
+
+static unsigned hex_digit(char c)
+{
+    return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'A' + 10);
+}
+
+/* 19.3.4 (EISAID): three letters of five bits each and four hexadecimal digits, big-endian. */
+void aml_eisa_id(struct aml *aml, const char *id)
+{
+    uint32_t value = 0;
+    uint8_t encoded[5] = {DWORD_PREFIX};
+
+    for (int i = 0; i < 3; i++)
+        value = value << 5 | (uint32_t)(id[i] - '@');
+    for (int i = 3; i < 7; i++)
+        value = value << 4 | hex_digit(id[i]);
+    put_le32(encoded + 1, __builtin_bswap32(value));
+    aml_bytes(aml, encoded, sizeof(encoded));
+}
+
+void aml_port_region(struct aml *aml, const char *name, uint16_t port, uint8_t bytes)
+{
+    put_byte(aml, EXT_OP_PREFIX);
+    put_byte(aml, OP_REGION_OP);
+    aml_name_string(aml, name);
+    put_byte(aml, REGION_SYSTEM_IO);
+    aml_integer(aml, port);
+    aml_integer(aml, bytes);
+}
+
+void aml_byte_field(struct aml *aml, const char *region, const char *field)
+{
+    size_t mark;
+
+    put_byte(aml, EXT_OP_PREFIX);
+    put_byte(aml, FIELD_OP);
+    mark = aml->used;
+    aml_name_string(aml, region);
+    put_byte(aml, FIELD_BYTE_ACCESS);
+    aml_name_string(aml, field);
+    put_byte(aml, 8); /* bits, a PkgLength of one byte */
+    aml_end(aml, mark);
+}
+
+void aml_store_local0(struct aml *aml, const char *source)
+{
+    put_byte(aml, STORE_OP);
+    aml_name_string(aml, source);
+    put_byte(aml, LOCAL0_OP);
+}
+
+void aml_local0_and(struct aml *aml, uint64_t mask)
+{
+    put_byte(aml, AND_OP);
+    put_byte(aml, LOCAL0_OP);
+    aml_integer(aml, mask);
+    put_byte(aml, ZERO_OP); /* no target */
+}
+
+void aml_notify(struct aml *aml, const char *device, uint64_t value)
+{
+    put_byte(aml, NOTIFY_OP);
+    aml_name_string(aml, device);
+    aml_integer(aml, value);
+}
+
+/* 6.4.2.5: I/O port descriptor, 16-bit decode, fixed base. */
+void aml_resource_ports(struct aml *aml, uint16_t base, uint8_t bytes)
+{
+    uint8_t d[8] = {0x47, 0x01};
+
+    put_le16(d + 2, base);
+    put_le16(d + 4, base);
+    d[6] = 1;
+    d[7] = bytes;
+    aml_bytes(aml, d, sizeof(d));
+}
+
+/* 6.4.3.4: 32-bit fixed memory range descriptor, read-write. */
+void aml_resource_memory32(struct aml *aml, uint32_t base, uint32_t bytes)
+{
+    uint8_t d[12] = {0x86, 9, 0, 0x01};
+
+    put_le32(d + 4, base);
+    put_le32(d + 8, bytes);
+    aml_bytes(aml, d, sizeof(d));
+}
+
+/* 6.4.3.6: extended interrupt descriptor: consumer (bit 0), edge (bit 1), active high, exclusive.
+ */
+void aml_resource_interrupt(struct aml *aml, uint32_t gsi)
+{
+    uint8_t d[9] = {0x89, 6, 0, 0x03, 1};
+
+    put_le32(d + 5, gsi);
+    aml_bytes(aml, d, sizeof(d));
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A bounded writer of ACPI machine language (ACPI 6.5, chapter 20): just the terms that husk's DSDT
+ * uses. Bytes that do not fit are counted, not written: check aml_fits() once at the end.
+ */
+#ifndef HUSK_BOOT_AML_H
+#define HUSK_BOOT_AML_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct aml {
+    uint8_t *bytes;
+    size_t size;
+    size_t used; /* may exceed size: what would have been needed */
+};
+
+void aml_init(struct aml *aml, void *bytes, size_t size);
+bool aml_fits(const struct aml *aml);
+
+/* Raw bytes, for table headers and resource descriptors. */
+void aml_bytes(struct aml *aml, const void *bytes, size_t len);
+
+/*
+ * Constructs with a length: the begin function returns a mark for aml_end(), which inserts the
+ * PkgLength (20.2.4). They nest. Names are written "NAME", "\\_SB_" or "\\NAME": segments of four
+ * characters, shorter ones padded with '_'.
+ */
+size_t aml_begin_scope(struct aml *aml, const char *name);
+size_t aml_begin_device(struct aml *aml, const char *name);
+size_t aml_begin_method(struct aml *aml, const char *name, unsigned arguments, bool serialized);
+size_t aml_begin_if(struct aml *aml);
+size_t aml_begin_package(struct aml *aml, uint8_t elements);
+/* A ResourceTemplate: aml_end_resources() adds the end tag and the buffer's size. */
+size_t aml_begin_resources(struct aml *aml);
+void aml_end_resources(struct aml *aml, size_t mark);
+void aml_end(struct aml *aml, size_t mark);
+
+/* Name (name, …): followed by one data object. */
+void aml_name(struct aml *aml, const char *name);
+void aml_name_string(struct aml *aml, const char *name); /* a bare reference */
+
+/* Data objects. */
+void aml_integer(struct aml *aml, uint64_t value);
+void aml_string(struct aml *aml, const char *text);
+void aml_eisa_id(struct aml *aml, const char *id); /* "PNP0501" */
+
+/* An OperationRegion of I/O ports, and a Field of one 8-bit register at its start. */
+void aml_port_region(struct aml *aml, const char *name, uint16_t port, uint8_t bytes);
+void aml_byte_field(struct aml *aml, const char *region, const char *field);
+
+/* Statements and expressions. */
+void aml_store_local0(struct aml *aml, const char *source); /* Local0 = source */
+void aml_local0_and(struct aml *aml, uint64_t mask);        /* (Local0 & mask) */
+void aml_notify(struct aml *aml, const char *device, uint64_t value);
+
+/* Resource descriptors (ACPI 6.5, section 6.4). */
+void aml_resource_ports(struct aml *aml, uint16_t base, uint8_t bytes);
+void aml_resource_memory32(struct aml *aml, uint32_t base, uint32_t bytes);
+void aml_resource_interrupt(struct aml *aml, uint32_t gsi); /* edge, active high, exclusive */
+
+#endif

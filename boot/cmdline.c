@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The kernel command line. Few words, each for a reason; whatever the machine describes by ACPI or
+ * CPUID needs none. (Documentation/admin-guide/kernel-parameters.txt)
+ */
+#include "boot/cmdline.h"
+
+#include <errno.h>
+#include <string.h>
+
+/*
+ * panic=-1          a panic ends the machine at once, through its reset register, instead of
+ *                   leaving a virtual CPU spinning for ever
+ * pci=off           there is no PCI bus: saves hundreds of accesses to configuration ports
+ * 8250.nr_uarts=1   there is one UART: the default looks for four
+ * i8042.noaux       no mouse port to look for
+ * i8042.dumbkbd     the keyboard only sends (Ctrl-Alt-Del): asking it questions would time out
+ * cryptomgr.notests the kernel need not test all its ciphers at every boot
+ */
+#define COMMON                                                    \
+    "panic=-1 pci=off 8250.nr_uarts=1 i8042.noaux i8042.dumbkbd " \
+    "cryptomgr.notests"
+
+const char *cmdline_default(enum cmdline_console console)
+{
+    switch (console) {
+    case CMDLINE_CONSOLE_SERIAL:
+        /* The early console shows what goes wrong before the driver of ttyS0 is there. */
+        return "console=ttyS0 earlycon=uart8250,io,0x3f8 " COMMON;
+    case CMDLINE_CONSOLE_VIRTIO:
+        return "console=hvc0 " COMMON;
+    case CMDLINE_CONSOLE_NONE:
+        break;
+    }
+    /* Nobody reads it, and each byte would cost exits. (console=null would keep init from opening
+     * /dev/console.) */
+    return "quiet " COMMON;
+}
+
+int cmdline_build(enum cmdline_console console, const char *append, char *out, size_t size)
+{
+    const char *defaults = cmdline_default(console);
+    size_t head = strlen(defaults);
+    size_t tail = append ? strlen(append) : 0;
+
+    if (size > 0)
+        *out = '\0';
+    for (size_t i = 0; i < tail; i++) {
+        unsigned char byte = (unsigned char)append[i];
+
+        if (byte < 0x20 || byte == 0x7f)
+            return -EINVAL;
+    }
+    if (size == 0 || head >= size || (tail > 0 && tail >= size - head - 1))
+        return -E2BIG;
+    memcpy(out, defaults, head + 1);
+    if (tail > 0) {
+        out[head] = ' ';
+        memcpy(out + head + 1, append, tail + 1);
+    }
+    return 0;
+}
