@@ -182,3 +182,8 @@ unsigned block_backend_in_flight(const struct block_backend *backend)
 {
     return backend->in_flight;
 }
+
+unsigned block_backend_depth(const struct block_backend *backend)
+{
+    return backend->depth;
+}

@@ -61,7 +61,14 @@ struct block_open_options {
 int block_image_open(const struct block_open_options *options, uint64_t *size_bytes,
                      struct husk_error *err);
 
-/* Engine limits: at most `depth` requests are in flight. fd becomes the backend's on success. */
+/* Keeps a fast device busy; more only lengthens the wait for what is in flight. */
+#define BLOCK_DEFAULT_DEPTH 128u
+
+/*
+ * At most `depth` (1..4096) requests will be in flight. fd becomes the backend's on success.
+ * Returns 0 or -errno: ENOSYS, EPERM, ENOMEM, EOPNOTSUPP when io_uring was demanded and is not to
+ * be had.
+ */
 int block_backend_create(int fd, enum block_engine engine, unsigned depth,
                          struct block_backend **out, struct husk_error *err);
 
@@ -89,5 +96,8 @@ void block_backend_reap(struct block_backend *backend);
 void block_backend_drain(struct block_backend *backend);
 
 unsigned block_backend_in_flight(const struct block_backend *backend);
+
+/* How many requests may be in flight. */
+unsigned block_backend_depth(const struct block_backend *backend);
 
 #endif

@@ -24,6 +24,10 @@
 
 #define HELPER_THREADS 2u
 
+/* Longer transfers are executed by the kernel's worker threads even if the page cache could serve
+ * them at once: the caller is not kept for the copy. */
+#define INLINE_BYTES (512u * 1024)
+
 struct block_uring {
     struct block_backend backend;
     struct io_uring ring;
@@ -61,6 +65,8 @@ static void fill_entry(struct io_uring_sqe *sqe, int fd, struct block_task *task
         io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
         break;
     }
+    if (request->len_bytes > INLINE_BYTES)
+        sqe->flags |= IOSQE_ASYNC;
     io_uring_sqe_set_data(sqe, task);
 }
 
