@@ -17,8 +17,8 @@
 
 /*
  * offset: from the start of the attached range; offset + size lies inside it.
- * data:   little-endian bytes of the access; size is 1, 2, 4 or 8 (ports: at most 4). A read handler
- *         finds the buffer filled with 0xff and may leave it so.
+ * data:   little-endian bytes of the access; size is 1, 2, 4 or 8 (ports: at most 4). A read
+ * handler finds the buffer filled with 0xff and may leave it so.
  */
 struct bus_ops {
     void (*read)(void *device, uint64_t offset, void *data, unsigned size);

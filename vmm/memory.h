@@ -29,7 +29,7 @@ static inline gpa_t gpa(uint64_t value)
     return (gpa_t){value};
 }
 
-#define GUEST_PAGE_SIZE       4096u
+#define GUEST_PAGE_SIZE          4096u
 #define GUEST_MEMORY_MAX_REGIONS 8u
 
 /* Where one region of RAM goes. base and size are multiples of the page size. */
@@ -55,8 +55,9 @@ struct guest_region {
 };
 
 /*
- * Reserve and map `count` regions (ascending, not overlapping). Memory is zero and is not populated.
- * Returns 0 or -errno with err filled (ENOMEM names the size asked for). The caller owns *out.
+ * Reserve and map `count` regions (ascending, not overlapping). Memory is zero and is not
+ * populated. Returns 0 or -errno with err filled (ENOMEM names the size asked for). The caller owns
+ * *out.
  */
 int guest_memory_create(const struct guest_region_spec *specs, unsigned count,
                         enum guest_memory_backing backing, struct guest_memory **out,
@@ -71,7 +72,8 @@ void guest_memory_destroy(struct guest_memory *memory);
  */
 void *guest_memory_at(const struct guest_memory *memory, gpa_t address, uint64_t len);
 
-/* Copy in or out: 0, or -EFAULT (and nothing is copied) when guest_memory_at() would be NULL. An empty range is fine. */
+/* Copy in or out: 0, or -EFAULT (and nothing is copied) when guest_memory_at() would be NULL. An
+ * empty range is fine. */
 int guest_memory_read(const struct guest_memory *memory, gpa_t address, void *buf, size_t len);
 int guest_memory_write(const struct guest_memory *memory, gpa_t address, const void *buf,
                        size_t len);
@@ -79,9 +81,9 @@ int guest_memory_write(const struct guest_memory *memory, gpa_t address, const v
 /*
  * Replace [address, address + len) by a private copy-on-write mapping of fd at offset: the pages
  * come from the page cache and are shared until written. address, offset and len must be page
- * aligned and the range inside one private region. The file must reach into the last page; what that
- * page holds past the end of the file reads as zero.
- * Returns 0, -EINVAL (not possible: copy instead) or -errno.
+ * aligned and the range inside one private region. The file must reach into the last page; what
+ * that page holds past the end of the file reads as zero. Returns 0, -EINVAL (not possible: copy
+ * instead) or -errno.
  */
 int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, uint64_t offset,
                           uint64_t len);
