@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Checking options: see config.h. Nothing here opens or asks the host anything. */
+#include "vmm/config.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "boot/boot.h"
+#include "vmm/arch/arch.h"
+
+#define CANNOT_CONFIGURE     "cannot configure the VM"
+#define DEFAULT_MEMORY_BYTES (256ull << 20)
+#define MTU_MIN              68u
+#define VCPUS_SANE           4096u /* KVM's own limit is checked when the VM is built */
+
+int config_copy_options(void *out, size_t out_size, const void *options, const char *where,
+                        struct husk_error *err)
+{
+    size_t size;
+
+    if (!options)
+        return error_set(err, EINVAL, where, CANNOT_CONFIGURE, "no options were given");
+    memcpy(&size, options, sizeof(size));
+    if (size < sizeof(size))
+        return error_set(err, EINVAL, where, CANNOT_CONFIGURE,
+                         "the options do not say their size: initialise them with the _INIT macro");
+    for (size_t i = out_size; i < size; i++) {
+        if (((const uint8_t *)options)[i])
+            return error_set(err, E2BIG, where, CANNOT_CONFIGURE,
+                             "options of a newer release are set: this is husk %s", husk_version());
+    }
+    memcpy(out, options, min_u64(size, out_size));
+    memcpy(out, &out_size, sizeof(out_size));
+    return 0;
+}
+
+/* NULL stays NULL. False when there is no memory. */
+static bool copy_string(char **out, const char *text)
+{
+    *out = text ? strdup(text) : NULL;
+    return !text || *out;
+}
+
+static int check_memory(uint64_t bytes, struct husk_error *err)
+{
+    if (!is_aligned(bytes, GUEST_PAGE_SIZE))
+        return error_set(err, EINVAL, "memory", CANNOT_CONFIGURE,
+                         "%llu bytes is not a multiple of %u", (unsigned long long)bytes,
+                         GUEST_PAGE_SIZE);
+    if (bytes < arch_memory_min_bytes || bytes > arch_memory_max_bytes)
+        return error_set(err, ERANGE, "memory", CANNOT_CONFIGURE,
+                         "%llu bytes is not between %llu MiB and %llu GiB",
+                         (unsigned long long)bytes,
+                         (unsigned long long)(arch_memory_min_bytes >> 20),
+                         (unsigned long long)(arch_memory_max_bytes >> 30));
+    return 0;
+}
+
+static int check_vm(const struct husk_vm_options *options, struct husk_error *err)
+{
+    if (!options->kernel_path && options->kernel_fd < 0)
+        return error_set(err, EINVAL, "kernel", CANNOT_CONFIGURE, "no kernel was given");
+    if (options->kernel_path && !options->kernel_path[0])
+        return error_set(err, EINVAL, "kernel", CANNOT_CONFIGURE, "the path is empty");
+    if (options->initrd_path && !options->initrd_path[0])
+        return error_set(err, EINVAL, "initrd", CANNOT_CONFIGURE, "the path is empty");
+    if (options->command_line_append &&
+        strlen(options->command_line_append) >= BOOT_COMMAND_LINE_MAX)
+        return error_set(err, E2BIG, "command line", CANNOT_CONFIGURE, "it is longer than %u bytes",
+                         BOOT_COMMAND_LINE_MAX - 1);
+    if (options->vcpus > VCPUS_SANE)
+        return error_set(err, ERANGE, "vcpus", CANNOT_CONFIGURE, "%u is more than %u",
+                         options->vcpus, VCPUS_SANE);
+    if ((unsigned)options->console > HUSK_CONSOLE_NONE)
+        return error_set(err, EINVAL, "console", CANNOT_CONFIGURE, "there is no kind %u",
+                         (unsigned)options->console);
+    if ((unsigned)options->log_level > HUSK_LOG_DEBUG)
+        return error_set(err, EINVAL, "log level", CANNOT_CONFIGURE, "there is no level %u",
+                         (unsigned)options->log_level);
+    return options->memory_bytes ? check_memory(options->memory_bytes, err) : 0;
+}
+
+int machine_config_init(struct machine_config *config, const struct husk_vm_options *given,
+                        struct husk_error *err)
+{
+    struct husk_vm_options options = HUSK_VM_OPTIONS_INIT;
+    int ret = config_copy_options(&options, sizeof(options), given, "", err);
+    bool copied;
+
+    if (!ret)
+        ret = check_vm(&options, err);
+    if (ret)
+        return ret;
+    memset(config, 0, sizeof(*config));
+    config->kernel_fd = options.kernel_fd < 0 ? -1 : options.kernel_fd;
+    config->initrd_fd = options.initrd_fd < 0 ? -1 : options.initrd_fd;
+    config->memory_bytes = options.memory_bytes ? options.memory_bytes : DEFAULT_MEMORY_BYTES;
+    config->memory_shared = options.memory_shared != 0;
+    config->vcpus = options.vcpus ? options.vcpus : 1;
+    config->console = options.console;
+    config->console_in_fd = options.console_in_fd < 0 ? -1 : options.console_in_fd;
+    config->console_out_fd = options.console_out_fd < 0 ? -1 : options.console_out_fd;
+    config->console_columns = options.console_columns;
+    config->console_rows = options.console_rows;
+    config->rng = !options.no_rng;
+    copied = copy_string(&config->kernel_path, options.kernel_path);
+    copied &= copy_string(&config->initrd_path, options.initrd_path);
+    copied &= copy_string(&config->command_line_append,
+                          options.command_line_append ? options.command_line_append : "");
+    if (!copied) {
+        machine_config_release(config);
+        return error_set(err, ENOMEM, "", CANNOT_CONFIGURE, NULL);
+    }
+    return 0;
+}
+
+/* A burst without a rate is a mistake, not a limit. */
+static int check_rate(const struct husk_rate *rate, const char *device, const char *name,
+                      struct husk_error *err)
+{
+    char where[64];
+
+    if (rate->per_second || !rate->burst)
+        return 0;
+    snprintf(where, sizeof(where), "%s: %s", device, name);
+    return error_set(err, EINVAL, where, CANNOT_CONFIGURE, "there is a burst but no rate");
+}
+
+static int check_queues(unsigned queues, const char *device, const char *name,
+                        struct husk_error *err)
+{
+    char where[64];
+
+    if (queues <= CONFIG_QUEUES_MAX)
+        return 0;
+    snprintf(where, sizeof(where), "%s: %s", device, name);
+    return error_set(err, ERANGE, where, CANNOT_CONFIGURE, "%u is not between 1 and %u", queues,
+                     CONFIG_QUEUES_MAX);
+}
+
+static int check_drive(const struct husk_drive_options *options, const char *name,
+                       struct husk_error *err)
+{
+    int ret;
+
+    if (options->fd < 0 && (!options->path || !options->path[0]))
+        return error_set(err, EINVAL, name, CANNOT_CONFIGURE, "no file was given");
+    if ((unsigned)options->engine > HUSK_BLOCK_ENGINE_THREADS)
+        return error_set(err, EINVAL, name, CANNOT_CONFIGURE, "there is no engine %u",
+                         (unsigned)options->engine);
+    ret = check_queues(options->queues, name, "queues", err);
+    if (!ret)
+        ret = check_rate(&options->operations, name, "operations", err);
+    if (!ret)
+        ret = check_rate(&options->bandwidth, name, "bandwidth", err);
+    return ret;
+}
+
+int machine_config_add_drive(struct machine_config *config, const struct husk_drive_options *given,
+                             struct husk_error *err)
+{
+    struct husk_drive_options options = HUSK_DRIVE_OPTIONS_INIT;
+    struct drive_config *drive = &config->drives[config->drive_count];
+    char name[24];
+    char *path;
+    int ret;
+
+    snprintf(name, sizeof(name), "drive %u", config->drive_count + 1);
+    if (config->drive_count == CONFIG_DEVICES_MAX)
+        return error_set(err, ENOSPC, name, CANNOT_CONFIGURE, "at most %u drives",
+                         CONFIG_DEVICES_MAX);
+    ret = config_copy_options(&options, sizeof(options), given, name, err);
+    if (!ret)
+        ret = check_drive(&options, name, err);
+    if (ret)
+        return ret;
+    if (!copy_string(&path, options.path))
+        return error_set(err, ENOMEM, name, CANNOT_CONFIGURE, NULL);
+    *drive = (struct drive_config){
+        .path = path,
+        .fd = options.fd < 0 ? -1 : options.fd,
+        .read_only = options.read_only != 0,
+        .engine = options.engine,
+        .queues = options.queues ? options.queues : 1,
+        .operations = options.operations,
+        .bandwidth = options.bandwidth,
+    };
+    config->drive_count++;
+    return 0;
+}
+
+static bool has_rates(const struct husk_net_options *options)
+{
+    return options->rx_bandwidth.per_second || options->tx_bandwidth.per_second ||
+           options->rx_operations.per_second || options->tx_operations.per_second;
+}
+
+static int check_tap(const struct husk_net_options *options, const char *name,
+                     struct husk_error *err)
+{
+    if (options->tap_fd >= 0) {
+        if (options->queue_pairs > 1)
+            return error_set(err, EINVAL, name, CANNOT_CONFIGURE,
+                             "a tap given as a descriptor has one queue pair");
+        return 0;
+    }
+    if (!options->tap_name || !options->tap_name[0])
+        return error_set(err, EINVAL, name, CANNOT_CONFIGURE, "no tap interface was given");
+    if (strlen(options->tap_name) >= IFNAMSIZ)
+        return error_set(err, ENAMETOOLONG, name, CANNOT_CONFIGURE,
+                         "an interface name has at most %d characters", IFNAMSIZ - 1);
+    return 0;
+}
+
+static int check_net(const struct husk_net_options *options, const char *name,
+                     struct husk_error *err)
+{
+    int ret = check_tap(options, name, err);
+
+    if (ret)
+        return ret;
+    if (options->mac[0] & 1)
+        return error_set(err, EINVAL, name, CANNOT_CONFIGURE, "the MAC address is a group's");
+    if (options->mtu && options->mtu < MTU_MIN)
+        return error_set(err, ERANGE, name, CANNOT_CONFIGURE, "an MTU of %u is less than %u",
+                         options->mtu, MTU_MIN);
+    if ((unsigned)options->vhost > HUSK_VHOST_OFF)
+        return error_set(err, EINVAL, name, CANNOT_CONFIGURE, "there is no vhost mode %u",
+                         (unsigned)options->vhost);
+    ret = check_queues(options->queue_pairs, name, "queue pairs", err);
+    if (!ret)
+        ret = check_rate(&options->rx_bandwidth, name, "receive bandwidth", err);
+    if (!ret)
+        ret = check_rate(&options->tx_bandwidth, name, "transmit bandwidth", err);
+    if (!ret)
+        ret = check_rate(&options->rx_operations, name, "receive operations", err);
+    if (!ret)
+        ret = check_rate(&options->tx_operations, name, "transmit operations", err);
+    if (!ret && options->vhost == HUSK_VHOST_ON && has_rates(options))
+        return error_set(err, EINVAL, name, CANNOT_CONFIGURE,
+                         "the kernel's data path (vhost) has no rate limits");
+    return ret;
+}
+
+int machine_config_add_net(struct machine_config *config, const struct husk_net_options *given,
+                           struct husk_error *err)
+{
+    struct husk_net_options options = HUSK_NET_OPTIONS_INIT;
+    struct net_config *net = &config->nets[config->net_count];
+    char name[24];
+    char *tap_name;
+    int ret;
+
+    snprintf(name, sizeof(name), "net %u", config->net_count + 1);
+    if (config->net_count == CONFIG_DEVICES_MAX)
+        return error_set(err, ENOSPC, name, CANNOT_CONFIGURE, "at most %u network devices",
+                         CONFIG_DEVICES_MAX);
+    ret = config_copy_options(&options, sizeof(options), given, name, err);
+    if (!ret)
+        ret = check_net(&options, name, err);
+    if (ret)
+        return ret;
+    if (!copy_string(&tap_name, options.tap_fd < 0 ? options.tap_name : NULL))
+        return error_set(err, ENOMEM, name, CANNOT_CONFIGURE, NULL);
+    *net = (struct net_config){
+        .tap_name = tap_name,
+        .tap_fd = options.tap_fd < 0 ? -1 : options.tap_fd,
+        .mtu = options.mtu,
+        .queue_pairs = options.queue_pairs ? options.queue_pairs : 1,
+        .vhost = has_rates(&options) ? HUSK_VHOST_OFF : options.vhost,
+        .rx_bandwidth = options.rx_bandwidth,
+        .tx_bandwidth = options.tx_bandwidth,
+        .rx_operations = options.rx_operations,
+        .tx_operations = options.tx_operations,
+    };
+    memcpy(net->mac, options.mac, sizeof(net->mac));
+    config->net_count++;
+    return 0;
+}
+
+void machine_config_release(struct machine_config *config)
+{
+    free(config->kernel_path);
+    free(config->initrd_path);
+    free(config->command_line_append);
+    for (unsigned i = 0; i < config->drive_count; i++) {
+        free(config->drives[i].path);
+        close_fd(&config->drives[i].fd);
+    }
+    for (unsigned i = 0; i < config->net_count; i++) {
+        free(config->nets[i].tap_name);
+        close_fd(&config->nets[i].tap_fd);
+    }
+    memset(config, 0, sizeof(*config));
+    config->kernel_fd = config->initrd_fd = -1;
+    config->console_in_fd = config->console_out_fd = -1;
+}

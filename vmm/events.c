@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The queue of events: see events.h. */
+#include "vmm/events.h"
+
+#include <string.h>
+
+#include "base/io.h"
+
+int event_queue_init(struct event_queue *queue)
+{
+    int fd = eventfd_open();
+
+    if (fd < 0)
+        return fd;
+    memset(queue, 0, sizeof(*queue));
+    queue->fd = fd;
+    pthread_mutex_init(&queue->lock, NULL);
+    return 0;
+}
+
+void event_queue_release(struct event_queue *queue)
+{
+    close_fd(&queue->fd);
+    pthread_mutex_destroy(&queue->lock);
+}
+
+static void remove_at(struct event_queue *queue, unsigned index)
+{
+    queue->count--;
+    memmove(&queue->events[index], &queue->events[index + 1],
+            (queue->count - index) * sizeof(queue->events[0]));
+}
+
+void event_queue_push(struct event_queue *queue, const struct husk_event *event)
+{
+    pthread_mutex_lock(&queue->lock);
+    for (unsigned i = 0; i < queue->count; i++) {
+        if (queue->events[i].type == event->type) {
+            remove_at(queue, i);
+            break;
+        }
+    }
+    queue->events[queue->count++] = *event;
+    eventfd_signal(queue->fd);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+int event_queue_pop(struct event_queue *queue, struct husk_event *out)
+{
+    int ret = 0;
+
+    pthread_mutex_lock(&queue->lock);
+    if (queue->count > 0) {
+        *out = queue->events[0];
+        remove_at(queue, 0);
+        if (queue->count == 0)
+            eventfd_drain(queue->fd);
+        ret = 1;
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return ret;
+}

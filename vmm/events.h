@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The events of a VM on their way to the host program.
+ *
+ * Bounded without losing anything that matters: at most one event of each type waits. A newer one
+ * takes the place of an unread older one of its type, at the end of the queue, so that the order of
+ * what is left is the order in which it last happened.
+ *
+ * Threads: any.
+ */
+#ifndef HUSK_VMM_EVENTS_H
+#define HUSK_VMM_EVENTS_H
+
+#include <pthread.h>
+
+#include "husk/husk.h"
+
+#define EVENT_TYPES (HUSK_EVENT_STOPPED + 1)
+
+struct event_queue {
+    pthread_mutex_t lock;
+    int fd;                                /* an eventfd, readable exactly while count > 0 */
+    struct husk_event events[EVENT_TYPES]; /* oldest first */
+    unsigned count;
+};
+
+/* Returns 0 or -errno; event_queue_release() is due only after success. */
+int event_queue_init(struct event_queue *queue);
+void event_queue_release(struct event_queue *queue);
+
+void event_queue_push(struct event_queue *queue, const struct husk_event *event);
+
+/* Returns 1 with *out filled, 0 when none waits. */
+int event_queue_pop(struct event_queue *queue, struct husk_event *out);
+
+#endif

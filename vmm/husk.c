@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The public interface (husk/husk.h) over the machine, run in the caller's process. A VM object is
+ * a configuration until it is built, and a machine from then on.
+ *
+ * Threads: as husk.h says; what may be called from any thread finds `machine` constant.
+ */
+#include "husk/husk.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "boot/cmdline.h"
+#include "vmm/config.h"
+#include "vmm/machine.h"
+
+struct husk_vm {
+    struct machine_config config;
+    struct log log;
+    husk_log_fn log_fn;
+    void *log_arg;
+    bool build_failed;
+    struct machine *machine; /* NULL until built */
+};
+
+const char *husk_version(void)
+{
+    return HUSK_VERSION;
+}
+
+const char *husk_default_command_line(enum husk_console console)
+{
+    switch (console) {
+    case HUSK_CONSOLE_SERIAL:
+        return cmdline_default(CMDLINE_CONSOLE_SERIAL);
+    case HUSK_CONSOLE_VIRTIO:
+        return cmdline_default(CMDLINE_CONSOLE_VIRTIO);
+    default:
+        return cmdline_default(CMDLINE_CONSOLE_NONE);
+    }
+}
+
+const char *husk_stop_reason_name(enum husk_stop_reason reason)
+{
+    switch (reason) {
+    case HUSK_STOP_NONE:
+        return "none";
+    case HUSK_STOP_POWER_OFF:
+        return "power-off";
+    case HUSK_STOP_RESET:
+        return "reset";
+    case HUSK_STOP_TRIPLE_FAULT:
+        return "triple-fault";
+    case HUSK_STOP_PANIC:
+        return "panic";
+    case HUSK_STOP_GUEST_EXIT:
+        return "guest-exit";
+    case HUSK_STOP_HOST_REQUEST:
+        return "host-request";
+    case HUSK_STOP_MONITOR_ERROR:
+        return "monitor-error";
+    }
+    return "unknown";
+}
+
+static void log_to_caller(void *arg, enum log_level level, const char *line)
+{
+    struct husk_vm *vm = arg;
+
+    vm->log_fn(vm->log_arg, (enum husk_log_level)level, line);
+}
+
+/* Options of an older release are a prefix of ours: read them through a whole struct. */
+static int set_up_log(struct husk_vm *vm, const struct husk_vm_options *given,
+                      struct husk_error *err)
+{
+    struct husk_vm_options options = HUSK_VM_OPTIONS_INIT;
+    int ret = config_copy_options(&options, sizeof(options), given, "", err);
+
+    if (ret)
+        return ret;
+    vm->log_fn = options.log;
+    vm->log_arg = options.log_arg;
+    vm->log.level = (enum log_level)options.log_level;
+    if (options.log) {
+        vm->log.sink = log_to_caller;
+        vm->log.sink_arg = vm;
+    }
+    return 0;
+}
+
+int husk_vm_new(const struct husk_vm_options *options, struct husk_vm **out, struct husk_error *err)
+{
+    struct husk_vm *vm = calloc(1, sizeof(*vm));
+    int ret;
+
+    if (!vm)
+        return error_set(err, ENOMEM, "", "cannot create the VM", NULL);
+    ret = machine_config_init(&vm->config, options, err);
+    if (ret) {
+        free(vm);
+        return ret;
+    }
+    ret = set_up_log(vm, options, err);
+    if (ret) {
+        machine_config_release(&vm->config);
+        free(vm);
+        return ret;
+    }
+    *out = vm;
+    return 0;
+}
+
+/* Configuration ends with the build. */
+static int check_not_built(const struct husk_vm *vm, const char *what, struct husk_error *err)
+{
+    if (vm->machine)
+        return error_set(err, EINVAL, "", what, "the VM is built already");
+    if (vm->build_failed)
+        return error_set(err, EINVAL, "", what, "building the VM failed before");
+    return 0;
+}
+
+static int check_built(const struct husk_vm *vm, const char *what, struct husk_error *err)
+{
+    return vm->machine ? 0 : error_set(err, EINVAL, "", what, "the VM is not built");
+}
+
+int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_options *options,
+                      struct husk_error *err)
+{
+    int ret = check_not_built(vm, "cannot add a drive", err);
+
+    return ret ? ret : machine_config_add_drive(&vm->config, options, err);
+}
+
+int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,
+                    struct husk_error *err)
+{
+    int ret = check_not_built(vm, "cannot add a network device", err);
+
+    return ret ? ret : machine_config_add_net(&vm->config, options, err);
+}
+
+int husk_vm_build(struct husk_vm *vm, struct husk_error *err)
+{
+    int ret = check_not_built(vm, "cannot build the VM", err);
+
+    if (ret)
+        return ret;
+    ret = machine_build(&vm->config, &vm->log, &vm->machine, err);
+    vm->build_failed = ret != 0;
+    return ret;
+}
+
+int husk_vm_start(struct husk_vm *vm, struct husk_error *err)
+{
+    int ret = check_built(vm, "cannot start the VM", err);
+
+    return ret ? ret : machine_start(vm->machine, err);
+}
+
+int husk_vm_pause(struct husk_vm *vm, struct husk_error *err)
+{
+    int ret = check_built(vm, "cannot pause the VM", err);
+
+    return ret ? ret : machine_pause(vm->machine, err);
+}
+
+int husk_vm_resume(struct husk_vm *vm, struct husk_error *err)
+{
+    int ret = check_built(vm, "cannot resume the VM", err);
+
+    return ret ? ret : machine_resume(vm->machine, err);
+}
+
+static int check_started(const struct husk_vm *vm, const char *what, struct husk_error *err)
+{
+    int ret = check_built(vm, what, err);
+
+    return ret ? ret : machine_check_started(vm->machine, what, err);
+}
+
+int husk_vm_power_button(struct husk_vm *vm, struct husk_error *err)
+{
+    int ret = check_started(vm, "cannot press the power button", err);
+
+    if (!ret)
+        machine_power_button(vm->machine);
+    return ret;
+}
+
+int husk_vm_ctrl_alt_del(struct husk_vm *vm, struct husk_error *err)
+{
+    int ret = check_started(vm, "cannot press Ctrl-Alt-Del", err);
+
+    if (!ret)
+        machine_ctrl_alt_del(vm->machine);
+    return ret;
+}
+
+int husk_vm_stop(struct husk_vm *vm, struct husk_error *err)
+{
+    int ret = check_started(vm, "cannot stop the VM", err);
+
+    if (!ret)
+        machine_stop(vm->machine, HUSK_STOP_HOST_REQUEST, 0, NULL);
+    return ret;
+}
+
+enum husk_state husk_vm_state(const struct husk_vm *vm)
+{
+    return vm->machine ? machine_state(vm->machine) : HUSK_STATE_CREATED;
+}
+
+void husk_vm_console_resize(struct husk_vm *vm, uint16_t columns, uint16_t rows)
+{
+    if (vm->machine)
+        machine_console_resize(vm->machine, columns, rows);
+}
+
+int husk_vm_event_fd(const struct husk_vm *vm)
+{
+    return vm->machine ? vm->machine->events.fd : -1;
+}
+
+int husk_vm_next_event(struct husk_vm *vm, struct husk_event *event)
+{
+    return vm->machine ? event_queue_pop(&vm->machine->events, event) : 0;
+}
+
+/* Milliseconds left until deadline_ns, rounded up so that a wait is never short. */
+static int remaining_ms(uint64_t deadline_ns)
+{
+    uint64_t now_ns = monotonic_ns();
+
+    return now_ns >= deadline_ns ? 0 : (int)((deadline_ns - now_ns + 999999) / 1000000);
+}
+
+int husk_vm_wait_event(struct husk_vm *vm, int timeout_ms, struct husk_event *event)
+{
+    uint64_t deadline_ns = monotonic_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000000;
+
+    if (!vm->machine)
+        return error_set(NULL, EINVAL, "", "cannot wait for events", "the VM is not built");
+    for (;;) {
+        struct pollfd fd = {.fd = vm->machine->events.fd, .events = POLLIN};
+        int left_ms;
+
+        if (event_queue_pop(&vm->machine->events, event))
+            return 1;
+        left_ms = timeout_ms < 0 ? -1 : remaining_ms(deadline_ns);
+        if (left_ms == 0)
+            return 0;
+        if (poll(&fd, 1, left_ms) < 0 && errno != EINTR)
+            return -errno;
+    }
+}
+
+unsigned husk_vm_timeline(const struct husk_vm *vm, struct husk_moment *out, unsigned max)
+{
+    unsigned count = 0;
+
+    for (unsigned point = 0; vm->machine && point < TIMELINE_POINTS && count < max; point++) {
+        uint64_t at_ns = atomic_load(&vm->machine->timeline.at_ns[point]);
+
+        if (at_ns)
+            out[count++] = (struct husk_moment){.name = timeline_name(point), .at_ns = at_ns};
+    }
+    return count;
+}
+
+int husk_vm_info(const struct husk_vm *vm, struct husk_vm_info *info)
+{
+    struct husk_vm_info whole = {.size = info->size};
+    int ret = check_built(vm, "cannot tell about the VM", NULL);
+
+    if (ret)
+        return ret;
+    if (info->size < sizeof(info->size))
+        return -EINVAL;
+    whole.kernel_format = vm->machine->entry.format;
+    whole.kernel_is_linux = vm->machine->entry.is_linux;
+    whole.command_line = vm->machine->command_line;
+    memcpy(info, &whole, min_u64(info->size, sizeof(whole)));
+    return 0;
+}
+
+void husk_vm_free(struct husk_vm *vm)
+{
+    if (!vm)
+        return;
+    machine_destroy(vm->machine);
+    machine_config_release(&vm->config);
+    free(vm);
+}

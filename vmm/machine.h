@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The machine: everything that one VM consists of, and its life.
+ *
+ *     machine_build()      machine_start()       machine_pause()
+ *   ──────────────▶ CREATED ────────▶ RUNNING ◀────────▶ PAUSED
+ *                                        │  machine_resume()  │
+ *                                        └──▶ (stopping) ◀────┘  guest request, error,
+ * machine_stop() │ every vCPU has left, device I/O has settled ▼ STOPPED            one STOPPED
+ * event; then nothing
+ *
+ * Threads
+ *   I/O      runs `loop`: queues, backends, timers of all devices.
+ *   vCPU n   runs guest code; serves its exits through the buses; between runs it waits for
+ *            `command` to change.
+ *   callers  of the functions below. None of them is a thread of the machine's.
+ *   All of the machine's threads have all signals blocked.
+ *
+ * Data flow: vcpu → bus → device → virtqueue → backend, and back through an irq_line.
+ *
+ * Who owns what: the machine owns every object named here and destroys them in the reverse of the
+ * order in which machine_build.c makes them. Devices own their backends, except the console's,
+ * which may be shared and outlives them to write out what the guest said last.
+ *
+ * Invariants
+ *  1. `state`, `command`, `end`, the counters: only under `lock`. Nobody calls into a device, waits
+ *     for the I/O thread, or makes a system call that may block while holding it.
+ *  2. The first reason to stop wins; later ones change nothing.
+ *  3. A vCPU is inside the guest only while `inside` counts it; pause waits for 0.
+ *  4. Devices run only between the I/O thread's resume_devices() and its pause_devices(); after
+ *     settle_devices() for ever not.
+ *  5. Lock order: control_lock, then lock. vCPU threads never take control_lock.
+ */
+#ifndef HUSK_VMM_MACHINE_H
+#define HUSK_VMM_MACHINE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/timeline.h"
+#include "boot/boot.h"
+#include "devices/device.h"
+#include "husk/husk.h"
+#include "vmm/arch/arch.h"
+#include "vmm/config.h"
+#include "vmm/events.h"
+#include "vmm/interrupts.h"
+#include "vmm/kvm.h"
+#include "vmm/vcpu.h"
+
+struct console_backend;
+struct virtio_device;
+
+/* What vCPU threads are to do. */
+enum machine_command { MACHINE_HOLD, MACHINE_RUN, MACHINE_QUIT };
+
+struct machine_vcpu {
+    struct machine *machine;
+    struct vcpu *vcpu;
+    pthread_t thread;
+    bool has_thread;
+};
+
+struct machine {
+    struct machine_config *config; /* outlives the machine, which uses up its descriptors */
+    const struct log *log;
+    struct timeline timeline;
+
+    /* Made by the steps of machine_build.c, in this order. */
+    struct kvm kvm;
+    struct arch_cpu_model *cpu_model;
+    struct arch_layout layout;
+    struct guest_memory *memory;
+    struct event_loop *loop;
+    struct bus *ports;
+    struct bus *mmio;
+    struct interrupts interrupts;
+    struct device_env device_env; /* the above, as devices see it */
+    struct console_backend *console;
+    struct device *devices; /* in order of creation */
+    unsigned virtio_count;  /* virtio-mmio windows in use */
+    struct device *acpi_pm; /* the ones that callers act on; owned through `devices` */
+    struct device *i8042;
+    struct virtio_device *virtio_console;
+    char *command_line;
+    struct boot_entry entry;
+    struct vcpu_env vcpu_env;
+    struct machine_vcpu *vcpus;
+    unsigned vcpu_count;
+
+    pthread_t io_thread;
+    bool has_io_thread;
+    bool devices_running; /* I/O thread */
+    bool devices_settled; /* I/O thread */
+
+    struct event_queue events;
+    pthread_mutex_t control_lock; /* start, pause and resume, one at a time */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* command, inside, or state */
+    enum machine_command command;
+    enum husk_state state;
+    struct husk_event end; /* reason NONE until a reason to stop is known */
+    unsigned inside;       /* vCPUs that may be in guest code */
+    unsigned alive;        /* vCPU threads that have not quit */
+};
+
+/* Open and create everything, load the kernel (machine_build.c lists the steps). On failure err
+ * names what is at fault and nothing remains. The caller owns *out. */
+int machine_build(struct machine_config *config, const struct log *log, struct machine **out,
+                  struct husk_error *err);
+
+/* Stop, join all threads, release everything. NULL and half-built machines are fine. Blocks until
+ * disk requests have finished, and for what the console's reader still takes. */
+void machine_destroy(struct machine *machine);
+
+int machine_start(struct machine *machine, struct husk_error *err);
+int machine_pause(struct machine *machine, struct husk_error *err);
+int machine_resume(struct machine *machine, struct husk_error *err);
+enum husk_state machine_state(struct machine *machine);
+
+/* Record why to stop, unless a reason is known already, and send the vCPUs home. Any thread, the
+ * vCPUs' own included; does not wait. error: for MONITOR_ERROR, else NULL. */
+void machine_stop(struct machine *machine, enum husk_stop_reason reason, uint8_t guest_status,
+                  const struct husk_error *error);
+
+/* Stop if it runs, and wait until none of the machine's threads is left. */
+void machine_join(struct machine *machine);
+
+/* The guest's init reported that it runs. */
+void machine_ready(struct machine *machine);
+
+/* Whether the guest can take requests: -EINVAL with err filled (`what` cannot be done) when it does
+ * not run. */
+int machine_check_started(struct machine *machine, const char *what, struct husk_error *err);
+
+/* ---- machine_devices.c: the only file that knows concrete devices ---- */
+
+/* Create every device that the configuration asks for. What was made before a failure is in
+ * `devices`. */
+int machine_create_devices(struct machine *machine, struct husk_error *err);
+void machine_destroy_devices(struct machine *machine);
+struct arch_power_registers machine_power_registers(void);
+void machine_power_button(struct machine *machine);
+void machine_ctrl_alt_del(struct machine *machine);
+void machine_console_resize(struct machine *machine, uint16_t columns, uint16_t rows);
+
+#endif

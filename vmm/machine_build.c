@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Building a machine: the list of start-up steps at the end of this file, in order, each a function
+ * above it. A step that fails fills the error; machine_destroy() takes what the steps before it
+ * made, and copes with all that they did not.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/event_loop.h"
+#include "base/io.h"
+#include "boot/cmdline.h"
+#include "vmm/bus.h"
+#include "vmm/machine.h"
+#include "vmm/memory.h"
+
+#define CANNOT_BUILD "cannot build the VM"
+
+static int create_vm(struct machine *machine, struct husk_error *err)
+{
+    unsigned requirement_count;
+    const struct kvm_requirement *requirements = arch_requirements(&requirement_count);
+    unsigned vcpus_max;
+    int ret = kvm_open(&machine->kvm, requirements, requirement_count, err);
+
+    if (ret)
+        return ret;
+    vcpus_max = arch_vcpus_max(&machine->kvm);
+    if (machine->config->vcpus > vcpus_max)
+        return error_set(err, ERANGE, "vcpus", CANNOT_BUILD, "%u, but KVM here has at most %u",
+                         machine->config->vcpus, vcpus_max);
+    ret = arch_vm_init(&machine->kvm, err);
+    if (ret)
+        return ret;
+    return arch_cpu_model_create(&machine->kvm, machine->config->vcpus, &machine->cpu_model, err);
+}
+
+/* Guest memory is only reserved, so that it may exceed what the host has. */
+static void warn_overcommit(const struct machine *machine)
+{
+    struct sysinfo host;
+    uint64_t host_bytes;
+
+    if (sysinfo(&host) < 0)
+        return;
+    host_bytes = ((uint64_t)host.totalram + host.totalswap) * host.mem_unit;
+    if (machine->config->memory_bytes > host_bytes)
+        log_warn(machine->log, "memory",
+                 "the guest has %llu MiB, the host %llu MiB with swap: the VM will end when it "
+                 "uses more",
+                 (unsigned long long)(machine->config->memory_bytes >> 20),
+                 (unsigned long long)(host_bytes >> 20));
+}
+
+static int create_memory(struct machine *machine, struct husk_error *err)
+{
+    struct arch_layout *layout = &machine->layout;
+    uint64_t reach = arch_cpu_model_address_end(machine->cpu_model);
+    int ret;
+
+    arch_layout_init(layout, machine->config->memory_bytes);
+    if (layout->address_end > reach)
+        return error_set(err, ERANGE, "memory", CANNOT_BUILD,
+                         "the host's processor addresses %llu GiB",
+                         (unsigned long long)(reach >> 30));
+    warn_overcommit(machine);
+    ret = guest_memory_create(layout->ram, layout->ram_count,
+                              machine->config->memory_shared ? GUEST_MEMORY_SHARED
+                                                             : GUEST_MEMORY_PRIVATE,
+                              &machine->memory, err);
+    if (ret)
+        return ret;
+    return kvm_map_memory(&machine->kvm, machine->memory, err);
+}
+
+static int create_buses(struct machine *machine, struct husk_error *err)
+{
+    struct bus_accelerator port_accelerator = kvm_port_accelerator(&machine->kvm);
+    struct bus_accelerator mmio_accelerator = kvm_mmio_accelerator(&machine->kvm);
+    int ret = event_loop_create(&machine->loop);
+
+    if (!ret)
+        ret = bus_create(&port_accelerator, &machine->ports);
+    if (!ret)
+        ret = bus_create(&mmio_accelerator, &machine->mmio);
+    if (ret)
+        return error_set(err, -ret, "", "cannot create the VM's buses", NULL);
+    machine->device_env = (struct device_env){
+        .memory = machine->memory,
+        .ports = machine->ports,
+        .mmio = machine->mmio,
+        .loop = machine->loop,
+        .log = machine->log,
+    };
+    return 0;
+}
+
+static int write_tables(struct machine *machine, struct husk_error *err)
+{
+    struct arch_power_registers power = machine_power_registers();
+
+    return arch_write_tables(machine->memory, &machine->layout, machine->config->vcpus,
+                             machine->devices, &power, err);
+}
+
+static int build_command_line(struct machine *machine, struct husk_error *err)
+{
+    static const enum cmdline_console consoles[] = {
+        [HUSK_CONSOLE_SERIAL] = CMDLINE_CONSOLE_SERIAL,
+        [HUSK_CONSOLE_VIRTIO] = CMDLINE_CONSOLE_VIRTIO,
+        [HUSK_CONSOLE_NONE] = CMDLINE_CONSOLE_NONE,
+    };
+    int ret;
+
+    machine->command_line = malloc(BOOT_COMMAND_LINE_MAX);
+    if (!machine->command_line)
+        return error_set(err, ENOMEM, "command line", CANNOT_BUILD, NULL);
+    ret = cmdline_build(consoles[machine->config->console], machine->config->command_line_append,
+                        machine->command_line, BOOT_COMMAND_LINE_MAX);
+    if (ret == -EINVAL)
+        return error_set(err, EINVAL, "command line", CANNOT_BUILD, "it holds a control character");
+    if (ret)
+        return error_set(err, -ret, "command line", CANNOT_BUILD,
+                         "with the default words it is longer than %u bytes",
+                         BOOT_COMMAND_LINE_MAX - 1);
+    return 0;
+}
+
+/* A file to boot from. O_NONBLOCK: a FIFO must be refused, not waited for. */
+static int open_boot_file(const char *path, const char *what, struct husk_error *err)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int code = 0;
+
+    if (fd < 0)
+        return error_set(err, errno, path, what, NULL);
+    if (fstat(fd, &info) < 0)
+        code = errno;
+    else if (S_ISDIR(info.st_mode))
+        code = EISDIR;
+    if (code) {
+        close_fd(&fd);
+        return error_set(err, code, path, what, NULL);
+    }
+    if (!S_ISREG(info.st_mode)) {
+        close_fd(&fd);
+        return error_set(err, EINVAL, path, what, "it is not a regular file");
+    }
+    return fd;
+}
+
+static int load_from(struct machine *machine, int kernel_fd, int initrd_fd, struct husk_error *err)
+{
+    const struct machine_config *config = machine->config;
+    const struct boot_options options = {
+        .kernel_fd = kernel_fd,
+        .kernel_name = config->kernel_path ? config->kernel_path : "kernel",
+        .initrd_fd = initrd_fd,
+        .initrd_name = config->initrd_path ? config->initrd_path : "initrd",
+        .command_line = machine->command_line,
+        .layout = machine->layout.boot,
+    };
+
+    return boot_load(machine->memory, &options, &machine->entry, err);
+}
+
+/* Open descriptors in the configuration are the caller's; those opened here are closed here. */
+static int load_kernel(struct machine *machine, struct husk_error *err)
+{
+    const struct machine_config *config = machine->config;
+    int opened_kernel = -1, opened_initrd = -1;
+    int ret = build_command_line(machine, err);
+
+    if (ret)
+        return ret;
+    if (config->kernel_fd < 0) {
+        opened_kernel = open_boot_file(config->kernel_path, "cannot open the kernel", err);
+        if (opened_kernel < 0)
+            return opened_kernel;
+    }
+    if (config->initrd_fd < 0 && config->initrd_path) {
+        opened_initrd = open_boot_file(config->initrd_path, "cannot open the initrd", err);
+        if (opened_initrd < 0) {
+            ret = opened_initrd;
+            goto out;
+        }
+    }
+    ret = load_from(machine, opened_kernel >= 0 ? opened_kernel : config->kernel_fd,
+                    opened_initrd >= 0 ? opened_initrd : config->initrd_fd, err);
+out:
+    close_fd(&opened_initrd);
+    close_fd(&opened_kernel);
+    return ret;
+}
+
+static int create_vcpus(struct machine *machine, struct husk_error *err)
+{
+    unsigned count = machine->config->vcpus;
+
+    machine->vcpu_env = (struct vcpu_env){
+        .kvm = &machine->kvm,
+        .ports = machine->ports,
+        .mmio = machine->mmio,
+        .timeline = &machine->timeline,
+        .log = machine->log,
+    };
+    machine->vcpus = calloc(count, sizeof(*machine->vcpus));
+    if (!machine->vcpus)
+        return error_set(err, ENOMEM, "vcpus", CANNOT_BUILD, NULL);
+    machine->vcpu_count = count;
+    for (unsigned i = 0; i < count; i++) {
+        struct machine_vcpu *slot = &machine->vcpus[i];
+        int ret = vcpu_create(&machine->vcpu_env, i, &slot->vcpu, err);
+
+        if (!ret)
+            ret = arch_vcpu_init(vcpu_fd(slot->vcpu), machine->cpu_model, i, &machine->layout.boot,
+                                 i == 0 ? &machine->entry : NULL, err);
+        if (ret)
+            return ret;
+        slot->machine = machine;
+    }
+    return 0;
+}
+
+/* The start-up, from top to bottom. */
+static const struct build_step {
+    int (*run)(struct machine *machine, struct husk_error *err);
+    enum timeline_point reached; /* TIMELINE_POINTS: not a moment of its own */
+} build_steps[] = {
+    {create_vm, TIMELINE_KVM},       {create_memory, TIMELINE_MEMORY},
+    {create_buses, TIMELINE_POINTS}, {machine_create_devices, TIMELINE_DEVICES},
+    {write_tables, TIMELINE_POINTS}, /* before the kernel: the boot information names the RSDP */
+    {load_kernel, TIMELINE_LOADED},  {create_vcpus, TIMELINE_VCPUS},
+};
+
+static int create_empty(struct machine_config *config, const struct log *log, struct machine **out)
+{
+    struct machine *machine = calloc(1, sizeof(*machine));
+    int ret;
+
+    if (!machine)
+        return -ENOMEM;
+    ret = event_queue_init(&machine->events);
+    if (ret) {
+        free(machine);
+        return ret;
+    }
+    machine->config = config;
+    machine->log = log;
+    machine->kvm = (struct kvm)KVM_CLOSED;
+    machine->end.type = HUSK_EVENT_STOPPED;
+    interrupts_init(&machine->interrupts, &machine->kvm, arch_free_gsis);
+    pthread_mutex_init(&machine->control_lock, NULL);
+    pthread_mutex_init(&machine->lock, NULL);
+    pthread_cond_init(&machine->changed, NULL);
+    *out = machine;
+    return 0;
+}
+
+int machine_build(struct machine_config *config, const struct log *log, struct machine **out,
+                  struct husk_error *err)
+{
+    struct machine *machine;
+    int ret = create_empty(config, log, &machine);
+
+    if (ret)
+        return error_set(err, -ret, "", CANNOT_BUILD, NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(build_steps); i++) {
+        ret = build_steps[i].run(machine, err);
+        if (ret) {
+            machine_destroy(machine);
+            return ret;
+        }
+        if (build_steps[i].reached != TIMELINE_POINTS)
+            timeline_mark(&machine->timeline, build_steps[i].reached);
+    }
+    *out = machine;
+    return 0;
+}
+
+void machine_destroy(struct machine *machine)
+{
+    if (!machine)
+        return;
+    machine_join(machine);
+    for (unsigned i = 0; i < machine->vcpu_count; i++)
+        vcpu_destroy(machine->vcpus[i].vcpu);
+    free(machine->vcpus);
+    free(machine->command_line);
+    machine_destroy_devices(machine);
+    interrupts_release(&machine->interrupts);
+    bus_destroy(machine->mmio);
+    bus_destroy(machine->ports);
+    event_loop_destroy(machine->loop);
+    arch_cpu_model_destroy(machine->cpu_model);
+    kvm_close(&machine->kvm);
+    guest_memory_destroy(machine->memory);
+    pthread_cond_destroy(&machine->changed);
+    pthread_mutex_destroy(&machine->lock);
+    pthread_mutex_destroy(&machine->control_lock);
+    event_queue_release(&machine->events);
+    free(machine);
+}

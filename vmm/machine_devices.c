@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The device table: which devices a machine has, in the order in which they are made, which is the
+ * order in which the guest finds them. The only file that names concrete devices.
+ *
+ * Virtio devices get consecutive virtio-mmio windows and the free pins of the IOAPIC; drives come
+ * first, so that vda, vdb, … are in the order in which they were configured.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "devices/backend/block.h"
+#include "devices/backend/console.h"
+#include "devices/backend/tap.h"
+#include "devices/legacy/legacy.h"
+#include "devices/virtio/devices.h"
+#include "devices/virtio/mmio.h"
+#include "vmm/machine.h"
+
+#define CANNOT_CREATE    "cannot create the device"
+#define SECTOR_BYTES     512u
+#define BLOCK_DEPTH      256u /* requests in flight per drive: one full queue */
+#define MARK_INIT_RUNS   1
+/* How long the guest's last words may wait for a reader that is slow or gone. */
+#define CONSOLE_DRAIN_MS 2000
+
+struct device_entry {
+    const char *name;
+    unsigned (*count)(const struct machine_config *config);
+    int (*create)(struct machine *machine, unsigned index, const char *name,
+                  struct husk_error *err);
+};
+
+/* ---- what guests ask for ---- */
+
+/* On the vCPU's thread: only records and signals. */
+static void guest_request(void *arg, enum guest_request request, uint8_t value)
+{
+    struct machine *machine = arg;
+
+    switch (request) {
+    case GUEST_REQUEST_POWER_OFF:
+        machine_stop(machine, HUSK_STOP_POWER_OFF, 0, NULL);
+        break;
+    case GUEST_REQUEST_RESET:
+        machine_stop(machine, HUSK_STOP_RESET, 0, NULL);
+        break;
+    case GUEST_REQUEST_PANIC:
+        machine_stop(machine, HUSK_STOP_PANIC, 0, NULL);
+        break;
+    case GUEST_REQUEST_EXIT:
+        machine_stop(machine, HUSK_STOP_GUEST_EXIT, value, NULL);
+        break;
+    case GUEST_REQUEST_MARK:
+        if (value == MARK_INIT_RUNS)
+            machine_ready(machine);
+        break;
+    }
+}
+
+static struct guest_request_sink request_sink(struct machine *machine)
+{
+    return (struct guest_request_sink){.request = guest_request, .arg = machine};
+}
+
+/* ---- legacy devices ---- */
+
+static void append_device(struct machine *machine, struct device *device)
+{
+    struct device **tail = &machine->devices;
+
+    while (*tail)
+        tail = &(*tail)->next;
+    device->next = NULL;
+    *tail = device;
+}
+
+static unsigned one(const struct machine_config *config)
+{
+    return 1;
+}
+
+/* A legacy device's customary interrupt: nobody else can have it. */
+static int take_gsi(struct machine *machine, uint32_t gsi, struct irq_line *irq, const char *name,
+                    struct husk_error *err)
+{
+    int ret = interrupts_take(&machine->interrupts, gsi, irq);
+
+    return ret ? error_set(err, -ret, name, "cannot connect interrupt", NULL) : 0;
+}
+
+/* Common end: keep the device, or say that it could not be made. */
+static int keep_device(struct machine *machine, int ret, struct device *device, const char *name,
+                       struct husk_error *err)
+{
+    if (ret)
+        return error_set(err, -ret, name, CANNOT_CREATE, NULL);
+    append_device(machine, device);
+    return 0;
+}
+
+static unsigned count_uart(const struct machine_config *config)
+{
+    return config->console == HUSK_CONSOLE_SERIAL;
+}
+
+static int create_uart(struct machine *machine, unsigned index, const char *name,
+                       struct husk_error *err)
+{
+    struct device *device = NULL;
+    struct irq_line irq;
+    int ret = take_gsi(machine, UART_GSI, &irq, name, err);
+
+    if (ret)
+        return ret;
+    ret = uart16550_create(&machine->device_env, &irq, machine->console, &device);
+    return keep_device(machine, ret, device, name, err);
+}
+
+static int create_rtc(struct machine *machine, unsigned index, const char *name,
+                      struct husk_error *err)
+{
+    struct device *device = NULL;
+    int ret = rtc_cmos_create(&machine->device_env, &device);
+
+    return keep_device(machine, ret, device, name, err);
+}
+
+static int create_i8042(struct machine *machine, unsigned index, const char *name,
+                        struct husk_error *err)
+{
+    struct guest_request_sink sink = request_sink(machine);
+    struct irq_line irq;
+    int ret = take_gsi(machine, I8042_GSI, &irq, name, err);
+
+    if (ret)
+        return ret;
+    ret = i8042_create(&machine->device_env, &irq, &sink, &machine->i8042);
+    return keep_device(machine, ret, machine->i8042, name, err);
+}
+
+static int create_acpi_pm(struct machine *machine, unsigned index, const char *name,
+                          struct husk_error *err)
+{
+    struct guest_request_sink sink = request_sink(machine);
+    struct irq_line irq;
+    int ret = take_gsi(machine, ACPI_GSI, &irq, name, err);
+
+    if (ret)
+        return ret;
+    ret = acpi_pm_create(&machine->device_env, &irq, &sink, &machine->acpi_pm);
+    return keep_device(machine, ret, machine->acpi_pm, name, err);
+}
+
+static int create_debug_ports(struct machine *machine, unsigned index, const char *name,
+                              struct husk_error *err)
+{
+    struct guest_request_sink sink = request_sink(machine);
+    struct device *device = NULL;
+    int ret = debug_ports_create(&machine->device_env, &sink, &device);
+
+    return keep_device(machine, ret, device, name, err);
+}
+
+static int create_pvpanic(struct machine *machine, unsigned index, const char *name,
+                          struct husk_error *err)
+{
+    struct guest_request_sink sink = request_sink(machine);
+    struct device *device = NULL;
+    int ret = pvpanic_create(&machine->device_env, &sink, &device);
+
+    return keep_device(machine, ret, device, name, err);
+}
+
+/* ---- virtio devices ---- */
+
+/* Put a device behind the next virtio-mmio window; destroys it on failure. */
+static int attach_virtio(struct machine *machine, struct virtio_device *virtio, const char *name,
+                         struct husk_error *err)
+{
+    struct device *device = NULL;
+    struct irq_line irq;
+    int ret = interrupts_take_any(&machine->interrupts, &irq);
+
+    if (ret) {
+        error_set(err, -ret, name, "cannot connect interrupt", NULL);
+        goto fail;
+    }
+    ret = virtio_mmio_create(&machine->device_env, virtio,
+                             arch_virtio_mmio_window(machine->virtio_count).value, &irq, &device);
+    if (ret) {
+        error_set(err, -ret, name, CANNOT_CREATE, NULL);
+        goto fail;
+    }
+    machine->virtio_count++;
+    append_device(machine, device);
+    return 0;
+
+fail:
+    virtio_device_destroy(virtio);
+    return ret;
+}
+
+static unsigned count_drives(const struct machine_config *config)
+{
+    return config->drive_count;
+}
+
+static struct rate_limit rate_limit(struct husk_rate rate)
+{
+    return (struct rate_limit){.per_second = rate.per_second, .burst = rate.burst};
+}
+
+static enum block_engine block_engine(enum husk_block_engine engine)
+{
+    switch (engine) {
+    case HUSK_BLOCK_ENGINE_URING:
+        return BLOCK_ENGINE_URING;
+    case HUSK_BLOCK_ENGINE_THREADS:
+        return BLOCK_ENGINE_THREADS;
+    default:
+        return BLOCK_ENGINE_AUTO;
+    }
+}
+
+/* The image behind an asynchronous engine. A descriptor in the configuration is used up. */
+static int open_drive(const struct machine *machine, struct drive_config *drive, const char *name,
+                      struct block_backend **out, uint64_t *size_bytes, struct husk_error *err)
+{
+    struct block_open_options open_options = {
+        .path = drive->path ? drive->path : name, .fd = drive->fd, .read_only = drive->read_only};
+    int fd = block_image_open(&open_options, size_bytes, err);
+    int ret;
+
+    if (fd < 0)
+        return fd;
+    drive->fd = -1;
+    if (*size_bytes % SECTOR_BYTES)
+        log_warn(machine->log, name, "%s: the last %u bytes are no whole sector and out of reach",
+                 open_options.path, (unsigned)(*size_bytes % SECTOR_BYTES));
+    ret = block_backend_create(fd, block_engine(drive->engine), BLOCK_DEPTH, out, err);
+    if (ret) {
+        close_fd(&fd);
+        return ret;
+    }
+    log_info(machine->log, name, "%s: %llu bytes, engine %s", open_options.path,
+             (unsigned long long)*size_bytes, block_backend_engine_name(*out));
+    return 0;
+}
+
+static int create_drive(struct machine *machine, unsigned index, const char *name,
+                        struct husk_error *err)
+{
+    struct drive_config *drive = &machine->config->drives[index];
+    struct virtio_blk_config config = {
+        .read_only = drive->read_only,
+        .queues = drive->queues,
+        .operations = rate_limit(drive->operations),
+        .bandwidth = rate_limit(drive->bandwidth),
+    };
+    struct virtio_device *virtio = NULL;
+    char serial[sizeof(config.serial) + 1];
+    int ret = open_drive(machine, drive, name, &config.backend, &config.size_bytes, err);
+
+    if (ret)
+        return ret;
+    config.can_discard = block_backend_can_discard(config.backend);
+    snprintf(serial, sizeof(serial), "husk-drive-%u", index + 1);
+    memcpy(config.serial, serial, sizeof(config.serial));
+    ret = virtio_blk_create(&machine->device_env, &config, &virtio);
+    if (ret) {
+        block_backend_destroy(config.backend);
+        return error_set(err, -ret, name, CANNOT_CREATE, NULL);
+    }
+    return attach_virtio(machine, virtio, name, err);
+}
+
+static unsigned count_nets(const struct machine_config *config)
+{
+    return config->net_count;
+}
+
+/*
+ * A stable address of our own: locally administered, from the interface's name (which is unique on
+ * a host) and the position in the VM. FNV-1a, because any spread will do.
+ */
+static void derive_mac(const char *tap_name, unsigned index, uint8_t mac[6])
+{
+    uint64_t hash = 0xcbf29ce484222325ull + index;
+
+    for (const char *at = tap_name; *at; at++)
+        hash = (hash ^ (uint8_t)*at) * 0x100000001b3ull;
+    hash ^= hash >> 40;
+    mac[0] = 0x02; /* unicast, locally administered */
+    for (unsigned i = 1; i < 6; i++)
+        mac[i] = (uint8_t)(hash >> (8 * (i - 1)));
+}
+
+/* The taps of one device: opened by name, or the configuration's descriptor, which is used up. Also
+ * tells the interface's name. */
+static int open_taps(struct net_config *net, const char *name, int *fds, char *tap_name,
+                     struct husk_error *err)
+{
+    struct ifreq request;
+
+    if (net->tap_fd < 0) {
+        snprintf(tap_name, IFNAMSIZ, "%s", net->tap_name);
+        return tap_open(net->tap_name, net->queue_pairs, fds, err);
+    }
+    memset(&request, 0, sizeof(request));
+    if (ioctl(net->tap_fd, TUNGETIFF, &request) < 0)
+        return error_set(err, EINVAL, name, "cannot use the descriptor", "it is not a tap");
+    if (!(request.ifr_flags & IFF_TAP) || !(request.ifr_flags & IFF_VNET_HDR) ||
+        !(request.ifr_flags & IFF_NO_PI))
+        return error_set(err, EINVAL, name, "cannot use the descriptor",
+                         "it must be a tap with IFF_NO_PI and IFF_VNET_HDR");
+    snprintf(tap_name, IFNAMSIZ, "%.*s", IFNAMSIZ - 1, request.ifr_name);
+    if (fcntl(net->tap_fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+        return error_set(err, errno, name, "cannot use the descriptor", NULL);
+    fds[0] = net->tap_fd;
+    net->tap_fd = -1;
+    return 0;
+}
+
+/* 1 with fds filled when the kernel's data path is to be used, 0 when not, or -errno. */
+static int open_vhost(const struct machine *machine, const struct net_config *net, const char *name,
+                      int *fds, struct husk_error *err)
+{
+    struct husk_error reason;
+    char text[256];
+    int ret;
+
+    if (net->vhost == HUSK_VHOST_OFF)
+        return 0;
+    ret = vhost_net_open(net->queue_pairs, fds, net->vhost == HUSK_VHOST_ON ? err : &reason);
+    if (ret == 0)
+        return 1;
+    if (net->vhost == HUSK_VHOST_ON)
+        return ret;
+    log_info(machine->log, name, "without the kernel's data path: %s",
+             error_format(&reason, text, sizeof(text)));
+    return 0;
+}
+
+static void close_fds(int *fds, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        close_fd(&fds[i]);
+}
+
+static int create_net(struct machine *machine, unsigned index, const char *name,
+                      struct husk_error *err)
+{
+    static const uint8_t no_mac[6];
+    struct net_config *net = &machine->config->nets[index];
+    int tap_fds[CONFIG_QUEUES_MAX], vhost_fds[CONFIG_QUEUES_MAX];
+    char tap_name[IFNAMSIZ];
+    struct virtio_device *virtio = NULL;
+    struct virtio_net_config config = {
+        .tap_fds = tap_fds,
+        .queue_pairs = net->queue_pairs,
+        .mtu = net->mtu,
+        .rx_bandwidth = rate_limit(net->rx_bandwidth),
+        .tx_bandwidth = rate_limit(net->tx_bandwidth),
+        .rx_operations = rate_limit(net->rx_operations),
+        .tx_operations = rate_limit(net->tx_operations),
+    };
+    int ret = open_taps(net, name, tap_fds, tap_name, err);
+
+    if (ret)
+        return ret;
+    memcpy(config.mac, net->mac, sizeof(config.mac));
+    if (!memcmp(config.mac, no_mac, sizeof(no_mac)))
+        derive_mac(tap_name, index, config.mac);
+    ret = open_vhost(machine, net, name, vhost_fds, err);
+    if (ret < 0) {
+        close_fds(tap_fds, net->queue_pairs);
+        return ret;
+    }
+    config.vhost_fds = ret ? vhost_fds : NULL;
+    ret = virtio_net_create(&machine->device_env, &config, &virtio);
+    if (ret) {
+        close_fds(tap_fds, net->queue_pairs);
+        if (config.vhost_fds)
+            close_fds(vhost_fds, net->queue_pairs);
+        return error_set(err, -ret, name, CANNOT_CREATE, NULL);
+    }
+    return attach_virtio(machine, virtio, name, err);
+}
+
+static unsigned count_virtio_console(const struct machine_config *config)
+{
+    return config->console == HUSK_CONSOLE_VIRTIO;
+}
+
+static int create_virtio_console(struct machine *machine, unsigned index, const char *name,
+                                 struct husk_error *err)
+{
+    const struct machine_config *config = machine->config;
+    struct virtio_device *virtio = NULL;
+    int ret = virtio_console_create(&machine->device_env, machine->console, config->console_columns,
+                                    config->console_rows, &virtio);
+
+    if (ret)
+        return error_set(err, -ret, name, CANNOT_CREATE, NULL);
+    ret = attach_virtio(machine, virtio, name, err);
+    if (!ret)
+        machine->virtio_console = virtio;
+    return ret;
+}
+
+static unsigned count_rng(const struct machine_config *config)
+{
+    return config->rng;
+}
+
+static int create_rng(struct machine *machine, unsigned index, const char *name,
+                      struct husk_error *err)
+{
+    struct virtio_device *virtio = NULL;
+    int ret = virtio_rng_create(&machine->device_env, &virtio);
+
+    if (ret)
+        return error_set(err, -ret, name, CANNOT_CREATE, NULL);
+    return attach_virtio(machine, virtio, name, err);
+}
+
+/* ---- the table ---- */
+
+static const struct device_entry legacy_table[] = {
+    {"uart", count_uart, create_uart}, {"rtc", one, create_rtc},
+    {"i8042", one, create_i8042},      {"acpi-pm", one, create_acpi_pm},
+    {"pvpanic", one, create_pvpanic},  {"debug ports", one, create_debug_ports},
+};
+
+static const struct device_entry virtio_table[] = {
+    {"drive", count_drives, create_drive},
+    {"net", count_nets, create_net},
+    {"virtio console", count_virtio_console, create_virtio_console},
+    {"rng", count_rng, create_rng},
+};
+
+static int create_from_table(struct machine *machine, const struct device_entry *table,
+                             unsigned entries, struct husk_error *err)
+{
+    for (unsigned i = 0; i < entries; i++) {
+        unsigned count = table[i].count(machine->config);
+
+        for (unsigned index = 0; index < count; index++) {
+            bool several = table[i].count == count_drives || table[i].count == count_nets;
+            char name[32];
+            int ret;
+
+            /* As the configuration's own messages call it: "drive 2". */
+            if (several)
+                snprintf(name, sizeof(name), "%s %u", table[i].name, index + 1);
+            ret = table[i].create(machine, index, several ? name : table[i].name, err);
+            if (ret)
+                return ret;
+        }
+    }
+    return 0;
+}
+
+static int check_virtio_count(const struct machine_config *config, struct husk_error *err)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(virtio_table); i++)
+        count += virtio_table[i].count(config);
+    if (count > arch_virtio_mmio_max)
+        return error_set(err, ENOSPC, "", "cannot create the VM's devices",
+                         "%u virtio devices (drives, networks, console and rng), at most %u fit",
+                         count, arch_virtio_mmio_max);
+    return 0;
+}
+
+int machine_create_devices(struct machine *machine, struct husk_error *err)
+{
+    const struct machine_config *config = machine->config;
+    int ret = check_virtio_count(config, err);
+
+    if (ret)
+        return ret;
+    if (config->console != HUSK_CONSOLE_NONE) {
+        ret = console_backend_create(machine->loop, config->console_in_fd, config->console_out_fd,
+                                     &machine->console);
+        if (ret)
+            return error_set(err, -ret, "console", CANNOT_CREATE, NULL);
+    }
+    ret = create_from_table(machine, legacy_table, ARRAY_SIZE(legacy_table), err);
+    if (!ret)
+        ret = create_from_table(machine, virtio_table, ARRAY_SIZE(virtio_table), err);
+    return ret;
+}
+
+/* The newest first. */
+void machine_destroy_devices(struct machine *machine)
+{
+    struct device *reversed = NULL;
+
+    while (machine->devices) {
+        struct device *device = machine->devices;
+
+        machine->devices = device->next;
+        device->next = reversed;
+        reversed = device;
+    }
+    while (reversed) {
+        struct device *device = reversed;
+
+        reversed = device->next;
+        device_destroy(device);
+    }
+    machine->acpi_pm = NULL;
+    machine->i8042 = NULL;
+    machine->virtio_console = NULL;
+    console_backend_destroy(machine->console, CONSOLE_DRAIN_MS);
+    machine->console = NULL;
+}
+
+/* ---- what callers do to devices ---- */
+
+struct arch_power_registers machine_power_registers(void)
+{
+    return (struct arch_power_registers){
+        .sleep_control = ACPI_SLEEP_CONTROL,
+        .sleep_status = ACPI_SLEEP_STATUS,
+        .reset = ACPI_RESET,
+        .event = ACPI_EVENT,
+        .reset_value = ACPI_RESET_VALUE,
+    };
+}
+
+void machine_power_button(struct machine *machine)
+{
+    acpi_pm_power_button(machine->acpi_pm);
+}
+
+void machine_ctrl_alt_del(struct machine *machine)
+{
+    i8042_ctrl_alt_del(machine->i8042);
+}
+
+void machine_console_resize(struct machine *machine, uint16_t columns, uint16_t rows)
+{
+    if (machine->virtio_console)
+        virtio_console_resize(machine->virtio_console, columns, rows);
+}
