@@ -35,9 +35,6 @@ static int create_vm(struct machine *machine, struct husk_error *err)
     if (machine->config->vcpus > vcpus_max)
         return error_set(err, ERANGE, "vcpus", CANNOT_BUILD, "%u, but KVM here has at most %u",
                          machine->config->vcpus, vcpus_max);
-    ret = arch_vm_init(&machine->kvm, err);
-    if (ret)
-        return ret;
     return arch_cpu_model_create(&machine->kvm, machine->config->vcpus, &machine->cpu_model, err);
 }
 
@@ -77,6 +74,11 @@ static int create_memory(struct machine *machine, struct husk_error *err)
     if (ret)
         return ret;
     return kvm_map_memory(&machine->kvm, machine->memory, err);
+}
+
+static int create_interrupt_chips(struct machine *machine, struct husk_error *err)
+{
+    return arch_vm_init(&machine->kvm, err);
 }
 
 static int create_buses(struct machine *machine, struct husk_error *err)
@@ -229,15 +231,22 @@ static int create_vcpus(struct machine *machine, struct husk_error *err)
     return 0;
 }
 
-/* The start-up, from top to bottom. */
+/*
+ * The start-up, from top to bottom. Memory comes before the interrupt chips: with those in place
+ * KVM waits for milliseconds (an SRCU grace period) when a memory slot is set, without them not.
+ */
 static const struct build_step {
     int (*run)(struct machine *machine, struct husk_error *err);
     enum timeline_point reached; /* TIMELINE_POINTS: not a moment of its own */
 } build_steps[] = {
-    {create_vm, TIMELINE_KVM},       {create_memory, TIMELINE_MEMORY},
-    {create_buses, TIMELINE_POINTS}, {machine_create_devices, TIMELINE_DEVICES},
+    {create_vm, TIMELINE_KVM},
+    {create_memory, TIMELINE_MEMORY},
+    {create_interrupt_chips, TIMELINE_POINTS},
+    {create_buses, TIMELINE_POINTS},
+    {machine_create_devices, TIMELINE_DEVICES},
     {write_tables, TIMELINE_POINTS}, /* before the kernel: the boot information names the RSDP */
-    {load_kernel, TIMELINE_LOADED},  {create_vcpus, TIMELINE_VCPUS},
+    {load_kernel, TIMELINE_LOADED},
+    {create_vcpus, TIMELINE_VCPUS},
 };
 
 static int create_empty(struct machine_config *config, const struct log *log, struct machine **out)
