@@ -236,7 +236,7 @@ static int write_dsdt(struct area *area, const struct acpi_options *options, uin
         aml_integer(aml, 0);
     aml_end(aml, package);
 
-    scope = aml_begin_scope(aml, "\\_SB");
+    scope = aml_begin_scope(aml, "_SB");
     for (unsigned i = 0; i < options->cpu_count; i++)
         add_cpu(aml, i);
     for (unsigned i = 0; i < options->device_count; i++) {

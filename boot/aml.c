@@ -72,6 +72,44 @@ void aml_name_string(struct aml *aml, const char *name)
     aml_bytes(aml, segment, sizeof(segment));
 }
 
+/* 20.2.3: the shortest form, at most 9 bytes. Returns its length. */
+static size_t encode_integer(uint8_t *out, uint64_t value)
+{
+    size_t bytes;
+
+    if (value <= 1) {
+        out[0] = value ? ONE_OP : ZERO_OP;
+        return 1;
+    }
+    if (value <= UINT8_MAX) {
+        out[0] = BYTE_PREFIX;
+        bytes = 1;
+    } else if (value <= UINT16_MAX) {
+        out[0] = WORD_PREFIX;
+        bytes = 2;
+    } else if (value <= UINT32_MAX) {
+        out[0] = DWORD_PREFIX;
+        bytes = 4;
+    } else {
+        out[0] = QWORD_PREFIX;
+        bytes = 8;
+    }
+    put_le64(out + 1, value);
+    return 1 + bytes;
+}
+
+/* Move what follows the mark and put `len` bytes before it. */
+static void insert(struct aml *aml, size_t mark, const uint8_t *bytes, size_t len)
+{
+    size_t body = aml->used - mark;
+
+    if (aml->used + len <= aml->size) {
+        memmove(aml->bytes + mark + len, aml->bytes + mark, body);
+        memcpy(aml->bytes + mark, bytes, len);
+    }
+    aml->used += len;
+}
+
 /*
  * 20.2.4: the length counts its own bytes. One byte holds up to 63; with N more bytes, the first
  * one holds N in bits 7-6 and the lowest nibble of the length.
@@ -93,11 +131,7 @@ void aml_end(struct aml *aml, size_t mark)
         for (size_t i = 1; i < count; i++)
             encoded[i] = (uint8_t)(length >> (8 * i - 4));
     }
-    if (aml->used + count <= aml->size) {
-        memmove(aml->bytes + mark + count, aml->bytes + mark, body);
-        memcpy(aml->bytes + mark, encoded, count);
-    }
-    aml->used += count;
+    insert(aml, mark, encoded, count);
 }
 
 size_t aml_begin_scope(struct aml *aml, const char *name)
@@ -157,17 +191,10 @@ size_t aml_begin_resources(struct aml *aml)
 void aml_end_resources(struct aml *aml, size_t mark)
 {
     static const uint8_t end_tag[] = {0x79, 0}; /* 6.4.2.9; checksum 0: not used */
-    uint8_t size[3] = {WORD_PREFIX};
-    size_t body;
+    uint8_t size[9];
 
     aml_bytes(aml, end_tag, sizeof(end_tag));
-    body = aml->used - mark;
-    put_le16(size + 1, (uint16_t)body);
-    if (aml->used + sizeof(size) <= aml->size) {
-        memmove(aml->bytes + mark + sizeof(size), aml->bytes + mark, body);
-        memcpy(aml->bytes + mark, size, sizeof(size));
-    }
-    aml->used += sizeof(size);
+    insert(aml, mark, size, encode_integer(size, aml->used - mark));
     aml_end(aml, mark);
 }
 
@@ -180,27 +207,8 @@ void aml_name(struct aml *aml, const char *name)
 void aml_integer(struct aml *aml, uint64_t value)
 {
     uint8_t encoded[9];
-    size_t bytes;
 
-    if (value <= 1) {
-        put_byte(aml, value ? ONE_OP : ZERO_OP);
-        return;
-    }
-    put_le64(encoded + 1, value);
-    if (value <= UINT8_MAX) {
-        encoded[0] = BYTE_PREFIX;
-        bytes = 1;
-    } else if (value <= UINT16_MAX) {
-        encoded[0] = WORD_PREFIX;
-        bytes = 2;
-    } else if (value <= UINT32_MAX) {
-        encoded[0] = DWORD_PREFIX;
-        bytes = 4;
-    } else {
-        encoded[0] = QWORD_PREFIX;
-        bytes = 8;
-    }
-    aml_bytes(aml, encoded, 1 + bytes);
+    aml_bytes(aml, encoded, encode_integer(encoded, value));
 }
 
 void aml_string(struct aml *aml, const char *text)
