@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * virtio-rng (virtio 1.2, section 5.4): one queue of device-writable buffers that are filled with
+ * entropy from the host's getrandom().
+ *
+ * Threads: notify runs on the I/O thread. A kick fills at most BUDGET_BYTES, so that a guest that
+ * asks without end does not keep other devices waiting: the rest follows in a later round of the
+ * loop. A chain gets at most CHAIN_BYTES; the used length says how much (5.4.6.1: the driver copes
+ * with less).
+ */
+#include <errno.h>
+#include <linux/virtio_ids.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "base/event_loop.h"
+#include "devices/virtio/devices.h"
+
+#define QUEUE_SIZE   64
+#define CHAIN_BYTES  4096u
+#define BUDGET_BYTES (64u * 1024)
+
+struct virtio_rng {
+    struct virtio_device virtio;
+    struct event_timer *again; /* the budget was spent and chains may be left */
+    struct virtq_chain chain;  /* scratch of fill_queue() */
+};
+
+/* Entropy into one chain; returns the bytes written. */
+static uint32_t fill_chain(const struct virtq_chain *chain)
+{
+    const struct iovec *writable = chain->iov + chain->readable_count;
+    uint8_t entropy[CHAIN_BYTES];
+    size_t want = chain->writable_bytes < CHAIN_BYTES ? chain->writable_bytes : CHAIN_BYTES;
+    ssize_t got;
+
+    /* Never waits: a host whose pool is not ready yet (early boot) gives nothing this time. */
+    got = getrandom(entropy, want, GRND_NONBLOCK);
+    if (got <= 0)
+        return 0;
+    return (uint32_t)iov_from_buf(writable, chain->writable_count, 0, entropy, (size_t)got);
+}
+
+static void fill_queue(struct virtio_rng *rng)
+{
+    struct virtqueue *queue = &rng->virtio.queues[0];
+    struct virtq_chain *chain = &rng->chain;
+    unsigned spent = 0;
+    int ret;
+
+    while ((ret = virtqueue_pop(queue, chain)) > 0) {
+        /* 5.4.6.1: buffers are device-writable; others get nothing. */
+        virtqueue_push(queue, chain->head, fill_chain(chain));
+        spent += CHAIN_BYTES;
+        if (spent >= BUDGET_BYTES) {
+            event_timer_arm(rng->again, 0);
+            break;
+        }
+    }
+    if (ret < 0)
+        virtio_device_failed(&rng->virtio, "the driver broke the queue");
+    else
+        virtio_device_signal_queue(&rng->virtio, 0);
+}
+
+static void rng_notify(struct virtio_device *virtio, unsigned queue)
+{
+    struct virtqueue *q = &virtio->queues[0];
+
+    do {
+        fill_queue((struct virtio_rng *)virtio);
+    } while (virtqueue_pending(q) == 0 && virtqueue_enable_notify(q));
+}
+
+static void on_again(void *arg)
+{
+    virtio_device_kick(arg, 0);
+}
+
+static int rng_activate(struct virtio_device *virtio)
+{
+    return 0;
+}
+
+static void rng_reset(struct virtio_device *virtio)
+{
+    event_timer_disarm(((struct virtio_rng *)virtio)->again);
+}
+
+static void rng_destroy(struct virtio_device *virtio)
+{
+    struct virtio_rng *rng = (struct virtio_rng *)virtio;
+
+    event_timer_remove(rng->again);
+    free(rng);
+}
+
+static const struct virtio_device_ops rng_ops = {
+    .name = "virtio-rng",
+    .activate = rng_activate,
+    .reset = rng_reset,
+    .notify = rng_notify,
+    .destroy = rng_destroy,
+};
+
+int virtio_rng_create(const struct device_env *env, struct virtio_device **out)
+{
+    static const uint16_t sizes[] = {QUEUE_SIZE};
+    struct virtio_rng *rng = calloc(1, sizeof(*rng));
+    int ret;
+
+    if (!rng)
+        return -ENOMEM;
+    ret = event_loop_add_timer(env->loop, on_again, &rng->virtio, &rng->again);
+    if (ret) {
+        free(rng);
+        return ret;
+    }
+    ret = virtio_device_init(&rng->virtio, &rng_ops, VIRTIO_ID_RNG, 0, sizes, 1, 0, env);
+    if (ret) {
+        event_timer_remove(rng->again);
+        free(rng);
+        return ret;
+    }
+    *out = &rng->virtio;
+    return 0;
+}
