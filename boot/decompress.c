@@ -155,6 +155,8 @@ int boot_decompress(const struct boot_image *in, enum boot_compression compressi
     else
         r = unzstd(&reader, buffer, limit + 1, &produced);
     free(reader.piece);
+    if (r == 0 && produced > limit)
+        r = -EFBIG;
 
     *out = (struct boot_image){
         .name = in->name, .fd = -1, .size = produced, .bytes = buffer, .mapped_bytes = limit + 1};
