@@ -121,15 +121,22 @@ void net_pair_watch(struct net_pair *pair)
     event_source_watch(pair->tap_source, events);
 }
 
+void net_pair_lock(struct net_pair *pair)
+{
+    struct virtio_net *net = pair->net;
+
+    virtio_device_lock(&net->device);
+    if (!net->device.active)
+        net->running = false; /* the core found the driver at fault meanwhile */
+}
+
 static void tap_ready(void *arg, uint32_t events)
 {
     struct net_pair *pair = arg;
     struct virtio_device *device = &pair->net->device;
     bool broken = events & (EPOLLERR | EPOLLHUP);
 
-    virtio_device_lock(device);
-    if (!device->active)
-        pair->net->running = false;
+    net_pair_lock(pair);
     if (pair->tx.state == NET_TX_BLOCKED && (broken || (events & EPOLLOUT))) {
         pair->tx.state = NET_TX_READY;
         net_tx_run(pair);
@@ -385,8 +392,8 @@ static void net_resume(struct virtio_device *device)
             net->running = false;
             return;
         }
-        catch_up(&net->pairs[i]);
     }
+    /* The core goes on to kick every queue: what the driver did meanwhile is found then. */
 }
 
 static void net_destroy(struct virtio_device *device)

@@ -172,6 +172,9 @@ int net_create(const struct device_env *env, const struct virtio_net_config *con
 
 /* ---- net.c ---- */
 
+/* How callbacks of the loop begin: take the device's lock and see whether it still runs. */
+void net_pair_lock(struct net_pair *pair);
+
 /* Whether the pair moves packets now. */
 bool net_pair_live(const struct net_pair *pair);
 

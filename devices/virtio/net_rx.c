@@ -50,7 +50,7 @@ static void rx_timer_fired(void *arg)
     struct net_pair *pair = arg;
     struct virtio_device *device = &pair->net->device;
 
-    virtio_device_lock(device);
+    net_pair_lock(pair);
     if (pair->rx.state == NET_RX_THROTTLED || pair->rx.state == NET_RX_BACKOFF) {
         pair->rx.state = NET_RX_READING;
         net_rx_run(pair, false);

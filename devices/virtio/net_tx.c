@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "base/bytes.h"
 #include "base/checked.h"
@@ -33,7 +32,7 @@ static void tx_timer_fired(void *arg)
     struct net_pair *pair = arg;
     struct virtio_device *device = &pair->net->device;
 
-    virtio_device_lock(device);
+    net_pair_lock(pair);
     if (pair->tx.state == NET_TX_WAITING) {
         pair->tx.state = NET_TX_READY;
         net_tx_run(pair);

@@ -54,6 +54,7 @@ static void vhost_gave_up(void *arg, uint32_t events)
         virtio_device_failed(device, "queue pair %u: vhost-net found a malformed ring",
                              pair->index);
         pair->net->running = false;
+        net_vhost_stop(pair);
     }
     virtio_device_unlock(device);
 }
