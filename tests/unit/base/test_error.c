@@ -28,7 +28,7 @@ static void test_zero_is_still_an_error(void **state)
 {
     struct husk_error err;
 
-    assert_int_equal(error_set(&err, 0, "a", "b", ""), -EINVAL);
+    assert_int_equal(error_set(&err, 0, "a", "b", "%s", "c"), -EINVAL);
 }
 
 static void test_hostile_texts_stay_one_line(void **state)
