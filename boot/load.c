@@ -20,6 +20,9 @@
 /* A decompressed kernel, debug information included, is seldom half of this. */
 #define DECOMPRESSED_MAX_BYTES (1024 * MIB)
 
+/* "Give it more memory" helps up to here: x86 machines have a hole somewhere below 4 GiB. */
+#define ADVICE_MAX_BYTES (3072 * MIB)
+
 #define BOOT_INFO_BYTES   8192u
 #define PAGE_TABLES_BYTES (6u * GUEST_PAGE_SIZE)
 #define GDT_BYTES         64u
@@ -116,7 +119,7 @@ int boot_claim_kernel(struct boot_loader *loader, const struct boot_image *image
                          "its part at 0x%llx-0x%llx overlaps another part or the boot tables",
                          (unsigned long long)base, (unsigned long long)(end - 1));
     case -EFAULT:
-        if (end > boot_placement_ram_end(&loader->placement) && end <= FOUR_GIB)
+        if (end > boot_placement_ram_end(&loader->placement) && end <= ADVICE_MAX_BYTES)
             return error_set(loader->err, ENOMEM, image->name, BOOT_CANNOT_LOAD_KERNEL,
                              "it needs memory up to 0x%llx and the guest has %llu MiB: give it at "
                              "least %llu MiB",
@@ -241,7 +244,8 @@ static int initrd_does_not_fit(struct boot_loader *loader, const struct boot_ima
     /* With all room above the kernel free, memory of this size takes both. */
     uint64_t need = boot_placement_end(&loader->placement) + (size_mib + 1) * MIB;
 
-    if (limit >= boot_placement_ram_end(&loader->placement) && need > have && need <= 3072 * MIB)
+    if (limit >= boot_placement_ram_end(&loader->placement) && need > have &&
+        need <= ADVICE_MAX_BYTES)
         return error_set(loader->err, ENOMEM, image->name, BOOT_CANNOT_LOAD_INITRD,
                          "it has %llu MiB, which does not fit beside the kernel into the guest's "
                          "%llu MiB of memory: give it at least %llu MiB",
