@@ -1,32 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The registers behind the ACPI tables of a hardware-reduced machine, four I/O ports of one byte
- * (legacy.h): sleep control and status (ACPI 6.5, sections 4.8.3.7.1 and 4.8.3.7.2), the FADT's
- * reset register (4.8.3.6), and the event register that the generic event device's _EVT method
- * reads (5.6.9). Reading the event register returns the pending events and clears them.
+ * The power registers of a hardware-reduced ACPI machine (ACPI 6.5): sleep control and status
+ * (section 4.8.3.7), reset (4.8.3.6), and the pending events behind the generic event device
+ * (5.6.9), whose AML method reads the event register. One byte each.
  *
- * Threads: vCPU threads, and any thread for the power button; the only state is one atomic.
+ * S5 is the only sleep state that the tables announce, so WAK_STS is never set and its clearing is
+ * all there is to it.
+ *
+ * Threads: registers from any vCPU thread, the power button from any thread; the pending events are
+ * one atomic. A request goes to the sink with no lock held.
  */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/checked.h"
 #include "devices/legacy/legacy.h"
 #include "vmm/bus.h"
 
-#define PORTS 4u
+#define ACPI_PM_PORTS 4u
 
-/* Sleep control: bit 5 SLP_EN, bits 4:2 SLP_TYP. */
-#define SLP_EN        0x20
+/* Sleep control register, table 4.20. */
 #define SLP_TYP_SHIFT 2
-#define SLP_TYP_MASK  7
+#define SLP_TYP_MASK  0x7u
+#define SLP_EN        0x20u
 
 struct acpi_pm {
     struct device device;
     struct bus *ports;
     struct irq_line irq;
     struct guest_request_sink sink;
-    _Atomic uint8_t events;
+    atomic_uint events;
 };
 
 static void acpi_pm_read(void *device, uint64_t offset, void *data, unsigned size)
@@ -34,16 +38,21 @@ static void acpi_pm_read(void *device, uint64_t offset, void *data, unsigned siz
     struct acpi_pm *pm = device;
     uint8_t value = 0;
 
+    if (size != 1)
+        return;
     if (ACPI_PM_PORT + offset == ACPI_EVENT)
-        value = atomic_exchange(&pm->events, 0);
+        value = (uint8_t)atomic_exchange(&pm->events, 0);
     *(uint8_t *)data = value;
 }
 
 static void acpi_pm_write(void *device, uint64_t offset, const void *data, unsigned size)
 {
-    struct acpi_pm *pm = device;
-    uint8_t value = *(const uint8_t *)data;
+    const struct acpi_pm *pm = device;
+    uint8_t value;
 
+    if (size != 1)
+        return;
+    value = *(const uint8_t *)data;
     switch (ACPI_PM_PORT + offset) {
     case ACPI_SLEEP_CONTROL:
         if ((value & SLP_EN) && (value >> SLP_TYP_SHIFT & SLP_TYP_MASK) == ACPI_SLEEP_TYPE_S5)
@@ -53,34 +62,30 @@ static void acpi_pm_write(void *device, uint64_t offset, const void *data, unsig
         if (value == ACPI_RESET_VALUE)
             pm->sink.request(pm->sink.arg, GUEST_REQUEST_RESET, 0);
         break;
-    default:
-        break; /* status: there is no wake-up to acknowledge */
+    default: /* sleep status: WAK_STS is clear already; the event register is read-only */
+        break;
     }
 }
 
 static const struct bus_ops acpi_pm_bus_ops = {.read = acpi_pm_read, .write = acpi_pm_write};
 
-void acpi_pm_power_button(struct device *device)
+void acpi_pm_power_button(struct device *acpi_pm)
 {
-    struct acpi_pm *pm = (struct acpi_pm *)device;
+    struct acpi_pm *pm = container_of(acpi_pm, struct acpi_pm, device);
 
     atomic_fetch_or(&pm->events, ACPI_EVENT_POWER);
     irq_line_raise(&pm->irq);
 }
 
-static void acpi_pm_pause(struct device *device)
-{
-}
-
 static void acpi_pm_describe(const struct device *device, struct device_description *out)
 {
-    const struct acpi_pm *pm = (const struct acpi_pm *)device;
+    const struct acpi_pm *pm = container_of(device, struct acpi_pm, device);
 
     *out = (struct device_description){
         .kind = DEVICE_ACPI_PM,
         .is_port = true,
         .base = ACPI_PM_PORT,
-        .size = PORTS,
+        .size = ACPI_PM_PORTS,
         .gsi = pm->irq.gsi,
         .has_gsi = true,
     };
@@ -88,16 +93,14 @@ static void acpi_pm_describe(const struct device *device, struct device_descript
 
 static void acpi_pm_destroy(struct device *device)
 {
-    struct acpi_pm *pm = (struct acpi_pm *)device;
+    struct acpi_pm *pm = container_of(device, struct acpi_pm, device);
 
     bus_detach(pm->ports, ACPI_PM_PORT);
     free(pm);
 }
 
-static const struct device_ops acpi_pm_ops = {
+static const struct device_ops acpi_pm_device_ops = {
     .name = "acpi-pm",
-    .pause = acpi_pm_pause,
-    .resume = acpi_pm_pause,
     .describe = acpi_pm_describe,
     .destroy = acpi_pm_destroy,
 };
@@ -110,11 +113,11 @@ int acpi_pm_create(const struct device_env *env, const struct irq_line *irq,
 
     if (!pm)
         return -ENOMEM;
-    pm->device.ops = &acpi_pm_ops;
+    pm->device.ops = &acpi_pm_device_ops;
     pm->ports = env->ports;
     pm->irq = *irq;
     pm->sink = *sink;
-    ret = bus_attach(env->ports, ACPI_PM_PORT, PORTS, &acpi_pm_bus_ops, pm, acpi_pm_ops.name);
+    ret = bus_attach(env->ports, ACPI_PM_PORT, ACPI_PM_PORTS, &acpi_pm_bus_ops, pm, "acpi-pm");
     if (ret) {
         free(pm);
         return ret;

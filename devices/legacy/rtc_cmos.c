@@ -1,178 +1,205 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The MC146818 real-time clock and CMOS memory (Motorola MC146818A data sheet) as far as a guest
- * reads the time from it at boot: index at 0x70, data at 0x71.
+ * A MC146818 real-time clock with its CMOS memory (Motorola MC146818A data sheet, 1984).
  *
- * Time is the host's, in UTC, and cannot be set. It is sampled when register 0 (seconds) is read
- * and kept for the reads that follow, so a driver that reads the registers in order sees one
- * moment. There are no alarms and no periodic interrupts. The other CMOS bytes are plain memory,
- * zero at start.
+ * The time is the host's, in UTC, and cannot be set: writes to the time registers are lost. There
+ * are no alarms and no interrupts. A driver never has to wait: "update in progress" is never set,
+ * and consistency comes from a snapshot instead. Reading register A (where a driver looks for UIP)
+ * or the seconds takes a new one; the other time registers show the last, unless it is old.
  *
- * Threads: vCPU threads; `lock` guards everything.
+ * Of the memory only the shutdown status byte (0x0f) keeps what is written to it, the rest is zero:
+ * sizes of memory and disks are not described here.
+ *
+ * Threads: any vCPU thread, under `lock`.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/checked.h"
 #include "devices/legacy/legacy.h"
 #include "vmm/bus.h"
 
-#define CMOS_BYTES 128u
+#define RTC_PORTS 2u
 
 enum {
-    RTC_SECONDS = 0x00,
-    RTC_MINUTES = 0x02,
-    RTC_HOURS = 0x04,
-    RTC_WEEKDAY = 0x06,
-    RTC_DAY = 0x07,
-    RTC_MONTH = 0x08,
-    RTC_YEAR = 0x09,
-    RTC_REG_A = 0x0a,
-    RTC_REG_B = 0x0b,
-    RTC_REG_C = 0x0c,
-    RTC_REG_D = 0x0d,
-    RTC_CENTURY = 0x32, /* the customary place; the FADT names it to nobody in reduced hardware */
+    REG_SECONDS = 0x00,
+    REG_MINUTES = 0x02,
+    REG_HOURS = 0x04,
+    REG_DAY_OF_WEEK = 0x06, /* 1: Sunday */
+    REG_DAY_OF_MONTH = 0x07,
+    REG_MONTH = 0x08,
+    REG_YEAR = 0x09, /* of the century */
+    REG_A = 0x0a,
+    REG_B = 0x0b,
+    REG_C = 0x0c, /* interrupt flags: never any */
+    REG_D = 0x0d,
+    REG_SHUTDOWN_STATUS = 0x0f,
+    REG_CENTURY = 0x32, /* as on every PC since the PS/2 */
 };
 
-#define REG_A_32KHZ_1024HZ 0x26 /* divider running, no update in progress */
-#define REG_B_24H          0x02
-#define REG_B_BINARY       0x04
-#define REG_D_VALID        0x80 /* the battery is fine */
+#define INDEX_MASK    0x7fu /* bit 7 masks the NMI on a PC: there is none */
+#define A_UIP         0x80u
+#define A_DEFAULT     0x26u /* 32.768 kHz, 1024 Hz */
+#define B_24_HOURS    0x02u
+#define B_BINARY      0x04u
+#define B_MASK        (B_24_HOURS | B_BINARY)
+#define D_VALID       0x80u
+#define HOURS_PM      0x80u
+#define STALE_AFTER_S 2 /* a driver takes less to read all registers */
 
 struct rtc_cmos {
     struct device device;
     struct bus *ports;
 
-    pthread_mutex_t lock;
-    /* Below: guarded by lock. */
+    pthread_mutex_t lock; /* guards everything below */
     uint8_t index;
-    uint8_t reg_b;
-    struct tm now; /* sampled at the last read of the seconds */
-    uint8_t memory[CMOS_BYTES];
+    uint8_t reg_a, reg_b;
+    uint8_t shutdown_status;
+    time_t shown; /* the snapshot */
 };
 
-static void sample_time(struct rtc_cmos *rtc)
+/* A number as register B wants it. */
+static uint8_t encode(const struct rtc_cmos *rtc, int number)
 {
-    time_t seconds = time(NULL);
-
-    gmtime_r(&seconds, &rtc->now);
+    return (uint8_t)(rtc->reg_b & B_BINARY ? number : number / 10 << 4 | number % 10);
 }
 
-/* As register B asks: binary or BCD. */
-static uint8_t encode(const struct rtc_cmos *rtc, int value)
+static uint8_t encode_hours(const struct rtc_cmos *rtc, int hours)
 {
-    if (rtc->reg_b & REG_B_BINARY)
-        return (uint8_t)value;
-    return (uint8_t)(value / 10 % 10 << 4 | value % 10);
+    uint8_t afternoon = hours >= 12 ? HOURS_PM : 0;
+
+    if (rtc->reg_b & B_24_HOURS)
+        return encode(rtc, hours);
+    return encode(rtc, hours % 12 ? hours % 12 : 12) | afternoon;
 }
 
-static uint8_t encode_hour(const struct rtc_cmos *rtc, int hour)
+static void take_snapshot(struct rtc_cmos *rtc, bool anew)
 {
-    uint8_t afternoon = hour >= 12 ? 0x80 : 0;
+    time_t now = time(NULL);
 
-    if (rtc->reg_b & REG_B_24H)
-        return encode(rtc, hour);
-    return encode(rtc, hour % 12 ? hour % 12 : 12) | afternoon;
+    if (anew || now < rtc->shown || now - rtc->shown >= STALE_AFTER_S)
+        rtc->shown = now;
 }
 
-static uint8_t read_cmos(struct rtc_cmos *rtc)
+static uint8_t read_time(struct rtc_cmos *rtc)
 {
+    struct tm utc;
+
+    take_snapshot(rtc, rtc->index == REG_SECONDS);
+    if (!gmtime_r(&rtc->shown, &utc))
+        return 0;
     switch (rtc->index) {
-    case RTC_SECONDS:
-        sample_time(rtc);
-        return encode(rtc, rtc->now.tm_sec);
-    case RTC_MINUTES:
-        return encode(rtc, rtc->now.tm_min);
-    case RTC_HOURS:
-        return encode_hour(rtc, rtc->now.tm_hour);
-    case RTC_WEEKDAY:
-        return encode(rtc, rtc->now.tm_wday + 1);
-    case RTC_DAY:
-        return encode(rtc, rtc->now.tm_mday);
-    case RTC_MONTH:
-        return encode(rtc, rtc->now.tm_mon + 1);
-    case RTC_YEAR:
-        return encode(rtc, rtc->now.tm_year % 100);
-    case RTC_CENTURY:
-        return encode(rtc, (rtc->now.tm_year + 1900) / 100);
-    case RTC_REG_A:
-        return REG_A_32KHZ_1024HZ;
-    case RTC_REG_B:
-        return rtc->reg_b;
-    case RTC_REG_C:
-        return 0; /* no interrupt is ever pending */
-    case RTC_REG_D:
-        return REG_D_VALID;
+    case REG_SECONDS:
+        return encode(rtc, utc.tm_sec);
+    case REG_MINUTES:
+        return encode(rtc, utc.tm_min);
+    case REG_HOURS:
+        return encode_hours(rtc, utc.tm_hour);
+    case REG_DAY_OF_WEEK:
+        return encode(rtc, utc.tm_wday + 1);
+    case REG_DAY_OF_MONTH:
+        return encode(rtc, utc.tm_mday);
+    case REG_MONTH:
+        return encode(rtc, utc.tm_mon + 1);
+    case REG_YEAR:
+        return encode(rtc, utc.tm_year % 100);
     default:
-        return rtc->memory[rtc->index];
+        return encode(rtc, (utc.tm_year + 1900) / 100);
     }
 }
 
-static void write_cmos(struct rtc_cmos *rtc, uint8_t value)
+static uint8_t read_register(struct rtc_cmos *rtc)
 {
-    if (rtc->index == RTC_REG_B)
-        rtc->reg_b = value & (REG_B_24H | REG_B_BINARY);
-    else if (rtc->index > RTC_REG_D && rtc->index != RTC_CENTURY)
-        rtc->memory[rtc->index] = value;
+    switch (rtc->index) {
+    case REG_SECONDS:
+    case REG_MINUTES:
+    case REG_HOURS:
+    case REG_DAY_OF_WEEK:
+    case REG_DAY_OF_MONTH:
+    case REG_MONTH:
+    case REG_YEAR:
+    case REG_CENTURY:
+        return read_time(rtc);
+    case REG_A:
+        take_snapshot(rtc, true);
+        return rtc->reg_a;
+    case REG_B:
+        return rtc->reg_b;
+    case REG_D:
+        return D_VALID;
+    case REG_SHUTDOWN_STATUS:
+        return rtc->shutdown_status;
+    default:
+        return 0;
+    }
 }
 
+static void write_register(struct rtc_cmos *rtc, uint8_t value)
+{
+    switch (rtc->index) {
+    case REG_A:
+        rtc->reg_a = value & (uint8_t)~A_UIP;
+        break;
+    case REG_B:
+        rtc->reg_b = value & B_MASK;
+        break;
+    case REG_SHUTDOWN_STATUS:
+        rtc->shutdown_status = value;
+        break;
+    default:
+        break;
+    }
+}
+
+/* Port 0 is the index, which cannot be read; port 1 the register that it selects. */
 static void rtc_read(void *device, uint64_t offset, void *data, unsigned size)
 {
     struct rtc_cmos *rtc = device;
 
-    if (offset != 1)
-        return; /* the index is write-only */
+    if (size != 1 || offset != 1)
+        return;
     pthread_mutex_lock(&rtc->lock);
-    *(uint8_t *)data = read_cmos(rtc);
+    *(uint8_t *)data = read_register(rtc);
     pthread_mutex_unlock(&rtc->lock);
 }
 
 static void rtc_write(void *device, uint64_t offset, const void *data, unsigned size)
 {
     struct rtc_cmos *rtc = device;
-    uint8_t value = *(const uint8_t *)data;
+    uint8_t value;
 
+    if (size != 1)
+        return;
+    value = *(const uint8_t *)data;
     pthread_mutex_lock(&rtc->lock);
     if (offset == 0)
-        rtc->index = value & (CMOS_BYTES - 1); /* bit 7 gates the NMI, which we do not have */
+        rtc->index = value & INDEX_MASK;
     else
-        write_cmos(rtc, value);
+        write_register(rtc, value);
     pthread_mutex_unlock(&rtc->lock);
 }
 
 static const struct bus_ops rtc_bus_ops = {.read = rtc_read, .write = rtc_write};
 
-static void rtc_pause(struct device *device)
-{
-}
-
 static void rtc_describe(const struct device *device, struct device_description *out)
 {
-    /* No interrupt is ever raised, but drivers want to see the customary one. */
     *out = (struct device_description){
-        .kind = DEVICE_RTC_CMOS,
-        .is_port = true,
-        .base = RTC_PORT,
-        .size = 2,
-        .gsi = RTC_GSI,
-        .has_gsi = true,
-    };
+        .kind = DEVICE_RTC_CMOS, .is_port = true, .base = RTC_PORT, .size = RTC_PORTS};
 }
 
 static void rtc_destroy(struct device *device)
 {
-    struct rtc_cmos *rtc = (struct rtc_cmos *)device;
+    struct rtc_cmos *rtc = container_of(device, struct rtc_cmos, device);
 
     bus_detach(rtc->ports, RTC_PORT);
     pthread_mutex_destroy(&rtc->lock);
     free(rtc);
 }
 
-static const struct device_ops rtc_ops = {
-    .name = "rtc-cmos",
-    .pause = rtc_pause,
-    .resume = rtc_pause,
+static const struct device_ops rtc_device_ops = {
+    .name = "rtc",
     .describe = rtc_describe,
     .destroy = rtc_destroy,
 };
@@ -184,12 +211,12 @@ int rtc_cmos_create(const struct device_env *env, struct device **out)
 
     if (!rtc)
         return -ENOMEM;
-    rtc->device.ops = &rtc_ops;
+    rtc->device.ops = &rtc_device_ops;
     rtc->ports = env->ports;
-    rtc->reg_b = REG_B_24H;
-    sample_time(rtc);
+    rtc->reg_a = A_DEFAULT;
+    rtc->reg_b = B_24_HOURS;
     pthread_mutex_init(&rtc->lock, NULL);
-    ret = bus_attach(env->ports, RTC_PORT, 2, &rtc_bus_ops, rtc, rtc_ops.name);
+    ret = bus_attach(env->ports, RTC_PORT, RTC_PORTS, &rtc_bus_ops, rtc, "rtc");
     if (ret) {
         pthread_mutex_destroy(&rtc->lock);
         free(rtc);
