@@ -133,10 +133,22 @@ static void handle_keys(struct run *run)
     /* A guest that does not read loses keys; the escape key must work all the same. */
     if (n > 0 && write(run->keys_write, keys, (size_t)n) < 0 && errno != EAGAIN)
         close_fd(&run->keys_write);
-    if (key == TERMINAL_QUIT)
+    switch (key) {
+    case TERMINAL_QUIT:
         husk_vm_stop(run->vm, NULL);
-    else if (key == TERMINAL_HELP)
-        cli_message("Ctrl-A x: stop the VM; Ctrl-A Ctrl-A: send Ctrl-A");
+        break;
+    case TERMINAL_POWER_BUTTON:
+        husk_vm_power_button(run->vm, NULL);
+        break;
+    case TERMINAL_CTRL_ALT_DEL:
+        husk_vm_ctrl_alt_del(run->vm, NULL);
+        break;
+    case TERMINAL_HELP:
+        cli_message("Ctrl-A x: stop; p: power button; d: Ctrl-Alt-Del; Ctrl-A: one Ctrl-A");
+        break;
+    case TERMINAL_NONE:
+        break;
+    }
 }
 
 static void handle_signals(struct run *run)
@@ -336,7 +348,8 @@ const struct command cmd_run = {
         "                       say where the time went, on standard error or as a picture\n"
         "  -v, --verbose        more messages; twice for debugging\n"
         "\n"
-        "On a terminal, Ctrl-A x stops the VM and Ctrl-A h helps.\n"
+        "On a terminal, Ctrl-A x stops the VM, Ctrl-A p presses its power button, Ctrl-A d its\n"
+        "Ctrl-Alt-Del, Ctrl-A Ctrl-A sends one Ctrl-A.\n"
         "\n"
         "Exit status: 0 the guest powered off; 0..118 what it wrote to the debug-exit port "
         "(0xf4);\n"

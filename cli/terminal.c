@@ -93,9 +93,27 @@ void terminal_size(uint16_t *columns, uint16_t *rows)
     }
 }
 
+/* What a key after Ctrl-A means. */
+static enum terminal_key command_of(uint8_t c)
+{
+    switch (c) {
+    case 'x':
+        return TERMINAL_QUIT;
+    case 'p':
+        return TERMINAL_POWER_BUTTON;
+    case 'd':
+        return TERMINAL_CTRL_ALT_DEL;
+    case 'h':
+        return TERMINAL_HELP;
+    default:
+        return TERMINAL_NONE;
+    }
+}
+
 size_t terminal_filter(struct terminal_filter *filter, uint8_t *data, size_t len,
                        enum terminal_key *key)
 {
+    enum terminal_key command;
     size_t kept = 0;
 
     *key = TERMINAL_NONE;
@@ -108,15 +126,14 @@ size_t terminal_filter(struct terminal_filter *filter, uint8_t *data, size_t len
         }
         if (filter->escaped) {
             filter->escaped = false;
-            if (c == 'x' || c == 'X') {
-                *key = TERMINAL_QUIT;
+            command = command_of(c);
+            if (command != TERMINAL_NONE)
+                *key = command;
+            if (command == TERMINAL_QUIT)
                 break;
-            }
-            if (c == 'h' || c == '?') {
-                *key = TERMINAL_HELP;
+            if (command != TERMINAL_NONE)
                 continue;
-            }
-            /* Ctrl-A Ctrl-A is one Ctrl-A; an unknown key goes through, its Ctrl-A does not. */
+            /* Any other key goes through, without its Ctrl-A; so Ctrl-A twice is one. */
         }
         data[kept++] = c;
     }

@@ -23,7 +23,13 @@ void terminal_suspend(void);
 /* Size in characters; 0 and 0 when unknown. */
 void terminal_size(uint16_t *columns, uint16_t *rows);
 
-enum terminal_key { TERMINAL_NONE, TERMINAL_QUIT, TERMINAL_HELP };
+enum terminal_key {
+    TERMINAL_NONE,
+    TERMINAL_QUIT,
+    TERMINAL_POWER_BUTTON,
+    TERMINAL_CTRL_ALT_DEL,
+    TERMINAL_HELP,
+};
 
 /* Escape state between reads; zero-initialise. */
 struct terminal_filter {
@@ -31,9 +37,9 @@ struct terminal_filter {
 };
 
 /*
- * Take the escape sequences out of input, in place: Ctrl-A x quits, Ctrl-A h asks for help, Ctrl-A
- * twice is one Ctrl-A. Returns the bytes that remain; *key is the last command seen. After QUIT the
- * rest of the input is dropped.
+ * Take the escape sequences out of input, in place: Ctrl-A and then x (quit), p (power button), d
+ * (Ctrl-Alt-Del) or h (help); Ctrl-A twice is one Ctrl-A. Returns the bytes that remain; *key is
+ * the last command seen. After QUIT the rest of the input is dropped.
  */
 size_t terminal_filter(struct terminal_filter *filter, uint8_t *data, size_t len,
                        enum terminal_key *key);
