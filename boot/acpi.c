@@ -74,6 +74,13 @@ struct area {
     size_t used;
 };
 
+/* The characters without the NUL: fixed fields of tables are not strings. */
+static void put_text(uint8_t *to, const char *text)
+{
+    while (*text)
+        *to++ = (uint8_t)*text++;
+}
+
 static uint8_t checksum(const uint8_t *bytes, size_t len)
 {
     uint8_t sum = 0;
@@ -91,12 +98,12 @@ static void table_begin(struct table *table, const struct area *area, const char
 
     table->address = area->base + area->used;
     aml_init(&table->out, area->bytes + area->used, area->size - area->used);
-    memcpy(header, signature, 4);
+    put_text(header, signature);
     header[8] = revision;
-    memcpy(header + 10, "HUSK  ", 6);
-    memcpy(header + 16, "HUSKVM  ", 8);
+    put_text(header + 10, "HUSK  ");
+    put_text(header + 16, "HUSKVM  ");
     put_le32(header + 24, 1);
-    memcpy(header + 28, "HUSK", 4);
+    put_text(header + 28, "HUSK");
     put_le32(header + 32, 1);
     aml_bytes(&table->out, header, sizeof(header));
 }
@@ -294,7 +301,7 @@ static int write_fadt(struct area *area, const struct acpi_options *options, uin
     put_le64(fadt + FADT_X_DSDT, dsdt);
     put_port_register(fadt + FADT_SLEEP_CONTROL, options->sleep_control_port);
     put_port_register(fadt + FADT_SLEEP_STATUS, options->sleep_status_port);
-    memcpy(fadt + FADT_HYPERVISOR, "husk", 4);
+    put_text(fadt + FADT_HYPERVISOR, "husk");
 
     table_begin(&table, area, "FACP", 6);
     aml_bytes(&table.out, fadt + HEADER_BYTES, FADT_BYTES - HEADER_BYTES);
@@ -354,8 +361,8 @@ static int write_xsdt(struct area *area, uint64_t fadt, uint64_t madt, uint64_t 
 static void write_rsdp(uint8_t *rsdp, uint64_t xsdt)
 {
     memset(rsdp, 0, RSDP_BYTES);
-    memcpy(rsdp, "RSD PTR ", 8);
-    memcpy(rsdp + 9, "HUSK  ", 6);
+    put_text(rsdp, "RSD PTR ");
+    put_text(rsdp + 9, "HUSK  ");
     rsdp[15] = 2;
     put_le32(rsdp + 20, RSDP_BYTES);
     put_le64(rsdp + 24, xsdt);

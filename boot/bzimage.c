@@ -86,6 +86,7 @@ static int check_sizes(struct boot_loader *loader, const struct boot_image *imag
                        const struct boot_kernel *kernel, struct bzimage *bz)
 {
     unsigned setup_sectors = *field(kernel, SETUP_SECTS);
+    uint64_t end;
 
     /* boot.rst: "For backwards compatibility, if the setup_sects field contains 0, the real value
      * is 4." One more sector is the boot sector. */
@@ -96,11 +97,11 @@ static int check_sizes(struct boot_loader *loader, const struct boot_image *imag
     bz->alignment = get_le32(field(kernel, KERNEL_ALIGNMENT));
     bz->relocatable = *field(kernel, RELOCATABLE_KERNEL) != 0;
 
-    if (bz->payload_offset + bz->payload_bytes > image->size)
+    end = bz->payload_offset + bz->payload_bytes;
+    if (end > image->size)
         return error_set(loader->err, ENOEXEC, image->name, BOOT_CANNOT_LOAD_KERNEL,
                          "the bzImage is truncated: it should have %llu bytes, the file has %llu",
-                         (unsigned long long)(bz->payload_offset + bz->payload_bytes),
-                         (unsigned long long)image->size);
+                         (unsigned long long)end, (unsigned long long)image->size);
     if (bz->payload_bytes <= ENTRY_64)
         return error_set(loader->err, ENOEXEC, image->name, BOOT_CANNOT_LOAD_KERNEL,
                          "the bzImage has no kernel behind its setup part");

@@ -45,7 +45,7 @@ enum {
 static void make_setup_header(uint8_t *zero_page, const struct boot_kernel *kernel)
 {
     put_le16(zero_page + BOOT_FLAG, 0xaa55);
-    memcpy(zero_page + HEADER_MAGIC, "HdrS", 4);
+    put_le32(zero_page + HEADER_MAGIC, 0x53726448); /* "HdrS" */
     put_le16(zero_page + VERSION, 0x020f);
     zero_page[LOADFLAGS] = LOADED_HIGH;
     put_le32(zero_page + KERNEL_ALIGNMENT, 16 * MIB);

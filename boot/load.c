@@ -197,7 +197,7 @@ static int load_kernel(struct boot_loader *loader, struct boot_kernel *kernel,
     uint64_t limit = min_u64(guest_memory_size(loader->memory), DECOMPRESSED_MAX_BYTES);
     struct boot_image file, unpacked;
     enum image_kind kind;
-    struct head head;
+    struct head head = {0};
     int r = boot_image_open(&file, loader->options->kernel_fd, loader->options->kernel_name,
                             BOOT_CANNOT_LOAD_KERNEL, loader->err);
 
