@@ -9,11 +9,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -396,6 +401,89 @@ static void test_creation_without_descriptors(void **state)
     close(fd);
 }
 
+/* From now on this process gets EPERM for one system call. */
+static void forbid(unsigned number)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+        _exit(10);
+}
+
+/* Run a check, which returns 0 when content, in a child that it may cripple. */
+static void in_a_child(struct fixture *f, int (*check)(struct fixture *f))
+{
+    int status = -1;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(check(f));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static int check_refused_ring(struct fixture *f)
+{
+    struct block_backend *backend;
+    struct husk_error err;
+    int fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+
+    forbid(__NR_io_uring_setup);
+    if (block_backend_create(fd, BLOCK_ENGINE_URING, DEPTH, &backend, &err) != -EPERM ||
+        !strstr(err.why, "not permitted") || fcntl(fd, F_GETFD) < 0)
+        return 1;
+    if (block_backend_create(fd, BLOCK_ENGINE_AUTO, DEPTH, &backend, &err))
+        return 2;
+    return strcmp(block_backend_engine_name(backend), "threads") ? 3 : 0;
+}
+
+static void test_host_without_io_uring(void **state)
+{
+    in_a_child(fixture(state), check_refused_ring);
+}
+
+/* A sandbox that closes later: requests that the ring does not take any more are served all the
+ * same, and so are those that come after. */
+static int check_closed_ring(struct fixture *f)
+{
+    static uint8_t data[DEPTH][512];
+    struct request requests[DEPTH];
+    struct block_backend *backend;
+    struct husk_error err;
+
+    if (block_backend_create(fcntl(f->fd, F_DUPFD_CLOEXEC, 0), BLOCK_ENGINE_URING, DEPTH, &backend,
+                             &err))
+        return 1;
+    forbid(__NR_io_uring_enter);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < DEPTH; i++) {
+            prepare(&requests[i], i % 2 ? BLOCK_WRITE : BLOCK_READ, i * 512, data[i], 512);
+            if (block_backend_submit(backend, &requests[i].io))
+                return 2;
+        }
+        block_backend_drain(backend);
+        for (unsigned i = 0; i < DEPTH; i++) {
+            if (requests[i].delivered != 1 || requests[i].result)
+                return 3;
+        }
+    }
+    block_backend_destroy(backend);
+    return 0;
+}
+
+static void test_ring_that_stops_taking_requests(void **state)
+{
+    in_a_child(fixture(state), check_closed_ring);
+}
+
 #define WITH_BOTH_ENGINES(test)                                     \
     cmocka_unit_test_setup_teardown(test, setup_threads, teardown), \
     {                                                               \
@@ -416,6 +504,9 @@ int main(void)
         WITH_BOTH_ENGINES(test_many_requests),
         WITH_BOTH_ENGINES(test_destroy_drains_and_closes),
         WITH_BOTH_ENGINES(test_engine_names),
+        cmocka_unit_test_setup_teardown(test_host_without_io_uring, setup_threads, teardown),
+        cmocka_unit_test_setup_teardown(test_ring_that_stops_taking_requests, setup_uring,
+                                        teardown),
         cmocka_unit_test(test_automatic_engine),
         cmocka_unit_test(test_creation_without_descriptors),
     };
