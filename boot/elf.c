@@ -308,6 +308,26 @@ static int choose_entry(const struct elf *elf, struct boot_kernel *kernel)
     return 0;
 }
 
+/* The topmost segment first: if that one does not fit, the message says what would be enough. */
+static int claim_segments(struct boot_loader *loader, const struct elf *elf)
+{
+    unsigned top = 0;
+    int r;
+
+    for (unsigned i = 1; i < elf->segment_count; i++) {
+        if (elf->segments[i].address > elf->segments[top].address)
+            top = i;
+    }
+    r = boot_claim_kernel(loader, elf->image, elf->segments[top].address,
+                          elf->segments[top].memory_bytes);
+    for (unsigned i = 0; r == 0 && i < elf->segment_count; i++) {
+        if (i != top)
+            r = boot_claim_kernel(loader, elf->image, elf->segments[i].address,
+                                  elf->segments[i].memory_bytes);
+    }
+    return r;
+}
+
 int boot_load_elf(struct boot_loader *loader, const struct boot_image *image,
                   struct boot_kernel *kernel)
 {
@@ -318,8 +338,8 @@ int boot_load_elf(struct boot_loader *loader, const struct boot_image *image,
         r = read_program_headers(&elf);
     if (r == 0)
         r = choose_entry(&elf, kernel);
-    for (unsigned i = 0; r == 0 && i < elf.segment_count; i++)
-        r = boot_claim_kernel(loader, image, elf.segments[i].address, elf.segments[i].memory_bytes);
+    if (r == 0)
+        r = claim_segments(loader, &elf);
     for (unsigned i = 0; r == 0 && i < elf.segment_count; i++)
         r = boot_place_kernel(loader, image, elf.segments[i].offset, elf.segments[i].address,
                               elf.segments[i].file_bytes);

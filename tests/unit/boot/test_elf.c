@@ -312,6 +312,21 @@ static void test_segments_outside_memory(void **state)
     }
 }
 
+/* Two segments too high: the advice is for the higher one. */
+static void test_advice_is_for_all_segments(void **state)
+{
+    static const struct image_segment segments[] = {
+        {PT_LOAD, 0x1000, 0, MEMORY_BYTES, 0x1000, 0x1000, 4096},
+        {PT_LOAD, 0x1000, 0, 2 * MEMORY_BYTES, 0x1000, 0x1000, 4096},
+        {PT_LOAD, 0x1000, 0, MEMORY_BYTES + 0x1000, 0x1000, 0x1000, 4096},
+    };
+    struct image_builder image = {0};
+
+    image_put_pattern(&image, 0x1000, 0x1000);
+    image_put_elf(&image, MEMORY_BYTES, segments, 3);
+    assert_refused(*state, &image, ENOMEM, "the guest has 16 MiB: give it at least 33 MiB");
+}
+
 static void test_overlapping_segments(void **state)
 {
     static const struct image_segment segments[] = {
@@ -400,6 +415,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_truncated_anywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_corrupt_headers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_segments_outside_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_advice_is_for_all_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_overlapping_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_segments_sharing_a_page, setup, teardown),
         cmocka_unit_test(test_shared_memory_is_copied),
