@@ -107,6 +107,9 @@ static int check_host(struct kvm *kvm, const struct kvm_requirement *requirement
     char missing[160] = "";
     int version = kvm_ioctl(kvm->dev_fd, KVM_GET_API_VERSION, 0);
 
+    if (version < 0)
+        return error_set(err, -version, KVM_DEVICE, "cannot use this KVM",
+                         "it does not answer as KVM does: %s", strerrordesc_np(-version));
     if (version != KVM_VERSION)
         return error_set(err, ENOTSUP, KVM_DEVICE, "cannot use this KVM",
                          "its API version is %d, version %d is needed", version, KVM_VERSION);

@@ -40,6 +40,7 @@ struct vcpu {
     int fd;
     struct kvm_run *run;
     atomic_bool kicked;
+    bool has_run; /* the vCPU's thread */
     struct log_limit log_limit;
 };
 
@@ -271,8 +272,11 @@ bool vcpu_run(struct vcpu *vcpu, struct vcpu_end *end)
 {
     bool interrupted = true;
 
-    if (vcpu->index == 0)
+    if (vcpu->has_run)
+        arch_vcpu_resumed(vcpu->fd);
+    else if (vcpu->index == 0)
         timeline_mark(vcpu->env->timeline, TIMELINE_FIRST_ENTRY);
+    vcpu->has_run = true;
     while (!atomic_load(&vcpu->kicked)) {
         if (enter(vcpu, end, &interrupted))
             return true;

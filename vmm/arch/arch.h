@@ -3,8 +3,8 @@
  * The architecture boundary: everything the machine needs to know about the processor it runs on.
  * One directory beside this file implements it; a port provides these functions and nothing else.
  *
- * Threads: all of it is called while the machine is built, except arch_vcpu_exit() and
- * arch_vcpu_where(), which the vCPU's own thread calls.
+ * Threads: all of it is called while the machine is built, except arch_vcpu_exit(),
+ * arch_vcpu_resumed() and arch_vcpu_where(), which the vCPU's own thread calls.
  */
 #ifndef HUSK_VMM_ARCH_ARCH_H
 #define HUSK_VMM_ARCH_ARCH_H
@@ -84,6 +84,9 @@ int arch_vcpu_init(int vcpu_fd, const struct arch_cpu_model *model, unsigned ind
 
 /* Serve an exit that only this architecture has. False: not one of them. */
 bool arch_vcpu_exit(struct kvm_run *run, struct bus *ports);
+
+/* Tell a guest that has not run for a while that its watchdogs need not bark. */
+void arch_vcpu_resumed(int vcpu_fd);
 
 /* Text for error messages: where the guest stands, e.g. "rip 0xfff0, bytes 0f 01". */
 void arch_vcpu_where(int vcpu_fd, const struct kvm_run *run, char *text, size_t size);

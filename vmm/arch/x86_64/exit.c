@@ -34,6 +34,12 @@ bool arch_vcpu_exit(struct kvm_run *run, struct bus *ports)
     return true;
 }
 
+void arch_vcpu_resumed(int vcpu_fd)
+{
+    /* Refused (EINVAL) while the guest does not use kvm-clock: then it has nobody to tell. */
+    kvm_ioctl(vcpu_fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 void arch_vcpu_where(int vcpu_fd, const struct kvm_run *run, char *text, size_t size)
 {
     struct kvm_regs regs;
