@@ -379,6 +379,60 @@ static void test_host_signals(void **state)
     sigaction(SIGRTMAX, &before, NULL);
 }
 
+/* ---- starts that fail ---- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+/* Address space in use. */
+static uint64_t mapped_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    return (uint64_t)pages * 4096;
+}
+
+/* No address space for the stacks of all threads: the start fails whole, and may be repeated. */
+static void test_failing_start(void **state)
+{
+#ifdef SANITIZED
+    skip(); /* a sanitizer needs address space of its own */
+#endif
+    struct husk_vm *vm = new_vm(exit_42, sizeof(exit_42), 16);
+    unsigned threads = thread_count(), failures = 0;
+    struct rlimit before, limited;
+    struct husk_error err = {0};
+    int ret;
+
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    for (uint64_t spare = 0;; spare += 10 << 20) {
+        limited = before;
+        limited.rlim_cur = mapped_bytes() + spare;
+        assert_int_equal(setrlimit(RLIMIT_AS, &limited), 0);
+        ret = husk_vm_start(vm, &err);
+        setrlimit(RLIMIT_AS, &before);
+        if (ret == 0)
+            break;
+        assert_int_equal(ret, -EAGAIN);
+        assert_string_equal(err.what, "cannot start the VM's threads");
+        assert_int_equal(husk_vm_state(vm), HUSK_STATE_CREATED);
+        assert_int_equal(thread_count(), threads);
+        failures++;
+    }
+    assert_true(failures > 0);
+    assert_int_equal(wait_for(vm, HUSK_EVENT_STOPPED).guest_status, 42);
+    husk_vm_free(vm);
+}
+
 /* ---- builds that fail ---- */
 
 static char *make_disk(void)
@@ -583,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_many_in_one_process),
         cmocka_unit_test(test_console_output),
         cmocka_unit_test(test_host_signals),
+        cmocka_unit_test(test_failing_start),
         cmocka_unit_test(test_failing_builds),
         cmocka_unit_test(test_descriptor_exhaustion),
     };
