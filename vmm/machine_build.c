@@ -211,7 +211,6 @@ static int create_vcpus(struct machine *machine, struct husk_error *err)
         .ports = machine->ports,
         .mmio = machine->mmio,
         .timeline = &machine->timeline,
-        .log = machine->log,
     };
     machine->vcpus = calloc(count, sizeof(*machine->vcpus));
     if (!machine->vcpus)

@@ -363,7 +363,7 @@ static int create_net(struct machine *machine, unsigned index, const char *name,
     static const uint8_t no_mac[6];
     struct net_config *net = &machine->config->nets[index];
     int tap_fds[CONFIG_QUEUES_MAX], vhost_fds[CONFIG_QUEUES_MAX];
-    char tap_name[IFNAMSIZ];
+    char tap_name[IFNAMSIZ] = "";
     struct virtio_device *virtio = NULL;
     struct virtio_net_config config = {
         .tap_fds = tap_fds,

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,16 +31,18 @@
 /* Any real-time signal would do: it is only ever sent to a vCPU's thread, where it is blocked. */
 #define KICK_SIGNAL SIGRTMAX
 
+#define CANNOT_RUN "KVM cannot run the guest"
+
 #define KERNEL_SIGSET_BYTES 8u /* _NSIG / 8 of the kernel, what KVM_SET_SIGNAL_MASK wants */
 
 struct vcpu {
     const struct vcpu_env *env;
     unsigned index;
+    char name[16]; /* "vcpu 0", for messages */
     int fd;
     struct kvm_run *run;
     atomic_bool kicked;
     bool has_run; /* the vCPU's thread */
-    struct log_limit log_limit;
 };
 
 /* Inside KVM_RUN everything but the kick is blocked. */
@@ -64,28 +65,27 @@ int vcpu_create(const struct vcpu_env *env, unsigned index, struct vcpu **out,
                 struct husk_error *err)
 {
     struct vcpu *vcpu = calloc(1, sizeof(*vcpu));
-    char where[32];
     int ret;
 
-    snprintf(where, sizeof(where), "vcpu %u", index);
     if (!vcpu)
-        return error_set(err, ENOMEM, where, "cannot create the vCPU", NULL);
+        return error_set(err, ENOMEM, "vcpus", "cannot create the vCPU", NULL);
     vcpu->env = env;
     vcpu->index = index;
+    snprintf(vcpu->name, sizeof(vcpu->name), "vcpu %u", index);
     vcpu->run = MAP_FAILED;
     vcpu->fd = kvm_ioctl(env->kvm->vm_fd, KVM_CREATE_VCPU, index);
     if (vcpu->fd < 0) {
-        ret = error_set(err, -vcpu->fd, where, "cannot create the vCPU", NULL);
+        ret = error_set(err, -vcpu->fd, vcpu->name, "cannot create the vCPU", NULL);
         goto fail;
     }
     vcpu->run = mmap(NULL, env->kvm->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
     if (vcpu->run == MAP_FAILED) {
-        ret = error_set(err, errno, where, "cannot map the vCPU", NULL);
+        ret = error_set(err, errno, vcpu->name, "cannot map the vCPU", NULL);
         goto fail;
     }
     ret = set_run_signals(vcpu->fd);
     if (ret < 0) {
-        error_set(err, -ret, where, "cannot set the vCPU's signal mask", NULL);
+        error_set(err, -ret, vcpu->name, "cannot set the vCPU's signal mask", NULL);
         goto fail;
     }
     *out = vcpu;
@@ -159,24 +159,7 @@ static void serve_mmio(struct vcpu *vcpu, struct kvm_run *run)
 
 static bool end_guest(struct vcpu_end *end, enum husk_stop_reason reason)
 {
-    *end = (struct vcpu_end){.reason = reason};
-    return true;
-}
-
-/* The monitor cannot go on: the reason is a printf format. */
-static __attribute__((format(printf, 4, 5))) bool
-fail_guest(const struct vcpu *vcpu, struct vcpu_end *end, int code, const char *why_format, ...)
-{
-    char where[32];
-    char why[sizeof(end->error.why)];
-    va_list args;
-
-    va_start(args, why_format);
-    vsnprintf(why, sizeof(why), why_format, args);
-    va_end(args);
-    snprintf(where, sizeof(where), "vcpu %u", vcpu->index);
-    end_guest(end, HUSK_STOP_MONITOR_ERROR);
-    error_set(&end->error, code, where, "KVM cannot run the guest", "%s", why);
+    end->reason = reason;
     return true;
 }
 
@@ -187,11 +170,15 @@ static bool internal_error(const struct vcpu *vcpu, struct vcpu_end *end)
 
     arch_vcpu_where(vcpu->fd, run, at, sizeof(at));
     if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
-        return fail_guest(vcpu, end, EIO, "cannot emulate an instruction (%s)%s", at,
-                          vcpu->env->kvm->is_pvm
-                              ? ": this host's KVM is of the PVM kind and runs no ordinary kernels"
-                              : "");
-    return fail_guest(vcpu, end, EIO, "KVM internal error %u (%s)", run->internal.suberror, at);
+        error_set(&end->error, EIO, vcpu->name, CANNOT_RUN, "cannot emulate an instruction (%s)%s",
+                  at,
+                  vcpu->env->kvm->is_pvm
+                      ? ": this host's KVM is of the PVM kind and runs no ordinary kernels"
+                      : "");
+    else
+        error_set(&end->error, EIO, vcpu->name, CANNOT_RUN, "KVM internal error %u (%s)",
+                  run->internal.suberror, at);
+    return end_guest(end, HUSK_STOP_MONITOR_ERROR);
 }
 
 static bool system_event(const struct vcpu *vcpu, struct vcpu_end *end)
@@ -204,7 +191,9 @@ static bool system_event(const struct vcpu *vcpu, struct vcpu_end *end)
     case KVM_SYSTEM_EVENT_CRASH:
         return end_guest(end, HUSK_STOP_PANIC);
     default:
-        return fail_guest(vcpu, end, EIO, "unknown system event %u", vcpu->run->system_event.type);
+        error_set(&end->error, EIO, vcpu->name, CANNOT_RUN, "unknown system event %u",
+                  vcpu->run->system_event.type);
+        return end_guest(end, HUSK_STOP_MONITOR_ERROR);
     }
 }
 
@@ -224,14 +213,18 @@ static bool handle_exit(struct vcpu *vcpu, struct vcpu_end *end)
     case KVM_EXIT_SYSTEM_EVENT:
         return system_event(vcpu, end);
     case KVM_EXIT_FAIL_ENTRY:
-        return fail_guest(vcpu, end, EIO, "the processor refused to enter it (reason %#llx)",
-                          (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
+        error_set(&end->error, EIO, vcpu->name, CANNOT_RUN,
+                  "the processor refused to enter it (reason %#llx)",
+                  (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
+        return end_guest(end, HUSK_STOP_MONITOR_ERROR);
     case KVM_EXIT_INTERNAL_ERROR:
         return internal_error(vcpu, end);
     default:
         if (arch_vcpu_exit(run, vcpu->env->ports))
             return false;
-        return fail_guest(vcpu, end, EIO, "unexpected exit reason %u", run->exit_reason);
+        error_set(&end->error, EIO, vcpu->name, CANNOT_RUN, "unexpected exit reason %u",
+                  run->exit_reason);
+        return end_guest(end, HUSK_STOP_MONITOR_ERROR);
     }
 }
 
@@ -247,11 +240,14 @@ static bool handle_failure(const struct vcpu *vcpu, struct vcpu_end *end, int co
     case EFAULT:
     case EHWPOISON:
         arch_vcpu_where(vcpu->fd, vcpu->run, at, sizeof(at));
-        return fail_guest(vcpu, end, code,
-                          "the host could not provide a page of guest memory (%s, %s)",
-                          strerrorname_np(code), at);
+        error_set(&end->error, code, vcpu->name, CANNOT_RUN,
+                  "the host could not provide a page of guest memory (%s, %s)",
+                  strerrorname_np(code), at);
+        return end_guest(end, HUSK_STOP_MONITOR_ERROR);
     default:
-        return fail_guest(vcpu, end, code, "KVM_RUN failed: %s", strerrordesc_np(code));
+        error_set(&end->error, code, vcpu->name, CANNOT_RUN, "KVM_RUN failed: %s",
+                  strerrordesc_np(code));
+        return end_guest(end, HUSK_STOP_MONITOR_ERROR);
     }
 }
 
@@ -272,6 +268,7 @@ bool vcpu_run(struct vcpu *vcpu, struct vcpu_end *end)
 {
     bool interrupted = true;
 
+    *end = (struct vcpu_end){.reason = HUSK_STOP_NONE};
     if (vcpu->has_run)
         arch_vcpu_resumed(vcpu->fd);
     else if (vcpu->index == 0)

@@ -18,7 +18,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "base/log.h"
 #include "base/timeline.h"
 #include "husk/husk.h"
 #include "vmm/kvm.h"
@@ -32,7 +31,6 @@ struct vcpu_env {
     struct bus *ports;
     struct bus *mmio;
     struct timeline *timeline;
-    const struct log *log;
 };
 
 /* How a guest ended, seen from one vCPU. */

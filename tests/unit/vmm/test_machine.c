@@ -169,6 +169,18 @@ static void test_unclaimed_reads_ones(void **state)
     assert_int_equal(run_to_end(NEW_VM(read_nothing)).guest_status, 42);
 }
 
+/* mov $0xe0000000, %eax; jmp *%eax: nobody can run instructions from a device. */
+GUEST(jump_nowhere, 0xb8, 0, 0, 0, 0xe0, 0xff, 0xe0);
+
+static void test_monitor_error(void **state)
+{
+    struct husk_event event = run_to_end(NEW_VM(jump_nowhere));
+
+    assert_int_equal(event.reason, HUSK_STOP_MONITOR_ERROR);
+    assert_string_equal(event.error.where, "vcpu 0");
+    assert_non_null(strstr(event.error.why, "rip 0xe0000000"));
+}
+
 /* READY once, however often the guest says it, and STOPPED last. */
 static void test_ready(void **state)
 {
@@ -625,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_guest_exit),
         cmocka_unit_test(test_stop_reasons),
         cmocka_unit_test(test_unclaimed_reads_ones),
+        cmocka_unit_test(test_monitor_error),
         cmocka_unit_test(test_ready),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_free_unstarted),
