@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/event_loop.h"
 #include "devices/backend/console.h"
 #include "devices/virtio/devices.h"
 
@@ -28,6 +29,7 @@
 struct virtio_console {
     struct virtio_device virtio;
     struct console_backend *backend;
+    struct event_timer *again; /* a turn's budget was spent and chains may be left */
     uint8_t config[CONFIG_BYTES];
     struct virtq_chain output; /* the chain that is being written out */
     bool output_held;          /* `output` was popped and not pushed */
@@ -57,47 +59,65 @@ static bool write_held(struct virtio_console *console)
     return true;
 }
 
-/* Lock held. At most a queue's worth of chains, and no more than the backend's ring takes. */
+/* Lock held. Writes out one chain, or what is left of the held one. Returns 1, 0 when there is none
+ * or the backend is full (output_ready() goes on), or -EPROTO. */
+static int transmit_one(struct virtio_console *console)
+{
+    struct virtqueue *queue = &console->virtio.queues[TRANSMIT_QUEUE];
+
+    if (!console->output_held) {
+        int ret = virtqueue_pop(queue, &console->output);
+
+        if (ret <= 0)
+            return ret;
+        console->output_held = true;
+        console->output_done = 0;
+    }
+    if (!write_held(console))
+        return 0;
+    console->output_held = false;
+    virtqueue_push(queue, console->output.head, 0);
+    return 1;
+}
+
+/*
+ * Lock held. At most a queue's worth of chains in one turn: the backend's ring bounds bytes, but
+ * chains may be empty, and a driver that adds them as fast as we take them must not keep other
+ * devices waiting.
+ */
 static void transmit(struct virtio_console *console)
 {
     struct virtqueue *queue = &console->virtio.queues[TRANSMIT_QUEUE];
-    int ret = 0;
+    unsigned budget = queue->size;
+    int ret;
 
     do {
-        for (unsigned budget = queue->size; budget > 0; budget--) {
-            if (!console->output_held) {
-                ret = virtqueue_pop(queue, &console->output);
-                if (ret <= 0)
-                    break;
-                console->output_held = true;
-                console->output_done = 0;
-            }
-            if (!write_held(console)) {
-                /* output_ready() goes on. */
-                virtio_device_signal_queue(&console->virtio, TRANSMIT_QUEUE);
-                return;
-            }
-            console->output_held = false;
-            virtqueue_push(queue, console->output.head, 0);
-        }
-        if (ret < 0) {
-            virtio_device_failed(&console->virtio, "the driver broke the transmit queue");
-            return;
-        }
-    } while (virtqueue_enable_notify(queue));
+        do {
+            ret = transmit_one(console);
+        } while (ret > 0 && --budget > 0);
+    } while (ret == 0 && !console->output_held && virtqueue_enable_notify(queue));
+    if (ret < 0) {
+        virtio_device_failed(&console->virtio, "the driver broke the transmit queue");
+        return;
+    }
+    if (ret > 0)
+        event_timer_arm(console->again, 0);
     virtio_device_signal_queue(&console->virtio, TRANSMIT_QUEUE);
+}
+
+static void on_again(void *arg)
+{
+    virtio_device_kick(arg, TRANSMIT_QUEUE);
 }
 
 static void console_notify(struct virtio_device *virtio, unsigned queue)
 {
     struct virtio_console *console = (struct virtio_console *)virtio;
 
-    if (queue == TRANSMIT_QUEUE) {
+    if (queue == TRANSMIT_QUEUE)
         transmit(console);
-    } else {
-        virtqueue_enable_notify(&virtio->queues[RECEIVE_QUEUE]);
+    else
         console_backend_input_wanted(console->backend);
-    }
 }
 
 /* How many input bytes the driver's buffers take now; 0 while there is no driver. */
@@ -112,6 +132,10 @@ static size_t console_input_room(void *device)
     virtio_device_lock(virtio);
     if (virtio->active && !virtio->paused && queue->ready) {
         ret = virtqueue_pop(queue, &console->input);
+        /* Nobody asks again before the driver kicks: have it do so, and look once more for buffers
+         * that it added before it could know. */
+        if (ret == 0 && virtqueue_enable_notify(queue))
+            ret = virtqueue_pop(queue, &console->input);
         if (ret > 0) {
             room = console->input.writable_bytes;
             virtqueue_unpop(queue);
@@ -123,7 +147,10 @@ static size_t console_input_room(void *device)
     return room;
 }
 
-/* `len` is at most what input_room() said; what a reset has taken away meanwhile is dropped. */
+/*
+ * `len` is at most what input_room() said. What a reset or a driver that rewrites its buffers has
+ * taken away meanwhile is dropped; at most a queue's worth of chains is tried.
+ */
 static void console_input(void *device, const uint8_t *data, size_t len)
 {
     struct virtio_console *console = device;
@@ -132,7 +159,7 @@ static void console_input(void *device, const uint8_t *data, size_t len)
     struct virtq_chain *chain = &console->input;
 
     virtio_device_lock(virtio);
-    while (len > 0 && virtio->active && queue->ready) {
+    for (unsigned budget = queue->size; budget > 0 && len > 0 && virtio->active; budget--) {
         size_t copied;
         int ret = virtqueue_pop(queue, chain);
 
@@ -182,7 +209,10 @@ static int console_activate(struct virtio_device *virtio)
 
 static void console_reset(struct virtio_device *virtio)
 {
-    ((struct virtio_console *)virtio)->output_held = false;
+    struct virtio_console *console = (struct virtio_console *)virtio;
+
+    event_timer_disarm(console->again);
+    console->output_held = false;
 }
 
 static void console_resume(struct virtio_device *virtio)
@@ -201,6 +231,7 @@ static void console_destroy(struct virtio_device *virtio)
     struct virtio_console *console = (struct virtio_console *)virtio;
 
     console_backend_set_frontend(console->backend, NULL, NULL);
+    event_timer_remove(console->again);
     free(console);
 }
 
@@ -232,9 +263,15 @@ int virtio_console_create(const struct device_env *env, struct console_backend *
     console->backend = backend;
     set_size(console, columns, rows);
     put_le32(console->config + 4, 1); /* max_nr_ports */
+    ret = event_loop_add_timer(env->loop, on_again, &console->virtio, &console->again);
+    if (ret) {
+        free(console);
+        return ret;
+    }
     ret = virtio_device_init(&console->virtio, &console_ops, VIRTIO_ID_CONSOLE,
                              1ull << VIRTIO_CONSOLE_F_SIZE, sizes, 2, CONFIG_BYTES, env);
     if (ret) {
+        event_timer_remove(console->again);
         free(console);
         return ret;
     }
