@@ -23,7 +23,7 @@
 struct virtio_rng {
     struct virtio_device virtio;
     struct event_timer *again; /* the budget was spent and chains may be left */
-    struct virtq_chain chain;  /* scratch of fill_queue() */
+    struct virtq_chain chain;  /* scratch of rng_notify() */
 };
 
 /* Entropy into one chain; returns the bytes written. */
@@ -41,35 +41,28 @@ static uint32_t fill_chain(const struct virtq_chain *chain)
     return (uint32_t)iov_from_buf(writable, chain->writable_count, 0, entropy, (size_t)got);
 }
 
-static void fill_queue(struct virtio_rng *rng)
+static void rng_notify(struct virtio_device *virtio, unsigned index)
 {
-    struct virtqueue *queue = &rng->virtio.queues[0];
-    struct virtq_chain *chain = &rng->chain;
-    unsigned spent = 0;
+    struct virtio_rng *rng = (struct virtio_rng *)virtio;
+    struct virtqueue *queue = &virtio->queues[index];
+    unsigned budget = BUDGET_BYTES / CHAIN_BYTES;
     int ret;
 
-    while ((ret = virtqueue_pop(queue, chain)) > 0) {
-        /* 5.4.6.1: buffers are device-writable; others get nothing. */
-        virtqueue_push(queue, chain->head, fill_chain(chain));
-        spent += CHAIN_BYTES;
-        if (spent >= BUDGET_BYTES) {
-            event_timer_arm(rng->again, 0);
-            break;
-        }
-    }
-    if (ret < 0)
-        virtio_device_failed(&rng->virtio, "the driver broke the queue");
-    else
-        virtio_device_signal_queue(&rng->virtio, 0);
-}
-
-static void rng_notify(struct virtio_device *virtio, unsigned queue)
-{
-    struct virtqueue *q = &virtio->queues[0];
-
     do {
-        fill_queue((struct virtio_rng *)virtio);
-    } while (virtqueue_pending(q) == 0 && virtqueue_enable_notify(q));
+        while ((ret = virtqueue_pop(queue, &rng->chain)) > 0) {
+            /* 5.4.6.1: buffers are device-writable; others get nothing. */
+            virtqueue_push(queue, rng->chain.head, fill_chain(&rng->chain));
+            if (--budget == 0)
+                break;
+        }
+    } while (ret == 0 && virtqueue_enable_notify(queue));
+    if (ret < 0) {
+        virtio_device_failed(virtio, "the driver broke the queue");
+        return;
+    }
+    if (ret > 0)
+        event_timer_arm(rng->again, 0);
+    virtio_device_signal_queue(virtio, index);
 }
 
 static void on_again(void *arg)
