@@ -144,8 +144,10 @@ static void mmio_read(void *device, uint64_t offset, void *data, unsigned size)
 
 static void write_status(struct virtio_mmio *mmio, uint32_t value)
 {
-    virtio_device_set_status(mmio->virtio, (uint8_t)value);
-    if (value == 0)
+    uint8_t status = (uint8_t)value;
+
+    virtio_device_set_status(mmio->virtio, status);
+    if (status == 0)
         atomic_store(&mmio->interrupt_status, 0);
 }
 
