@@ -12,9 +12,11 @@
  *
  * Descriptors are reopened through /proc/self/fd, which gives an open file description of our own:
  * O_NONBLOCK set on it does not leak into the shell that shares the caller's. Where that is not
- * possible (sockets, pipes of another user) the original is used with per-call non-blocking means.
- * A reader that goes away (EPIPE, EIO of a hung-up terminal) turns output into a sink. The I/O
- * thread has SIGPIPE blocked, like every signal, so that EPIPE is all that happens.
+ * possible (sockets, pipes of another user, pseudo-terminal masters) a duplicate is used with
+ * per-call non-blocking means. A reader that goes away (EPIPE, EIO of a hung-up terminal) turns
+ * output into a sink. The I/O thread has SIGPIPE blocked, like every signal, and the drain at the
+ * end, which may run on a thread of the embedding program, blocks it meanwhile: EPIPE is all that
+ * happens.
  */
 #include "devices/backend/console.h"
 
@@ -22,12 +24,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/event_loop.h"
@@ -39,8 +44,8 @@
 enum stream_kind {
     STREAM_NONE,
     STREAM_POLLED,    /* ours and non-blocking: pipe, terminal */
-    STREAM_SHARED,    /* the caller's: poll() before every call, small pieces */
-    STREAM_SOCKET,    /* the caller's: MSG_DONTWAIT */
+    STREAM_SHARED,    /* as the caller opened it: poll() before every call, small pieces */
+    STREAM_SOCKET,    /* as the caller opened it: MSG_DONTWAIT */
     STREAM_IMMEDIATE, /* regular file and the like: never blocks for long, cannot be polled */
 };
 
@@ -72,35 +77,49 @@ struct console_backend {
 static void on_input(void *arg, uint32_t events);
 static void on_output(void *arg, uint32_t events);
 
+/* An open file description of our own for fd, non-blocking, or -1 when there is none to be had. */
+static int reopen(int fd, bool for_input)
+{
+    int access = for_input ? O_RDONLY : O_WRONLY;
+    char path[64];
+    int number;
+
+    /* Opening the master end of a pseudo-terminal would make a new terminal. */
+    if (ioctl(fd, TIOCGPTN, &number) == 0)
+        return -1;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return open(path, access | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
+
 /* Chooses how to use fd. Returns 0 or -errno. */
 static int stream_open(struct stream *stream, struct event_loop *loop, int fd, bool for_input,
                        event_fn fn, void *arg)
 {
-    int access = for_input ? O_RDONLY : O_WRONLY;
-    char path[64];
     struct stat st;
-    int own, ret;
+    int ret;
 
     stream->fd = -1;
     if (fd < 0)
         return 0;
     if (fstat(fd, &st) < 0)
         return -errno;
-    if (S_ISSOCK(st.st_mode)) {
-        stream->kind = STREAM_SOCKET;
-        stream->fd = fd;
-    } else if (S_ISREG(st.st_mode)) {
+    if (S_ISREG(st.st_mode)) {
         /* Not reopened: the caller's offset and append mode are wanted. */
         stream->kind = STREAM_IMMEDIATE;
         stream->fd = fd;
         return 0;
-    } else {
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        own = open(path, access | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-        stream->kind = own >= 0 ? STREAM_POLLED : STREAM_SHARED;
-        stream->fd = own >= 0 ? own : fd;
-        stream->owned = own >= 0;
     }
+    stream->fd = S_ISSOCK(st.st_mode) ? -1 : reopen(fd, for_input);
+    if (stream->fd >= 0) {
+        stream->kind = STREAM_POLLED;
+    } else {
+        /* A duplicate, for input and output may be one descriptor, which epoll takes once. */
+        stream->kind = S_ISSOCK(st.st_mode) ? STREAM_SOCKET : STREAM_SHARED;
+        stream->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (stream->fd < 0)
+            return -errno;
+    }
+    stream->owned = true;
     ret = event_loop_add(loop, stream->fd, 0, fn, arg, &stream->source);
     if (ret == -EPERM) { /* /dev/null and friends */
         stream->kind = STREAM_IMMEDIATE;
@@ -206,7 +225,7 @@ static bool write_out(struct console_backend *backend)
         if (n == -EAGAIN)
             return true;
         pthread_mutex_lock(&backend->lock);
-        if (n < 0) {
+        if (n <= 0) {
             backend->reader_gone = true;
             n = (ssize_t)len;
         }
@@ -328,13 +347,9 @@ fail:
     return ret;
 }
 
-void console_backend_destroy(struct console_backend *backend, unsigned drain_ms)
+/* Writes out what is pending until `deadline` at most. */
+static void drain(struct console_backend *backend, uint64_t deadline)
 {
-    uint64_t deadline;
-
-    if (!backend)
-        return;
-    deadline = monotonic_ns() + (uint64_t)drain_ms * 1000000u;
     while (backend->out.kind != STREAM_NONE && write_out(backend)) {
         struct pollfd poll_fd = {.fd = backend->out.fd, .events = POLLOUT};
         uint64_t now = monotonic_ns();
@@ -343,6 +358,31 @@ void console_backend_destroy(struct console_backend *backend, unsigned drain_ms)
             break;
         poll(&poll_fd, 1, (int)((deadline - now) / 1000000u) + 1);
     }
+}
+
+/* The same, without a SIGPIPE to the calling thread when the reader has gone. */
+static void drain_quietly(struct console_backend *backend, unsigned drain_ms)
+{
+    const struct timespec no_wait = {0};
+    sigset_t pipe, before, pending;
+    bool was_pending;
+
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigpending(&pending);
+    was_pending = sigismember(&pending, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    drain(backend, monotonic_ns() + (uint64_t)drain_ms * 1000000u);
+    if (!was_pending)
+        sigtimedwait(&pipe, NULL, &no_wait);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void console_backend_destroy(struct console_backend *backend, unsigned drain_ms)
+{
+    if (!backend)
+        return;
+    drain_quietly(backend, drain_ms);
     stream_close(&backend->in);
     stream_close(&backend->out);
     event_source_remove(backend->wake_source);
