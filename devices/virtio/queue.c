@@ -4,34 +4,43 @@
  *
  * How a virtqueue works. Driver and device share three arrays in guest memory:
  *
- *   descriptor table   size entries of {address, length, flags, next}: one buffer each. Buffers of
- *                      one request are chained through `next`; first those that the device reads,
- *                      then those that it writes. A descriptor may instead point to an indirect
- *                      table, an array of descriptors elsewhere, that stands for the whole chain.
- *   available ring     {flags, idx, ring[size], used_event}: the driver puts the index of a chain's
- *                      first descriptor (the head) into ring[idx % size], then increments idx.
- *   used ring          {flags, idx, ring[size] of {id, len}, avail_event}: the device gives the
- * head back with the number of bytes it wrote, then increments idx.
+ *   descriptor table   size entries of {address, length, flags, next}, one buffer each. The buffers
+ *                      of one request are chained through `next`: first those that the device
+ *                      reads, then those that it writes. The last may instead name an indirect
+ *                      table, an array of descriptors elsewhere that continues the chain.
+ *   available ring     {flags, idx, ring[size], used_event}. The driver puts the index of a chain's
+ *                      first descriptor (the head) into ring[idx % size] and increments idx.
+ *   used ring          {flags, idx, ring[size] of {id, len}, avail_event}. The device gives the
+ *                      head back with the number of bytes it wrote and increments idx.
  *
- * Both idx run freely through 2^16. Each side only writes its own ring. `flags`, or with
- * VIRTIO_F_EVENT_IDX the two event fields, say whether a side wants to be woken.
+ * Both idx run freely through 2^16. Each side writes its own ring only. Whether a side wants to be
+ * woken it says in its `flags` or, with VIRTIO_F_EVENT_IDX, in its event field: "wake me when your
+ * idx moves past this".
  *
  * The driver is hostile. This file is the only one that reads descriptors; it reads each exactly
  * once, into a local, and everything after works on the local. A chain has at most `size` buffers,
- * counted over direct and indirect descriptors, which also ends loops. Every buffer lies wholly
- * inside guest memory (guest_memory_at()). At most `size` chains are out at a time. Whatever breaks
- * these rules marks the queue broken: it is not read again until the driver resets the device.
+ * direct and indirect ones together, which also ends loops. Every buffer lies wholly inside guest
+ * memory (guest_memory_at()). Chains that wait and chains that are out are never more than `size`
+ * together. Whatever breaks these rules marks the queue broken: it is not read again until the
+ * driver resets the device.
  *
  * Barriers, and what they pair with:
- *   A  load-acquire of avail.idx before reading avail.ring and descriptors, with the driver's write
- *      barrier between filling them and storing avail.idx (2.7.13.3).
- *   B  store-release of used.idx after the used entry and all buffers are written, with the
- * driver's read barrier after it loads used.idx (2.7.14). C  full barrier between our store of
- * used.idx and our load of used_event or avail.flags, with the driver's full barrier between its
- * store of used_event and its load of used.idx (2.7.7). D  full barrier between our store of
- * avail_event or used.flags and our re-check of avail.idx, with the driver's full barrier between
- * its store of avail.idx and its load of avail_event (2.7.10). Without C and D a wake-up could be
- * lost, and with it the queue.
+ *
+ *   A  Our load-acquire of avail.idx, before we read avail.ring and descriptors, pairs with the
+ *      driver's write barrier between filling those and storing avail.idx (2.7.13.3).
+ *
+ *   B  Our store-release of used.idx, after buffers and used entries are written, pairs with the
+ *      driver's read barrier between loading used.idx and looking at them (2.7.14).
+ *
+ *   C  Our full barrier between storing used.idx and loading used_event or avail.flags pairs with
+ *      the driver's between storing used_event and loading used.idx (2.7.7).
+ *
+ *   D  Our full barrier between storing avail_event or used.flags and loading avail.idx again pairs
+ *      with the driver's between storing avail.idx and loading avail_event (2.7.10).
+ *
+ * C and D are the same story told from both ends: each side announces, then looks. Without the full
+ * barriers both could look before the other's announcement is visible, both would sleep, and the
+ * queue would hang.
  */
 #include "devices/virtio/queue.h"
 
@@ -107,7 +116,6 @@ int virtqueue_activate(struct virtqueue *queue, const struct guest_memory *memor
     queue->event_idx = event_idx;
     queue->indirect = indirect;
     queue->broken = false;
-    queue->notify_disabled = false;
     queue->next_avail = 0;
     queue->next_used = 0;
     queue->signalled_used = 0;
@@ -221,9 +229,9 @@ int virtqueue_pop(struct virtqueue *queue, struct virtq_chain *chain)
     available = (uint16_t)(load_avail_idx(queue) - queue->next_avail);
     if (available == 0)
         return 0;
-    /* The driver owns at most `size` heads, so it cannot be further ahead than that, nor offer more
-     * while we still hold some. */
-    if (available > queue->size || queue->in_flight >= queue->size)
+    /* A chain takes at least one of the `size` descriptors, and those that we still hold are taken:
+     * no honest driver has more waiting than the rest. */
+    if (available > queue->size - queue->in_flight)
         return break_queue(queue);
     head = load16(queue->avail, RING_START + 2u * (queue->next_avail & (queue->size - 1u)));
     if (head >= queue->size)
@@ -308,7 +316,6 @@ void virtqueue_disable_notify(struct virtqueue *queue)
 {
     if (queue->broken || !queue->memory)
         return;
-    queue->notify_disabled = true;
     /* With event_idx the stale avail_event already lies behind what the driver will add. */
     if (!queue->event_idx)
         store16(queue->used, RING_FLAGS, VRING_USED_F_NO_NOTIFY);
@@ -318,7 +325,6 @@ bool virtqueue_enable_notify(struct virtqueue *queue)
 {
     if (queue->broken || !queue->memory)
         return false;
-    queue->notify_disabled = false;
     if (queue->event_idx)
         store16(queue->used, avail_event_offset(queue), queue->next_avail);
     else

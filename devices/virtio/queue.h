@@ -32,21 +32,20 @@ struct virtqueue {
     void *desc;
     void *avail;
     void *used;
-    bool event_idx;       /* VIRTIO_F_EVENT_IDX (RING_EVENT_IDX) negotiated */
-    bool indirect;        /* VIRTIO_F_INDIRECT_DESC negotiated */
-    bool broken;          /* the driver violated the protocol; nothing is read any more */
-    bool notify_disabled; /* we told the driver not to kick */
-    uint16_t next_avail;  /* free-running index of the next avail entry to read */
-    uint16_t next_used;   /* free-running index of the next used entry to write */
+    bool event_idx;          /* VIRTIO_F_EVENT_IDX (RING_EVENT_IDX) negotiated */
+    bool indirect;           /* VIRTIO_F_INDIRECT_DESC negotiated */
+    bool broken;             /* the driver violated the protocol; nothing is read any more */
+    uint16_t next_avail;     /* free-running index of the next avail entry to read */
+    uint16_t next_used;      /* free-running index of the next used entry to write */
     uint16_t signalled_used; /* next_used at the last interrupt decision, for event_idx */
     bool signalled_used_valid;
     uint16_t in_flight; /* popped and not yet pushed; at most size */
 };
 
 /*
- * One request: its buffers as host iovecs, device-readable ones first (2.7.4.2). Each descriptor was
- * read exactly once; nothing here changes if the guest rewrites the rings. The bytes that the iovecs
- * point at, however, are guest memory and may change at any time.
+ * One request: its buffers as host iovecs, device-readable ones first (2.7.4.2). Each descriptor
+ * was read exactly once; nothing here changes if the guest rewrites the rings. The bytes that the
+ * iovecs point at, however, are guest memory and may change at any time.
  */
 struct virtq_chain {
     uint16_t head; /* identifies the chain to virtqueue_push() */
