@@ -163,7 +163,7 @@ static char *command_list(char *line, size_t size)
 
 int main(void)
 {
-    char line[4096];
+    char line[4096], nothing_asked[] = "poweroff";
     bool failed = false;
     char *commands;
 
@@ -177,7 +177,7 @@ int main(void)
     commands = command_list(line, sizeof(line));
     if (!commands) {
         report("hello", "no husk.run= on the command line: powering off");
-        commands = (char[]){"poweroff"};
+        commands = nothing_asked;
     }
     for (char *command; (command = strsep(&commands, ","));)
         failed |= run_command(command) != 0;
