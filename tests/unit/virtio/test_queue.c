@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/* Virtqueues: every rule of virtio 1.2, section 2.7, kept and broken. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,673 +7,755 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <linux/virtio_ring.h>
 #include <string.h>
 
-#include "base/bytes.h"
-#include "devices/virtio/queue.h"
-#include "tests/harness/driver_ring.h"
+#include "base/checked.h"
+#include "tests/harness/ring_driver.h"
 
-#define MEMORY   (1u << 20)
-#define GAP_BASE (4u << 20) /* a second region, behind a hole */
-#define RING     0x10000u
-#define BUFFER   0x40000u
-#define TABLE    0x20000u /* indirect tables */
-
+#define SIZE     8u
+#define RING     0x1000u
+#define TABLE    0x8000u /* an indirect table */
+#define DATA     0x100000u
 #define NEXT     VRING_DESC_F_NEXT
 #define WRITE    VRING_DESC_F_WRITE
 #define INDIRECT VRING_DESC_F_INDIRECT
 
-struct fixture {
-    struct guest_memory *memory;
+static struct {
+    struct virtio_surroundings around;
+    struct ring_driver ring;
     struct virtqueue queue;
-    struct driver_ring ring;
     struct virtq_chain chain;
-};
+} t;
 
-static void start(struct fixture *f, uint16_t size, bool event_idx, bool indirect)
+static void activate(bool event_idx, bool indirect)
 {
-    driver_ring_init(&f->ring, f->memory, RING, size);
-    f->queue.max_size = 256;
-    virtqueue_reset(&f->queue);
-    f->queue.size = size;
-    f->queue.desc_address = gpa(f->ring.desc);
-    f->queue.avail_address = gpa(f->ring.avail);
-    f->queue.used_address = gpa(f->ring.used);
-    f->queue.ready = true;
-    assert_int_equal(virtqueue_activate(&f->queue, f->memory, event_idx, indirect), 0);
+    ring_init(&t.ring, t.around.memory, RING, SIZE);
+    t.queue = (struct virtqueue){
+        .max_size = VIRTQUEUE_MAX_SIZE,
+        .size = SIZE,
+        .desc_address = gpa(t.ring.desc),
+        .avail_address = gpa(t.ring.avail),
+        .used_address = gpa(t.ring.used),
+    };
+    assert_int_equal(virtqueue_activate(&t.queue, t.around.memory, event_idx, indirect), 0);
 }
 
 static int setup(void **state)
 {
-    static struct fixture f;
-    const struct guest_region_spec specs[] = {{gpa(0), MEMORY}, {gpa(GAP_BASE), MEMORY}};
-
-    memset(&f, 0, sizeof(f));
-    if (guest_memory_create(specs, 2, GUEST_MEMORY_PRIVATE, &f.memory, NULL))
-        return -1;
-    start(&f, 8, false, true);
-    *state = &f;
+    memset(&t, 0, sizeof(t));
+    surroundings_init(&t.around, NULL);
+    activate(false, true);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    guest_memory_destroy(((struct fixture *)*state)->memory);
+    surroundings_release(&t.around);
     return 0;
 }
 
-static void put_table(struct fixture *f, unsigned index, uint64_t address, uint32_t len,
-                      uint16_t flags, uint16_t next)
+static int pop(void)
 {
-    uint8_t *desc = guest_memory_at(f->memory, gpa(TABLE + 16ull * index), 16);
-
-    put_le64(desc, address);
-    put_le32(desc + 8, len);
-    put_le16(desc + 12, flags);
-    put_le16(desc + 14, next);
+    return virtqueue_pop(&t.queue, &t.chain);
 }
 
-static void *hva(struct fixture *f, uint64_t address)
+static void *hva(uint64_t address)
 {
-    return guest_memory_at(f->memory, gpa(address), 1);
+    return guest_bytes(t.around.memory, address, 1);
 }
 
-static void expect_pop(struct fixture *f, uint16_t head)
+/* The queue refuses what was exposed, stays dead, and writes nothing to the used ring. */
+static void assert_refused(void)
 {
-    assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
-    assert_int_equal(f->chain.head, head);
-}
+    uint16_t used = ring_used_idx(&t.ring);
 
-/* The queue breaks at this pop, and stays broken and silent. */
-static void expect_broken(struct fixture *f)
-{
-    uint16_t used = driver_ring_used_idx(&f->ring);
-
-    assert_int_equal(virtqueue_pop(&f->queue, &f->chain), -EPROTO);
-    assert_true(f->queue.broken);
-    assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
-    assert_int_equal(virtqueue_pending(&f->queue), 0);
-    virtqueue_push(&f->queue, 0, 1);
-    assert_int_equal(driver_ring_used_idx(&f->ring), used);
-    assert_false(virtqueue_should_interrupt(&f->queue));
-    assert_false(virtqueue_enable_notify(&f->queue));
+    assert_int_equal(pop(), -EPROTO);
+    assert_true(t.queue.broken);
+    assert_int_equal(pop(), 0);
+    assert_int_equal(virtqueue_pending(&t.queue), 0);
+    virtqueue_push(&t.queue, 0, 1);
+    assert_int_equal(ring_used_idx(&t.ring), used);
+    assert_false(virtqueue_should_interrupt(&t.queue));
+    assert_false(virtqueue_enable_notify(&t.queue));
 }
 
 /* ---- activation ---- */
 
-static int activate_with(struct fixture *f, uint16_t size, uint64_t desc, uint64_t avail,
-                         uint64_t used)
+static void put_queue(uint16_t size, uint64_t desc, uint64_t avail, uint64_t used)
 {
-    virtqueue_reset(&f->queue);
-    f->queue.size = size;
-    f->queue.desc_address = gpa(desc);
-    f->queue.avail_address = gpa(avail);
-    f->queue.used_address = gpa(used);
-    return virtqueue_activate(&f->queue, f->memory, false, true);
+    t.queue = (struct virtqueue){
+        .max_size = 64,
+        .size = size,
+        .desc_address = gpa(desc),
+        .avail_address = gpa(avail),
+        .used_address = gpa(used),
+    };
 }
 
-static void sizes_are_powers_of_two_up_to_the_maximum(void **state)
+static int try_activate(void)
 {
-    struct fixture *f = *state;
+    return virtqueue_activate(&t.queue, t.around.memory, false, false);
+}
 
-    f->queue.max_size = 64;
-    for (unsigned size = 0; size <= 300; size++) {
-        bool good = size == 1 || size == 2 || size == 4 || size == 8 || size == 16 || size == 32 ||
-                    size == 64;
+static void size_is_a_power_of_two_up_to_the_maximum(void **state)
+{
+    static const uint16_t good[] = {1, 2, 32, 64}, bad[] = {0, 3, 63, 65, 128, 0x8000, 0xffff};
 
-        assert_int_equal(activate_with(f, (uint16_t)size, RING, RING + 0x1000, RING + 0x2000),
-                         good ? 0 : -EINVAL);
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        put_queue(good[i], 0x1000, 0x2000, 0x3000);
+        assert_int_equal(try_activate(), 0);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        put_queue(bad[i], 0x1000, 0x2000, 0x3000);
+        assert_int_equal(try_activate(), -EINVAL);
     }
 }
 
 static void rings_are_aligned(void **state)
 {
-    struct fixture *f = *state;
-
-    assert_int_equal(activate_with(f, 8, RING + 8, RING + 0x1000, RING + 0x2000), -EINVAL);
-    assert_int_equal(activate_with(f, 8, RING, RING + 0x1001, RING + 0x2000), -EINVAL);
-    assert_int_equal(activate_with(f, 8, RING, RING + 0x1000, RING + 0x2002), -EINVAL);
-    assert_int_equal(activate_with(f, 8, RING + 16, RING + 0x1002, RING + 0x2004), 0);
+    put_queue(64, 0x1008, 0x2000, 0x3000);
+    assert_int_equal(try_activate(), -EINVAL);
+    put_queue(64, 0x1000, 0x2001, 0x3000);
+    assert_int_equal(try_activate(), -EINVAL);
+    put_queue(64, 0x1000, 0x2000, 0x3002);
+    assert_int_equal(try_activate(), -EINVAL);
+    put_queue(64, 0x1010, 0x2002, 0x3004);
+    assert_int_equal(try_activate(), 0);
 }
 
-static void rings_lie_wholly_inside_memory(void **state)
+static void rings_lie_inside_memory(void **state)
 {
-    struct fixture *f = *state;
-    const uint64_t desc_bytes = 8 * 16, avail_bytes = 6 + 8 * 2, used_bytes = 6 + 8 * 8;
-    const uint64_t ok = RING;
+    const uint64_t desc_bytes = 16 * 64, avail_bytes = 6 + 2 * 64, used_bytes = 6 + 8 * 64;
+    static const uint64_t outside[] = {LOW_BYTES, HIGH_START - 16, HIGH_START + HIGH_BYTES,
+                                       0xfffffffffffffff0};
 
-    assert_int_equal(activate_with(f, 8, MEMORY - desc_bytes, ok, ok), 0);
-    assert_int_equal(activate_with(f, 8, MEMORY - desc_bytes + 16, ok, ok), -EINVAL);
-    assert_int_equal(activate_with(f, 8, ok, MEMORY - avail_bytes, ok), 0);
-    assert_int_equal(activate_with(f, 8, ok, MEMORY - avail_bytes + 2, ok), -EINVAL);
-    assert_int_equal(activate_with(f, 8, ok, ok, (MEMORY - used_bytes) & ~3ull), 0);
-    assert_int_equal(activate_with(f, 8, ok, ok, ((MEMORY - used_bytes) & ~3ull) + 4), -EINVAL);
-    assert_int_equal(activate_with(f, 8, UINT64_MAX & ~15ull, ok, ok), -EINVAL);
-    assert_int_equal(activate_with(f, 8, MEMORY, ok, ok), -EINVAL); /* the hole */
+    for (size_t i = 0; i < ARRAY_SIZE(outside); i++) {
+        put_queue(64, outside[i], 0x2000, 0x3000);
+        assert_int_equal(try_activate(), -EINVAL);
+        put_queue(64, 0x1000, outside[i], 0x3000);
+        assert_int_equal(try_activate(), -EINVAL);
+        put_queue(64, 0x1000, 0x2000, outside[i]);
+        assert_int_equal(try_activate(), -EINVAL);
+    }
+    /* The last byte counts, event fields included. */
+    put_queue(64, LOW_BYTES - desc_bytes, 0x2000, 0x3000);
+    assert_int_equal(try_activate(), 0);
+    put_queue(64, LOW_BYTES - desc_bytes + 16, 0x2000, 0x3000);
+    assert_int_equal(try_activate(), -EINVAL);
+    put_queue(64, 0x1000, LOW_BYTES - avail_bytes, 0x3000);
+    assert_int_equal(try_activate(), 0);
+    put_queue(64, 0x1000, LOW_BYTES - avail_bytes + 2, 0x3000);
+    assert_int_equal(try_activate(), -EINVAL);
+    put_queue(64, 0x1000, 0x2000, align_down(LOW_BYTES - used_bytes, 4));
+    assert_int_equal(try_activate(), 0);
+    put_queue(64, 0x1000, 0x2000, align_down(LOW_BYTES - used_bytes, 4) + 4);
+    assert_int_equal(try_activate(), -EINVAL);
 }
 
-static void an_inactive_queue_does_nothing(void **state)
+static void a_queue_that_was_not_activated_is_silent(void **state)
 {
-    struct fixture *f = *state;
-
-    virtqueue_reset(&f->queue);
-    assert_int_equal(f->queue.max_size, 256);
-    assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
-    assert_int_equal(virtqueue_pending(&f->queue), 0);
-    virtqueue_push(&f->queue, 0, 0);
-    virtqueue_disable_notify(&f->queue);
-    assert_false(virtqueue_enable_notify(&f->queue));
-    assert_false(virtqueue_should_interrupt(&f->queue));
+    virtqueue_reset(&t.queue);
+    assert_int_equal(t.queue.max_size, VIRTQUEUE_MAX_SIZE);
+    assert_int_equal(t.queue.size, 0);
+    assert_int_equal(pop(), 0);
+    assert_int_equal(virtqueue_pending(&t.queue), 0);
+    virtqueue_push(&t.queue, 0, 0);
+    virtqueue_disable_notify(&t.queue);
+    assert_false(virtqueue_enable_notify(&t.queue));
+    assert_false(virtqueue_should_interrupt(&t.queue));
 }
 
-/* ---- well-formed chains ---- */
+/* ---- good chains ---- */
 
-static void a_chain_comes_out_as_it_went_in(void **state)
+static void an_empty_queue_gives_nothing(void **state)
 {
-    struct fixture *f = *state;
-    const struct driver_buffer buffers[] = {
-        {BUFFER, 10, false}, {BUFFER + 100, 20, false}, {BUFFER + 200, 30, true}};
-    uint32_t head, len;
-
-    assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
-    driver_ring_add(&f->ring, buffers, 3);
-    assert_int_equal(virtqueue_pending(&f->queue), 1);
-    expect_pop(f, 0);
-    assert_int_equal(f->chain.readable_count, 2);
-    assert_int_equal(f->chain.writable_count, 1);
-    assert_int_equal(f->chain.readable_bytes, 30);
-    assert_int_equal(f->chain.writable_bytes, 30);
-    assert_ptr_equal(f->chain.iov[0].iov_base, hva(f, BUFFER));
-    assert_int_equal(f->chain.iov[0].iov_len, 10);
-    assert_ptr_equal(f->chain.iov[1].iov_base, hva(f, BUFFER + 100));
-    assert_ptr_equal(f->chain.iov[2].iov_base, hva(f, BUFFER + 200));
-    assert_int_equal(f->queue.in_flight, 1);
-    assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
-
-    assert_false(driver_ring_take(&f->ring, &head, &len));
-    virtqueue_push(&f->queue, 0, 17);
-    assert_true(driver_ring_take(&f->ring, &head, &len));
-    assert_int_equal(head, 0);
-    assert_int_equal(len, 17);
-    assert_int_equal(f->queue.in_flight, 0);
+    assert_int_equal(pop(), 0);
+    assert_int_equal(virtqueue_pending(&t.queue), 0);
 }
 
-static void indices_run_through_two_to_the_sixteen(void **state)
+static void a_chain_is_read_and_given_back(void **state)
 {
-    struct fixture *f = *state;
-    uint32_t head, len;
+    uint32_t id, len;
 
-    for (unsigned i = 0; i < 70000; i++) {
-        uint16_t added = driver_ring_add_one(&f->ring, BUFFER + i % 1000, 1 + i % 7, i & 1);
+    ring_descriptor(&t.ring, 3, DATA, 16, NEXT, 5);
+    ring_descriptor(&t.ring, 5, DATA + 0x100, 512, NEXT | WRITE, 1);
+    ring_descriptor(&t.ring, 1, DATA + 0x1000, 1, WRITE, 7);
+    ring_expose(&t.ring, 3);
+    assert_int_equal(virtqueue_pending(&t.queue), 1);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(t.chain.head, 3);
+    assert_int_equal(t.chain.readable_count, 1);
+    assert_int_equal(t.chain.writable_count, 2);
+    assert_int_equal(t.chain.readable_bytes, 16);
+    assert_int_equal(t.chain.writable_bytes, 513);
+    assert_ptr_equal(t.chain.iov[0].iov_base, hva(DATA));
+    assert_ptr_equal(t.chain.iov[1].iov_base, hva(DATA + 0x100));
+    assert_ptr_equal(t.chain.iov[2].iov_base, hva(DATA + 0x1000));
+    assert_int_equal(t.chain.iov[2].iov_len, 1);
+    assert_int_equal(virtqueue_pending(&t.queue), 0);
+    assert_int_equal(pop(), 0);
 
-        expect_pop(f, added);
-        assert_ptr_equal(f->chain.iov[0].iov_base, hva(f, BUFFER + i % 1000));
-        virtqueue_push(&f->queue, added, i);
-        assert_true(driver_ring_take(&f->ring, &head, &len));
-        assert_int_equal(head, added);
-        assert_int_equal(len, i);
+    assert_false(ring_used(&t.ring, &id, &len));
+    virtqueue_push(&t.queue, 3, 513);
+    assert_true(ring_used(&t.ring, &id, &len));
+    assert_int_equal(id, 3);
+    assert_int_equal(len, 513);
+    assert_false(ring_used(&t.ring, &id, &len));
+}
+
+static void empty_descriptors_are_skipped(void **state)
+{
+    ring_descriptor(&t.ring, 0, DATA, 0, NEXT, 1);
+    ring_descriptor(&t.ring, 1, DATA, 4, NEXT, 2);
+    /* Even with an address that is none: there is nothing to touch. */
+    ring_descriptor(&t.ring, 2, UINT64_MAX, 0, NEXT | WRITE, 3);
+    ring_descriptor(&t.ring, 3, DATA, 4, WRITE, 0);
+    ring_expose(&t.ring, 0);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(t.chain.readable_count, 1);
+    assert_int_equal(t.chain.writable_count, 1);
+
+    ring_add(&t.ring, 4, DATA, 0, 0);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(t.chain.readable_count + t.chain.writable_count, 0);
+    assert_int_equal(t.chain.readable_bytes + t.chain.writable_bytes, 0);
+}
+
+static void a_chain_may_be_as_long_as_the_queue(void **state)
+{
+    for (uint16_t i = 0; i < SIZE; i++)
+        ring_descriptor(&t.ring, i, DATA + i, 1, i + 1u < SIZE ? NEXT : 0, (uint16_t)(i + 1));
+    ring_expose(&t.ring, 0);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(t.chain.readable_count, SIZE);
+    assert_ptr_equal(t.chain.iov[SIZE - 1].iov_base, hva(DATA + SIZE - 1));
+}
+
+static void an_indirect_table_stands_for_the_chain(void **state)
+{
+    put_descriptor(t.around.memory, TABLE, 0, DATA, 10, NEXT, 2);
+    put_descriptor(t.around.memory, TABLE, 2, DATA + 64, 20, WRITE, 0);
+    ring_add(&t.ring, 6, TABLE, 3 * 16, INDIRECT);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(t.chain.head, 6);
+    assert_int_equal(t.chain.readable_bytes, 10);
+    assert_int_equal(t.chain.writable_bytes, 20);
+    assert_ptr_equal(t.chain.iov[1].iov_base, hva(DATA + 64));
+}
+
+static void write_on_the_pointer_to_a_table_means_nothing(void **state)
+{
+    /* 2.7.5.3.2: the device ignores it. */
+    put_descriptor(t.around.memory, TABLE, 0, DATA, 10, 0, 0);
+    ring_add(&t.ring, 0, TABLE, 16, INDIRECT | WRITE);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(t.chain.readable_count, 1);
+    assert_int_equal(t.chain.writable_count, 0);
+}
+
+static void direct_descriptors_may_precede_a_table(void **state)
+{
+    /* 2.7.5.3.2: any number of them, then one table. */
+    ring_descriptor(&t.ring, 0, DATA, 1, NEXT, 1);
+    ring_descriptor(&t.ring, 1, DATA + 1, 2, NEXT, 2);
+    ring_descriptor(&t.ring, 2, TABLE, 2 * 16, INDIRECT, 0);
+    put_descriptor(t.around.memory, TABLE, 0, DATA + 3, 4, NEXT, 1);
+    put_descriptor(t.around.memory, TABLE, 1, DATA + 7, 8, WRITE, 0);
+    ring_expose(&t.ring, 0);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(t.chain.readable_count, 3);
+    assert_int_equal(t.chain.readable_bytes, 7);
+    assert_int_equal(t.chain.writable_bytes, 8);
+}
+
+static void a_full_table_is_as_long_as_the_queue(void **state)
+{
+    for (uint16_t i = 0; i < SIZE; i++)
+        put_descriptor(t.around.memory, TABLE, i, DATA + i, 1, i + 1u < SIZE ? NEXT : 0,
+                       (uint16_t)(i + 1));
+    ring_add(&t.ring, 0, TABLE, SIZE * 16, INDIRECT);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(t.chain.readable_count, SIZE);
+}
+
+static void a_chain_does_not_change_after_the_pop(void **state)
+{
+    ring_add(&t.ring, 0, DATA, 100, WRITE);
+    assert_int_equal(pop(), 1);
+    ring_descriptor(&t.ring, 0, UINT64_MAX, UINT32_MAX, 0, 0);
+    assert_ptr_equal(t.chain.iov[0].iov_base, hva(DATA));
+    assert_int_equal(t.chain.iov[0].iov_len, 100);
+    assert_int_equal(t.chain.writable_bytes, 100);
+}
+
+static void buffers_reach_the_last_byte_of_a_region(void **state)
+{
+    ring_add(&t.ring, 0, LOW_BYTES - 1, 1, 0);
+    ring_add(&t.ring, 1, HIGH_START, HIGH_BYTES, WRITE);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(t.chain.writable_bytes, HIGH_BYTES);
+}
+
+/* ---- broken chains ---- */
+
+static void a_head_outside_the_table_is_refused(void **state)
+{
+    ring_expose(&t.ring, SIZE);
+    assert_refused();
+}
+
+static void a_next_outside_the_table_is_refused(void **state)
+{
+    ring_descriptor(&t.ring, 0, DATA, 1, NEXT, SIZE);
+    ring_expose(&t.ring, 0);
+    assert_refused();
+}
+
+static void a_loop_is_refused(void **state)
+{
+    ring_descriptor(&t.ring, 0, DATA, 1, NEXT, 1);
+    ring_descriptor(&t.ring, 1, DATA, 1, NEXT, 0);
+    ring_expose(&t.ring, 0);
+    assert_refused();
+}
+
+static void a_loop_of_empty_descriptors_is_refused(void **state)
+{
+    ring_descriptor(&t.ring, 0, DATA, 0, NEXT, 0);
+    ring_expose(&t.ring, 0);
+    assert_refused();
+}
+
+static void a_loop_inside_a_table_is_refused(void **state)
+{
+    put_descriptor(t.around.memory, TABLE, 0, DATA, 1, NEXT, 0);
+    ring_add(&t.ring, 0, TABLE, 16, INDIRECT);
+    assert_refused();
+}
+
+static void a_next_outside_its_table_is_refused(void **state)
+{
+    put_descriptor(t.around.memory, TABLE, 0, DATA, 1, NEXT, 1);
+    put_descriptor(t.around.memory, TABLE, 1, DATA, 1, 0, 0);
+    ring_add(&t.ring, 0, TABLE, 16, INDIRECT);
+    assert_refused();
+}
+
+static void a_chain_longer_than_the_queue_is_refused(void **state)
+{
+    /* One direct, and a table as long as the queue allows alone. */
+    ring_descriptor(&t.ring, 0, DATA, 1, NEXT, 1);
+    ring_descriptor(&t.ring, 1, TABLE, SIZE * 16, INDIRECT, 0);
+    for (uint16_t i = 0; i < SIZE; i++)
+        put_descriptor(t.around.memory, TABLE, i, DATA, 1, i + 1u < SIZE ? NEXT : 0,
+                       (uint16_t)(i + 1));
+    ring_expose(&t.ring, 0);
+    assert_refused();
+}
+
+static void a_table_longer_than_the_queue_is_refused(void **state)
+{
+    put_descriptor(t.around.memory, TABLE, 0, DATA, 1, 0, 0);
+    ring_add(&t.ring, 0, TABLE, (SIZE + 1) * 16, INDIRECT);
+    assert_refused();
+}
+
+static void a_table_without_the_feature_is_refused(void **state)
+{
+    activate(false, false);
+    put_descriptor(t.around.memory, TABLE, 0, DATA, 1, 0, 0);
+    ring_add(&t.ring, 0, TABLE, 16, INDIRECT);
+    assert_refused();
+}
+
+static void a_table_in_a_table_is_refused(void **state)
+{
+    put_descriptor(t.around.memory, TABLE, 0, TABLE + 16, 16, INDIRECT, 0);
+    put_descriptor(t.around.memory, TABLE, 1, DATA, 1, 0, 0);
+    ring_add(&t.ring, 0, TABLE, 16, INDIRECT);
+    assert_refused();
+}
+
+static void a_table_with_a_successor_is_refused(void **state)
+{
+    put_descriptor(t.around.memory, TABLE, 0, DATA, 1, 0, 0);
+    ring_descriptor(&t.ring, 0, TABLE, 16, INDIRECT | NEXT, 1);
+    ring_descriptor(&t.ring, 1, DATA, 1, 0, 0);
+    ring_expose(&t.ring, 0);
+    assert_refused();
+}
+
+static void a_table_of_odd_length_is_refused(void **state)
+{
+    static const uint32_t lengths[] = {0, 1, 15, 17, 0xffffffff, 0xfffffff0};
+
+    for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+        activate(false, true);
+        put_descriptor(t.around.memory, TABLE, 0, DATA, 1, 0, 0);
+        ring_add(&t.ring, 0, TABLE, lengths[i], INDIRECT);
+        assert_refused();
     }
 }
 
-static void a_full_queue_of_chains_may_be_out_in_any_order(void **state)
+static void a_table_outside_memory_is_refused(void **state)
 {
-    struct fixture *f = *state;
-    uint32_t head, len;
+    static const uint64_t tables[] = {LOW_BYTES - 16, LOW_BYTES, HIGH_START - 16,
+                                      0xfffffffffffffff0};
 
-    for (unsigned i = 0; i < 8; i++)
-        driver_ring_add_one(&f->ring, BUFFER, 1, true);
-    assert_int_equal(virtqueue_pending(&f->queue), 8);
-    for (unsigned i = 0; i < 8; i++)
-        expect_pop(f, (uint16_t)i);
-    assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
-    for (unsigned i = 8; i > 0; i--)
-        virtqueue_push(&f->queue, (uint16_t)(i - 1), 0);
-    for (unsigned i = 8; i > 0; i--) {
-        assert_true(driver_ring_take(&f->ring, &head, &len));
-        assert_int_equal(head, i - 1);
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+        activate(false, true);
+        ring_add(&t.ring, 0, tables[i], 32, INDIRECT);
+        assert_refused();
     }
 }
 
-static void chains_pushed_together_appear_together(void **state)
+static void a_readable_buffer_after_a_writable_one_is_refused(void **state)
 {
-    struct fixture *f = *state;
-    const uint16_t heads[] = {0, 1, 2};
-    const uint32_t written[] = {100, 200, 300};
-    uint32_t head, len;
-
-    for (unsigned i = 0; i < 3; i++)
-        driver_ring_add_one(&f->ring, BUFFER, 1, true);
-    for (unsigned i = 0; i < 3; i++)
-        expect_pop(f, (uint16_t)i);
-    virtqueue_push_many(&f->queue, heads, written, 3);
-    assert_int_equal(driver_ring_used_idx(&f->ring), 3);
-    assert_int_equal(f->queue.in_flight, 0);
-    for (unsigned i = 0; i < 3; i++) {
-        assert_true(driver_ring_take(&f->ring, &head, &len));
-        assert_int_equal(head, i);
-        assert_int_equal(len, 100 * (i + 1));
-    }
+    ring_descriptor(&t.ring, 0, DATA, 1, NEXT | WRITE, 1);
+    ring_descriptor(&t.ring, 1, DATA, 1, 0, 0);
+    ring_expose(&t.ring, 0);
+    assert_refused();
 }
 
-static void an_unpopped_chain_comes_again(void **state)
+static void a_readable_buffer_in_a_table_after_a_writable_one_is_refused(void **state)
 {
-    struct fixture *f = *state;
-
-    driver_ring_add_one(&f->ring, BUFFER, 5, false);
-    expect_pop(f, 0);
-    virtqueue_unpop(&f->queue);
-    assert_int_equal(f->queue.in_flight, 0);
-    assert_int_equal(virtqueue_pending(&f->queue), 1);
-    expect_pop(f, 0);
-    assert_int_equal(f->chain.readable_bytes, 5);
+    ring_descriptor(&t.ring, 0, DATA, 1, NEXT | WRITE, 1);
+    ring_descriptor(&t.ring, 1, TABLE, 16, INDIRECT, 0);
+    put_descriptor(t.around.memory, TABLE, 0, DATA, 1, 0, 0);
+    ring_expose(&t.ring, 0);
+    assert_refused();
 }
 
-static void a_popped_chain_does_not_change_with_its_descriptors(void **state)
-{
-    struct fixture *f = *state;
-
-    driver_ring_add_one(&f->ring, BUFFER, 5, false);
-    expect_pop(f, 0);
-    driver_ring_put(&f->ring, 0, UINT64_MAX, UINT32_MAX, WRITE, 0);
-    assert_ptr_equal(f->chain.iov[0].iov_base, hva(f, BUFFER));
-    assert_int_equal(f->chain.iov[0].iov_len, 5);
-    virtqueue_push(&f->queue, 0, 0);
-    assert_int_equal(driver_ring_used_idx(&f->ring), 1);
-}
-
-static void empty_buffers_are_left_out(void **state)
-{
-    struct fixture *f = *state;
-    const struct driver_buffer buffers[] = {
-        {0, 0, false}, {BUFFER, 4, false}, {UINT64_MAX, 0, true}, {BUFFER + 8, 6, true}};
-
-    driver_ring_add(&f->ring, buffers, 4);
-    expect_pop(f, 0);
-    assert_int_equal(f->chain.readable_count, 1);
-    assert_int_equal(f->chain.writable_count, 1);
-    assert_int_equal(f->chain.iov[0].iov_len, 4);
-    assert_int_equal(f->chain.iov[1].iov_len, 6);
-}
-
-static void a_chain_may_fill_the_queue(void **state)
-{
-    struct fixture *f = *state;
-
-    for (unsigned i = 0; i < 8; i++)
-        driver_ring_put(&f->ring, i, BUFFER, 1, i < 7 ? NEXT : 0, (uint16_t)(i + 1));
-    driver_ring_offer(&f->ring, 0);
-    expect_pop(f, 0);
-    assert_int_equal(f->chain.readable_count, 8);
-}
-
-static void the_largest_queue_and_chain_fit(void **state)
-{
-    struct fixture *f = *state;
-
-    start(f, 256, false, true);
-    for (unsigned i = 0; i < 256; i++)
-        put_table(f, i, BUFFER + i, 1, WRITE | (i < 255 ? NEXT : 0), (uint16_t)(i + 1));
-    driver_ring_put(&f->ring, 0, TABLE, 256 * 16, INDIRECT, 0);
-    driver_ring_offer(&f->ring, 0);
-    expect_pop(f, 0);
-    assert_int_equal(f->chain.writable_count, 256);
-    assert_int_equal(f->chain.writable_bytes, 256);
-    assert_ptr_equal(f->chain.iov[255].iov_base, hva(f, BUFFER + 255));
-}
-
-/* ---- indirect tables ---- */
-
-static void an_indirect_table_continues_a_chain(void **state)
-{
-    struct fixture *f = *state;
-
-    put_table(f, 0, BUFFER + 10, 10, NEXT, 2);
-    put_table(f, 2, BUFFER + 20, 20, WRITE, 0);
-    driver_ring_put(&f->ring, 3, BUFFER, 5, NEXT, 5);
-    /* 2.7.5.3.2: WRITE means nothing on the pointer to a table. */
-    driver_ring_put(&f->ring, 5, TABLE, 3 * 16, INDIRECT | WRITE, 0);
-    driver_ring_offer(&f->ring, 3);
-    expect_pop(f, 3);
-    assert_int_equal(f->chain.readable_count, 2);
-    assert_int_equal(f->chain.readable_bytes, 15);
-    assert_int_equal(f->chain.writable_count, 1);
-    assert_int_equal(f->chain.writable_bytes, 20);
-}
-
-static void indirect_needs_negotiation(void **state)
-{
-    struct fixture *f = *state;
-
-    start(f, 8, false, false);
-    put_table(f, 0, BUFFER, 10, 0, 0);
-    driver_ring_put(&f->ring, 0, TABLE, 16, INDIRECT, 0);
-    driver_ring_offer(&f->ring, 0);
-    expect_broken(f);
-}
-
-static void offer_indirect(struct fixture *f, uint64_t table, uint32_t len, uint16_t more_flags)
-{
-    driver_ring_put(&f->ring, 0, table, len, INDIRECT | more_flags, 1);
-    driver_ring_put(&f->ring, 1, BUFFER, 1, 0, 0);
-    driver_ring_offer(&f->ring, 0);
-}
-
-static void indirect_never_comes_with_next(void **state)
-{
-    struct fixture *f = *state;
-
-    put_table(f, 0, BUFFER, 10, 0, 0);
-    offer_indirect(f, TABLE, 16, NEXT);
-    expect_broken(f);
-}
-
-static void indirect_tables_have_whole_descriptors(void **state)
-{
-    static const uint32_t lengths[] = {0, 1, 15, 17, 8 * 16 + 1, 9 * 16, 0xfffffff0u, UINT32_MAX};
-    struct fixture *f = *state;
-
-    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-        start(f, 8, false, true);
-        put_table(f, 0, BUFFER, 10, 0, 0);
-        offer_indirect(f, TABLE, lengths[i], 0);
-        expect_broken(f);
-    }
-}
-
-static void indirect_tables_lie_inside_memory(void **state)
-{
-    static const uint64_t tables[] = {MEMORY - 16, MEMORY, UINT64_MAX - 15, GAP_BASE - 16};
-    struct fixture *f = *state;
-
-    for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-        start(f, 8, false, true);
-        offer_indirect(f, tables[i], 32, 0);
-        expect_broken(f);
-    }
-}
-
-static void indirect_tables_do_not_nest(void **state)
-{
-    struct fixture *f = *state;
-
-    put_table(f, 0, TABLE + 32, 16, INDIRECT, 0);
-    put_table(f, 2, BUFFER, 10, 0, 0);
-    offer_indirect(f, TABLE, 16, 0);
-    expect_broken(f);
-}
-
-static void indirect_chains_stay_in_their_table(void **state)
-{
-    struct fixture *f = *state;
-
-    put_table(f, 0, BUFFER, 10, NEXT, 1);
-    put_table(f, 1, BUFFER, 10, 0, 0); /* present, but behind the table's end */
-    offer_indirect(f, TABLE, 16, 0);
-    expect_broken(f);
-}
-
-static void indirect_loops_end(void **state)
-{
-    struct fixture *f = *state;
-
-    put_table(f, 0, BUFFER, 10, NEXT, 0);
-    offer_indirect(f, TABLE, 16, 0);
-    expect_broken(f);
-}
-
-static void direct_and_indirect_buffers_count_together(void **state)
-{
-    struct fixture *f = *state;
-
-    for (unsigned total = 8; total <= 9; total++) {
-        start(f, 8, false, true);
-        for (unsigned i = 0; i < 5; i++)
-            put_table(f, i, BUFFER, 1, i < 4 ? NEXT : 0, (uint16_t)(i + 1));
-        for (unsigned i = 0; i < total - 5; i++)
-            driver_ring_put(&f->ring, i, BUFFER, 1, NEXT, (uint16_t)(i + 1));
-        driver_ring_put(&f->ring, total - 5, TABLE, 5 * 16, INDIRECT, 0);
-        driver_ring_offer(&f->ring, 0);
-        if (total == 8) {
-            expect_pop(f, 0);
-            assert_int_equal(f->chain.readable_count, 8);
-        } else {
-            expect_broken(f);
-        }
-    }
-}
-
-/* ---- hostile drivers ---- */
-
-static void loops_end(void **state)
-{
-    struct fixture *f = *state;
-
-    driver_ring_put(&f->ring, 0, BUFFER, 1, NEXT, 1);
-    driver_ring_put(&f->ring, 1, BUFFER, 1, NEXT, 0);
-    driver_ring_offer(&f->ring, 0);
-    expect_broken(f);
-}
-
-static void loops_of_empty_buffers_end(void **state)
-{
-    struct fixture *f = *state;
-
-    driver_ring_put(&f->ring, 0, BUFFER, 0, NEXT, 0);
-    driver_ring_offer(&f->ring, 0);
-    expect_broken(f);
-}
-
-static void writable_before_readable_is_refused(void **state)
-{
-    struct fixture *f = *state;
-    const struct driver_buffer buffers[] = {{BUFFER, 1, true}, {BUFFER, 1, false}};
-
-    driver_ring_add(&f->ring, buffers, 2);
-    expect_broken(f);
-}
-
-static void buffers_lie_inside_one_region(void **state)
+static void a_buffer_outside_memory_is_refused(void **state)
 {
     static const struct {
         uint64_t address;
         uint32_t len;
-        bool good;
-    } cases[] = {
-        {0, 1, true},
-        {MEMORY - 1, 1, true},
-        {0, MEMORY, true},
-        {GAP_BASE, MEMORY, true},
-        {MEMORY - 1, 2, false},
-        {MEMORY, 1, false},
-        {0, MEMORY + 1, false},
-        {GAP_BASE - 1, 1, false},
-        {GAP_BASE - 1, 2, false},
-        {GAP_BASE + MEMORY - 1, 2, false},
-        {0, UINT32_MAX, false},
-        {UINT64_MAX, 1, false},
-        {UINT64_MAX - 3, 8, false},
-        {1ull << 63, 16, false},
+    } bad[] = {
+        {LOW_BYTES, 1},
+        {LOW_BYTES - 1, 2}, /* over the end of a region */
+        {0, LOW_BYTES + 1},
+        {HIGH_START - 1, 1},
+        {HIGH_START - 1, 2}, /* into a region from below */
+        {HIGH_START + HIGH_BYTES, 1},
+        {HIGH_START, HIGH_BYTES + 1},
+        {0, 0xffffffff},
+        {UINT64_MAX, 1},
+        {UINT64_MAX, 2}, /* wraps to 0 and is inside there */
+        {UINT64_MAX - 0xfff, 0x2000},
     };
-    struct fixture *f = *state;
 
-    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        for (unsigned writable = 0; writable < 2; writable++) {
-            start(f, 8, false, true);
-            driver_ring_add_one(&f->ring, cases[i].address, cases[i].len, writable);
-            if (cases[i].good)
-                expect_pop(f, 0);
-            else
-                expect_broken(f);
-        }
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        activate(false, true);
+        ring_add(&t.ring, 0, bad[i].address, bad[i].len, 0);
+        assert_refused();
+        activate(false, true);
+        put_descriptor(t.around.memory, TABLE, 0, bad[i].address, bad[i].len, WRITE, 0);
+        ring_add(&t.ring, 0, TABLE, 16, INDIRECT);
+        assert_refused();
     }
-}
-
-static void heads_and_next_stay_in_the_table(void **state)
-{
-    struct fixture *f = *state;
-
-    driver_ring_offer(&f->ring, 8);
-    expect_broken(f);
-    start(f, 8, false, true);
-    driver_ring_offer(&f->ring, UINT16_MAX);
-    expect_broken(f);
-    start(f, 8, false, true);
-    driver_ring_put(&f->ring, 0, BUFFER, 1, NEXT, 8);
-    driver_ring_offer(&f->ring, 0);
-    expect_broken(f);
 }
 
 static void an_index_too_far_ahead_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    static const uint16_t jumps[] = {SIZE + 1, 2 * SIZE, 0x8000, 0xffff};
 
-    driver_ring_set_avail_idx(&f->ring, 8);
-    assert_int_equal(virtqueue_pending(&f->queue), 8);
-    driver_ring_set_avail_idx(&f->ring, 9);
-    assert_int_equal(virtqueue_pending(&f->queue), 8);
-    expect_broken(f);
-    start(f, 8, false, true);
-    driver_ring_set_avail_idx(&f->ring, UINT16_MAX); /* backwards */
-    expect_broken(f);
+    for (size_t i = 0; i < ARRAY_SIZE(jumps); i++) {
+        activate(false, true);
+        ring_set_avail_idx(&t.ring, jumps[i]);
+        assert_int_equal(virtqueue_pending(&t.queue), SIZE);
+        assert_refused();
+    }
 }
 
-static void heads_offered_again_while_out_are_refused(void **state)
+static void more_chains_than_descriptors_are_refused(void **state)
 {
-    struct fixture *f = *state;
+    for (uint16_t i = 0; i < SIZE; i++) {
+        ring_add(&t.ring, i, DATA, 1, 0);
+        assert_int_equal(pop(), 1);
+    }
+    assert_int_equal(pop(), 0);
+    /* All are out: there is no head left that the driver could own. */
+    ring_expose(&t.ring, 0);
+    assert_refused();
+}
 
-    for (unsigned i = 0; i < 8; i++)
-        driver_ring_add_one(&f->ring, BUFFER, 1, true);
-    for (unsigned i = 0; i < 5; i++)
-        expect_pop(f, (uint16_t)i);
-    /* Three wait and five are out: there is no descriptor left for a ninth. */
-    driver_ring_offer(&f->ring, 0);
-    expect_broken(f);
-    assert_int_equal(f->queue.in_flight, 5);
+static void a_broken_queue_works_again_after_a_reset(void **state)
+{
+    ring_expose(&t.ring, SIZE);
+    assert_refused();
+    virtqueue_reset(&t.queue);
+    activate(false, true);
+    ring_add(&t.ring, 0, DATA, 1, 0);
+    assert_int_equal(pop(), 1);
+}
+
+/* ---- order, wrapping ---- */
+
+static void unpop_gives_the_same_chain_again(void **state)
+{
+    ring_add(&t.ring, 2, DATA, 1, 0);
+    ring_add(&t.ring, 4, DATA, 1, 0);
+    assert_int_equal(pop(), 1);
+    virtqueue_unpop(&t.queue);
+    assert_int_equal(virtqueue_pending(&t.queue), 2);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(t.chain.head, 2);
+    assert_int_equal(pop(), 1);
+    assert_int_equal(t.chain.head, 4);
+    assert_int_equal(t.queue.in_flight, 2);
+}
+
+static void chains_may_come_back_in_any_order(void **state)
+{
+    uint32_t id, len;
+
+    for (uint16_t i = 0; i < 3; i++) {
+        ring_add(&t.ring, i, DATA, 1, WRITE);
+        assert_int_equal(pop(), 1);
+    }
+    virtqueue_push(&t.queue, 1, 11);
+    virtqueue_push(&t.queue, 2, 12);
+    virtqueue_push(&t.queue, 0, 10);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(ring_used(&t.ring, &id, &len));
+        assert_int_equal(id, (i + 1) % 3);
+        assert_int_equal(len, 10 + (i + 1) % 3);
+    }
+}
+
+static void push_many_keeps_the_order_across_the_end_of_the_ring(void **state)
+{
+    static const uint16_t heads[] = {5, 0, 7, 2};
+    static const uint32_t written[] = {50, 0, 70, 20};
+    uint32_t id, len;
+
+    for (uint16_t i = 0; i < SIZE - 2; i++) {
+        ring_add(&t.ring, i, DATA, 1, WRITE);
+        assert_int_equal(pop(), 1);
+        virtqueue_push(&t.queue, i, 0);
+        assert_true(ring_used(&t.ring, &id, &len));
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        ring_add(&t.ring, heads[i], DATA, 1, WRITE);
+        assert_int_equal(pop(), 1);
+    }
+    virtqueue_push_many(&t.queue, heads, written, 4);
+    assert_int_equal(t.queue.in_flight, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_true(ring_used(&t.ring, &id, &len));
+        assert_int_equal(id, heads[i]);
+        assert_int_equal(len, written[i]);
+    }
+    assert_false(ring_used(&t.ring, &id, &len));
+}
+
+static void indices_wrap_at_two_to_the_sixteen(void **state)
+{
+    uint32_t id, len;
+
+    for (uint32_t i = 0; i < 0x10000 + 3 * SIZE; i++) {
+        uint16_t head = (uint16_t)(i * 3 % SIZE);
+
+        ring_add(&t.ring, head, DATA, 1, WRITE);
+        assert_int_equal(pop(), 1);
+        assert_int_equal(t.chain.head, head);
+        virtqueue_push(&t.queue, head, i);
+        assert_true(ring_used(&t.ring, &id, &len));
+        assert_int_equal(id, head);
+        assert_int_equal(len, i);
+        assert_int_equal(ring_used_idx(&t.ring), (uint16_t)(i + 1));
+    }
+    /* And again too far ahead, seen across the wrap. */
+    ring_set_avail_idx(&t.ring, (uint16_t)(t.queue.next_avail + SIZE + 1));
+    assert_refused();
+}
+
+/* ---- interrupts ---- */
+
+/* Complete `count` chains. */
+static void complete(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        ring_add(&t.ring, (uint16_t)(i % SIZE), DATA, 1, WRITE);
+        assert_int_equal(pop(), 1);
+        virtqueue_push(&t.queue, t.chain.head, 1);
+    }
+}
+
+static void flags_suppress_interrupts(void **state)
+{
+    assert_false(virtqueue_should_interrupt(&t.queue));
+    complete(1);
+    assert_true(virtqueue_should_interrupt(&t.queue));
+    assert_false(virtqueue_should_interrupt(&t.queue)); /* nothing new */
+    ring_set_avail_flags(&t.ring, VRING_AVAIL_F_NO_INTERRUPT);
+    complete(3);
+    assert_false(virtqueue_should_interrupt(&t.queue));
+    ring_set_avail_flags(&t.ring, 0);
+    complete(1);
+    assert_true(virtqueue_should_interrupt(&t.queue));
+}
+
+static void used_event_is_ignored_without_the_feature(void **state)
+{
+    ring_set_used_event(&t.ring, 1000);
+    complete(1);
+    assert_true(virtqueue_should_interrupt(&t.queue));
+    complete(1);
+    assert_true(virtqueue_should_interrupt(&t.queue));
+}
+
+static void flags_are_ignored_with_event_idx(void **state)
+{
+    /* 2.7.7.2: a device that negotiated it ignores the flag. */
+    activate(true, true);
+    complete(1);
+    virtqueue_should_interrupt(&t.queue);
+    ring_set_avail_flags(&t.ring, VRING_AVAIL_F_NO_INTERRUPT);
+    ring_set_used_event(&t.ring, 1);
+    complete(1);
+    assert_true(virtqueue_should_interrupt(&t.queue));
+}
+
+static void used_event_says_which_entry_interrupts(void **state)
+{
+    activate(true, true);
+    assert_false(virtqueue_should_interrupt(&t.queue));
+    complete(1);
+    assert_true(virtqueue_should_interrupt(&t.queue));
+    ring_set_used_event(&t.ring, 4); /* when used.idx moves past 4 */
+    complete(3);
+    assert_false(virtqueue_should_interrupt(&t.queue));
+    complete(1); /* entry 4 */
+    assert_true(virtqueue_should_interrupt(&t.queue));
+    complete(3);
+    assert_false(virtqueue_should_interrupt(&t.queue));
+    ring_set_used_event(&t.ring, 9);
+    complete(5); /* entry 9 in the middle of 8..12 */
+    assert_true(virtqueue_should_interrupt(&t.queue));
+    assert_false(virtqueue_should_interrupt(&t.queue));
+}
+
+static void used_event_works_across_the_wrap(void **state)
+{
+    activate(true, true);
+    complete(1);
+    virtqueue_should_interrupt(&t.queue);
+    for (uint32_t i = 1; i < 0x10000 - 2; i++) {
+        complete(1);
+        ring_set_used_event(&t.ring, 1);
+        virtqueue_should_interrupt(&t.queue);
+    }
+    /* used.idx is 0xfffe. */
+    assert_int_equal(ring_used_idx(&t.ring), 0xfffe);
+    ring_set_used_event(&t.ring, 0);
+    complete(2);
+    assert_int_equal(ring_used_idx(&t.ring), 0);
+    assert_false(virtqueue_should_interrupt(&t.queue));
+    complete(1); /* entry 0 */
+    assert_true(virtqueue_should_interrupt(&t.queue));
+    complete(1);
+    assert_false(virtqueue_should_interrupt(&t.queue));
 }
 
 /* ---- notifications ---- */
 
-static void finish_one(struct fixture *f)
+static void no_notify_is_a_flag_without_event_idx(void **state)
 {
-    uint16_t head = driver_ring_add_one(&f->ring, BUFFER, 1, true);
-
-    expect_pop(f, head);
-    virtqueue_push(&f->queue, head, 1);
+    assert_true(ring_wants_kick(&t.ring, false, 0));
+    virtqueue_disable_notify(&t.queue);
+    assert_int_equal(ring_used_flags(&t.ring), VRING_USED_F_NO_NOTIFY);
+    assert_false(virtqueue_enable_notify(&t.queue));
+    assert_int_equal(ring_used_flags(&t.ring), 0);
+    assert_int_equal(ring_avail_event(&t.ring), 0);
 }
 
-static void flags_ask_for_interrupts(void **state)
+static void enable_notify_reports_what_came_meanwhile(void **state)
 {
-    struct fixture *f = *state;
-
-    assert_false(virtqueue_should_interrupt(&f->queue)); /* nothing was pushed */
-    finish_one(f);
-    assert_true(virtqueue_should_interrupt(&f->queue));
-    assert_false(virtqueue_should_interrupt(&f->queue)); /* said already */
-    driver_ring_set_avail_flags(&f->ring, VRING_AVAIL_F_NO_INTERRUPT);
-    finish_one(f);
-    assert_false(virtqueue_should_interrupt(&f->queue));
-    driver_ring_set_avail_flags(&f->ring, 0);
-    finish_one(f);
-    assert_true(virtqueue_should_interrupt(&f->queue));
-}
-
-static void the_used_event_asks_for_interrupts(void **state)
-{
-    struct fixture *f = *state;
-
-    start(f, 8, true, true);
-    driver_ring_set_avail_flags(&f->ring, VRING_AVAIL_F_NO_INTERRUPT); /* means nothing now */
-    finish_one(f);
-    assert_true(virtqueue_should_interrupt(&f->queue)); /* used_event is 0 */
-    finish_one(f);
-    assert_false(virtqueue_should_interrupt(&f->queue)); /* entry 1 is not entry 0 */
-    driver_ring_set_used_event(&f->ring, 4);
-    finish_one(f); /* entry 2 */
-    finish_one(f); /* entry 3 */
-    assert_false(virtqueue_should_interrupt(&f->queue));
-    finish_one(f); /* entry 4 */
-    finish_one(f);
-    assert_true(virtqueue_should_interrupt(&f->queue));
-    assert_false(virtqueue_should_interrupt(&f->queue));
-}
-
-static void the_used_event_works_across_the_wrap(void **state)
-{
-    struct fixture *f = *state;
-
-    start(f, 8, true, true);
-    for (unsigned i = 0; i < 70000; i++) {
-        driver_ring_set_used_event(&f->ring, (uint16_t)i);
-        finish_one(f);
-        assert_true(virtqueue_should_interrupt(&f->queue));
-    }
-    driver_ring_set_used_event(&f->ring, (uint16_t)(70000 + 100));
-    for (unsigned i = 0; i < 100; i++) {
-        finish_one(f);
-        assert_false(virtqueue_should_interrupt(&f->queue));
-    }
-    finish_one(f);
-    assert_true(virtqueue_should_interrupt(&f->queue));
-}
-
-static void kicks_are_turned_off_and_on(void **state)
-{
-    struct fixture *f = *state;
-
     for (unsigned event_idx = 0; event_idx < 2; event_idx++) {
-        start(f, 8, event_idx, true);
-        driver_ring_add_one(&f->ring, BUFFER, 1, true);
-        assert_true(driver_ring_must_kick(&f->ring, event_idx, 1));
-        virtqueue_disable_notify(&f->queue);
-        expect_pop(f, 0);
-        driver_ring_add_one(&f->ring, BUFFER, 1, true);
-        assert_false(driver_ring_must_kick(&f->ring, event_idx, 1));
-        assert_true(virtqueue_enable_notify(&f->queue)); /* one came meanwhile */
-        expect_pop(f, 1);
-        assert_false(virtqueue_enable_notify(&f->queue));
-        driver_ring_add_one(&f->ring, BUFFER, 1, true);
-        assert_true(driver_ring_must_kick(&f->ring, event_idx, 1));
+        activate(event_idx, true);
+        virtqueue_disable_notify(&t.queue);
+        ring_add(&t.ring, 0, DATA, 1, 0);
+        assert_int_equal(pop(), 1);
+        ring_add(&t.ring, 1, DATA, 1, 0); /* after the last look, before the flag */
+        assert_true(virtqueue_enable_notify(&t.queue));
+        assert_int_equal(pop(), 1);
+        assert_false(virtqueue_enable_notify(&t.queue));
     }
 }
+
+static void avail_event_makes_the_next_chain_kick(void **state)
+{
+    activate(true, true);
+    /* The very first chain kicks without our doing. */
+    ring_add(&t.ring, 0, DATA, 1, 0);
+    assert_true(ring_wants_kick(&t.ring, true, 0));
+    assert_int_equal(pop(), 1);
+    /* While we poll, none does. */
+    virtqueue_disable_notify(&t.queue);
+    ring_add(&t.ring, 1, DATA, 1, 0);
+    assert_false(ring_wants_kick(&t.ring, true, 1));
+    assert_int_equal(pop(), 1);
+    assert_false(virtqueue_enable_notify(&t.queue));
+    assert_int_equal(ring_avail_event(&t.ring), 2);
+    ring_add(&t.ring, 2, DATA, 1, 0);
+    assert_true(ring_wants_kick(&t.ring, true, 2));
+    /* The flag stays as it is: with event_idx it means nothing (2.7.10). */
+    assert_int_equal(ring_used_flags(&t.ring), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        TEST(sizes_are_powers_of_two_up_to_the_maximum),
+    static const struct CMUnitTest tests[] = {
+        TEST(size_is_a_power_of_two_up_to_the_maximum),
         TEST(rings_are_aligned),
-        TEST(rings_lie_wholly_inside_memory),
-        TEST(an_inactive_queue_does_nothing),
-        TEST(a_chain_comes_out_as_it_went_in),
-        TEST(indices_run_through_two_to_the_sixteen),
-        TEST(a_full_queue_of_chains_may_be_out_in_any_order),
-        TEST(chains_pushed_together_appear_together),
-        TEST(an_unpopped_chain_comes_again),
-        TEST(a_popped_chain_does_not_change_with_its_descriptors),
-        TEST(empty_buffers_are_left_out),
-        TEST(a_chain_may_fill_the_queue),
-        TEST(the_largest_queue_and_chain_fit),
-        TEST(an_indirect_table_continues_a_chain),
-        TEST(indirect_needs_negotiation),
-        TEST(indirect_never_comes_with_next),
-        TEST(indirect_tables_have_whole_descriptors),
-        TEST(indirect_tables_lie_inside_memory),
-        TEST(indirect_tables_do_not_nest),
-        TEST(indirect_chains_stay_in_their_table),
-        TEST(indirect_loops_end),
-        TEST(direct_and_indirect_buffers_count_together),
-        TEST(loops_end),
-        TEST(loops_of_empty_buffers_end),
-        TEST(writable_before_readable_is_refused),
-        TEST(buffers_lie_inside_one_region),
-        TEST(heads_and_next_stay_in_the_table),
+        TEST(rings_lie_inside_memory),
+        TEST(a_queue_that_was_not_activated_is_silent),
+        TEST(an_empty_queue_gives_nothing),
+        TEST(a_chain_is_read_and_given_back),
+        TEST(empty_descriptors_are_skipped),
+        TEST(a_chain_may_be_as_long_as_the_queue),
+        TEST(an_indirect_table_stands_for_the_chain),
+        TEST(write_on_the_pointer_to_a_table_means_nothing),
+        TEST(direct_descriptors_may_precede_a_table),
+        TEST(a_full_table_is_as_long_as_the_queue),
+        TEST(a_chain_does_not_change_after_the_pop),
+        TEST(buffers_reach_the_last_byte_of_a_region),
+        TEST(a_head_outside_the_table_is_refused),
+        TEST(a_next_outside_the_table_is_refused),
+        TEST(a_loop_is_refused),
+        TEST(a_loop_of_empty_descriptors_is_refused),
+        TEST(a_loop_inside_a_table_is_refused),
+        TEST(a_next_outside_its_table_is_refused),
+        TEST(a_chain_longer_than_the_queue_is_refused),
+        TEST(a_table_longer_than_the_queue_is_refused),
+        TEST(a_table_without_the_feature_is_refused),
+        TEST(a_table_in_a_table_is_refused),
+        TEST(a_table_with_a_successor_is_refused),
+        TEST(a_table_of_odd_length_is_refused),
+        TEST(a_table_outside_memory_is_refused),
+        TEST(a_readable_buffer_after_a_writable_one_is_refused),
+        TEST(a_readable_buffer_in_a_table_after_a_writable_one_is_refused),
+        TEST(a_buffer_outside_memory_is_refused),
         TEST(an_index_too_far_ahead_is_refused),
-        TEST(heads_offered_again_while_out_are_refused),
-        TEST(flags_ask_for_interrupts),
-        TEST(the_used_event_asks_for_interrupts),
-        TEST(the_used_event_works_across_the_wrap),
-        TEST(kicks_are_turned_off_and_on),
+        TEST(more_chains_than_descriptors_are_refused),
+        TEST(a_broken_queue_works_again_after_a_reset),
+        TEST(unpop_gives_the_same_chain_again),
+        TEST(chains_may_come_back_in_any_order),
+        TEST(push_many_keeps_the_order_across_the_end_of_the_ring),
+        TEST(indices_wrap_at_two_to_the_sixteen),
+        TEST(flags_suppress_interrupts),
+        TEST(used_event_is_ignored_without_the_feature),
+        TEST(flags_are_ignored_with_event_idx),
+        TEST(used_event_says_which_entry_interrupts),
+        TEST(used_event_works_across_the_wrap),
+        TEST(no_notify_is_a_flag_without_event_idx),
+        TEST(enable_notify_reports_what_came_meanwhile),
+        TEST(avail_event_makes_the_next_chain_kick),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
