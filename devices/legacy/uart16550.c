@@ -100,9 +100,21 @@ static bool is_loopback(const struct uart16550 *uart)
     return uart->mcr & UART_MCR_LOOP;
 }
 
+/*
+ * Whether anybody is there to read: a driver that raised RTS ("ready to receive") or enabled the
+ * receive interrupt. Before that input stays with the host, for a driver's start clears the FIFO,
+ * and with it the beginning of what was piped in.
+ */
+static bool is_listening(const struct uart16550 *uart)
+{
+    return (uart->mcr & UART_MCR_RTS) || (uart->ier & UART_IER_RDI);
+}
+
 static size_t receive_room(const struct uart16550 *uart)
 {
-    return is_loopback(uart) ? 0 : fifo_capacity(uart) - uart->rx.count;
+    if (is_loopback(uart) || !is_listening(uart))
+        return 0;
+    return fifo_capacity(uart) - uart->rx.count;
 }
 
 /* ---- interrupts (8.5, table 5) ---- */

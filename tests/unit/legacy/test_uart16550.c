@@ -198,6 +198,7 @@ static void test_transmit_interrupt(void **state)
 
 static void test_input_and_its_interrupt(void **state)
 {
+    out(UART_MCR, UART_MCR_RTS);
     out(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_4);
     assert_int_equal(type("abc"), 3);
     assert_int_equal(edges(), 0);
@@ -219,6 +220,7 @@ static void test_input_and_its_interrupt(void **state)
 
 static void test_input_waits_for_room(void **state)
 {
+    out(UART_MCR, UART_MCR_RTS);
     out(UART_FCR, UART_FCR_ENABLE_FIFO);
     assert_int_equal(type("0123456789abcdefghijk"), 16);
     assert_int_equal(type("ghijk"), 0);
@@ -238,6 +240,7 @@ static void test_input_waits_for_room(void **state)
 
 static void test_clearing_the_fifo_makes_room(void **state)
 {
+    out(UART_MCR, UART_MCR_RTS);
     assert_int_equal(type("ab"), 1); /* no FIFO: one byte */
     assert_int_equal(type("b"), 0);
     out(UART_FCR, UART_FCR_ENABLE_FIFO);
@@ -247,6 +250,7 @@ static void test_clearing_the_fifo_makes_room(void **state)
 
 static void test_causes_have_priorities(void **state)
 {
+    out(UART_MCR, UART_MCR_RTS);
     out(UART_IER, UART_IER_THRI | UART_IER_RDI);
     type("a");
     edges();
@@ -270,8 +274,25 @@ static void test_loopback(void **state)
     assert_output("");
     assert_int_equal(type("outside"), 0);
     assert_int_equal(in(UART_RX), 'x');
-    out(UART_MCR, 0);
+    out(UART_MCR, UART_MCR_RTS);
     assert_int_equal(t.console.input_wanted, 1);
+}
+
+static void test_input_waits_for_a_listener(void **state)
+{
+    assert_int_equal(type("early"), 0);
+    out(UART_FCR, UART_FCR_ENABLE_FIFO);
+    assert_int_equal(type("early"), 0);
+    assert_int_equal(t.console.input_wanted, 0);
+    out(UART_IER, UART_IER_RDI);
+    assert_int_equal(t.console.input_wanted, 1);
+    assert_int_equal(type("early"), 5);
+    /* A driver that polls says so by RTS. */
+    out(UART_IER, 0);
+    assert_int_equal(type("late"), 0);
+    out(UART_MCR, UART_MCR_RTS);
+    assert_int_equal(in(UART_RX), 'e');
+    assert_int_equal(type("late"), 4);
 }
 
 static void test_overrun(void **state)
@@ -345,6 +366,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_transmit_interrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(test_input_and_its_interrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(test_input_waits_for_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_input_waits_for_a_listener, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clearing_the_fifo_makes_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_causes_have_priorities, setup, teardown),
         cmocka_unit_test_setup_teardown(test_loopback, setup, teardown),
