@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -211,19 +212,37 @@ int guest_memory_write(const struct guest_memory *memory, gpa_t address, const v
     return 0;
 }
 
+/* Whether fd is a file that has bytes in each page of [offset, offset + len): a page without any
+ * would be a SIGBUS for whoever touches it, guest or monitor. len is not 0. */
+static int check_file(int fd, uint64_t offset, uint64_t len)
+{
+    struct stat st;
+    uint64_t end;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode) || !checked_add(offset, len, &end) ||
+        end - GUEST_PAGE_SIZE >= (uint64_t)st.st_size)
+        return -EINVAL;
+    return 0;
+}
+
 int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, uint64_t offset,
                           uint64_t len)
 {
     const struct guest_region *region = find_region(memory, address, len);
     void *at = guest_memory_at(memory, address, len);
+    int ret;
 
     if (!region || region->fd >= 0 || offset > INT64_MAX ||
         !is_aligned(address.value | offset | len, GUEST_PAGE_SIZE))
         return -EINVAL;
+    ret = check_file(fd, offset, len);
+    if (ret)
+        return ret;
     if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
              (off_t)offset) == MAP_FAILED) {
-        int ret = -errno;
-
+        ret = -errno;
         /* MAP_FIXED may have removed the old mapping before it failed: put zero pages back, for
          * a hole in guest memory would be an error at the guest's mercy. */
         if (mmap(at, len, PROT_READ | PROT_WRITE,

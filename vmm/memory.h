@@ -81,9 +81,9 @@ int guest_memory_write(const struct guest_memory *memory, gpa_t address, const v
 /*
  * Replace [address, address + len) by a private copy-on-write mapping of fd at offset: the pages
  * come from the page cache and are shared until written. address, offset and len must be page
- * aligned and the range inside one private region. The file must reach into the last page; what
- * that page holds past the end of the file reads as zero. Returns 0, -EINVAL (not possible: copy
- * instead) or -errno.
+ * aligned and the range inside one private region. The file must reach into the last page, and must
+ * not shrink afterwards; what that page holds past the end of the file reads as zero. Returns 0,
+ * -EINVAL (not possible: copy instead) or -errno.
  */
 int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, uint64_t offset,
                           uint64_t len);
