@@ -12,7 +12,7 @@
 enum timeline_point {
     TIMELINE_EXEC,        /* the process began (estimated from its CPU time) */
     TIMELINE_PARSED,      /* options read and checked */
-    TIMELINE_KVM,         /* /dev/kvm open, VM and interrupt chips made */
+    TIMELINE_KVM,         /* /dev/kvm open, VM and processor model made */
     TIMELINE_MEMORY,      /* guest memory mapped and registered */
     TIMELINE_DEVICES,     /* devices and their backends made */
     TIMELINE_LOADED,      /* kernel, initrd, tables in guest memory */

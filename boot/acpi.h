@@ -38,7 +38,7 @@ struct acpi_options {
     uint32_t lapic_address;
     uint32_t ioapic_address;
     uint8_t ioapic_id;
-    /* Registers of devices/legacy/acpi_pm.h, I/O ports of one byte each. */
+    /* Registers of devices/legacy/acpi_pm.c, I/O ports of one byte each. */
     uint16_t sleep_control_port;
     uint16_t sleep_status_port;
     uint16_t reset_port;

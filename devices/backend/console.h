@@ -10,8 +10,9 @@
  * The caller's descriptors may be shared with other processes (a shell's terminal), so their file
  * status flags are never changed: the backend reopens them non-blocking where it can.
  *
- * Threads: console_backend_write() and _pending() from any thread; the rest on the I/O thread or
- * while the loop is not running; callbacks run on the I/O thread without any lock held.
+ * Threads: console_backend_write(), _output_room() and _input_wanted() from any thread; the rest on
+ * the I/O thread or while the loop is not running; callbacks run on the I/O thread without any lock
+ * held.
  */
 #ifndef HUSK_DEVICES_BACKEND_CONSOLE_H
 #define HUSK_DEVICES_BACKEND_CONSOLE_H
