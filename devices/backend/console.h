@@ -4,8 +4,8 @@
  * of output between them and the device. Serves the uart and virtio-console.
  *
  * Neither a slow or stopped reader of the output nor a flood on the input can block a vCPU, block
- * the I/O thread, or grow memory: output that does not fit is refused (the device tells its guest to
- * wait), input is read only as far as the device has room.
+ * the I/O thread, or grow memory: output that does not fit is refused (the device tells its guest
+ * to wait), input is read only as far as the device has room.
  *
  * The caller's descriptors may be shared with other processes (a shell's terminal), so their file
  * status flags are never changed: the backend reopens them non-blocking where it can.
