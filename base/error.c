@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Texts may hold names that a stranger chose: keep them to one printable line. */
-static void make_printable(char *text)
+void make_printable(char *text)
 {
     for (; *text; text++) {
         if (*text < 0x20 || *text > 0x7e)
@@ -20,6 +19,20 @@ static void copy_text(char *out, size_t size, const char *text)
 {
     snprintf(out, size, "%s", text ? text : "");
     make_printable(out);
+}
+
+/* A path that is too long keeps its end: that is where the names of a directory's files differ. */
+static void copy_where(char *out, size_t size, const char *where)
+{
+    static const char mark[] = "...";
+    size_t len = where ? strlen(where) : 0;
+
+    if (len < size) {
+        copy_text(out, size, where);
+        return;
+    }
+    memcpy(out, mark, sizeof(mark));
+    copy_text(out + sizeof(mark) - 1, size - sizeof(mark) + 1, where + len - (size - sizeof(mark)));
 }
 
 int error_set(struct husk_error *err, int code, const char *where, const char *what,
@@ -34,7 +47,7 @@ int error_set(struct husk_error *err, int code, const char *where, const char *w
         return -code;
 
     err->code = code;
-    copy_text(err->where, sizeof(err->where), where);
+    copy_where(err->where, sizeof(err->where), where);
     copy_text(err->what, sizeof(err->what), what);
     if (why_format) {
         va_start(args, why_format);

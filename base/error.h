@@ -19,7 +19,8 @@
  *
  * code:  positive errno value (0 is recorded as EINVAL: an error always fails).
  * where: the file, flag or field at fault, NULL or "" when there is none. Bytes that are not
- *        printable ASCII are replaced by '?', so that hostile names cannot forge log lines.
+ *        printable ASCII are replaced by '?', so that hostile names cannot forge log lines; what
+ *        does not fit is cut at the front, behind "...".
  * what:  what could not be done, a short fixed text.
  * why_format: printf format of the reason; NULL uses strerror(code); "" gives no reason.
  *
@@ -33,5 +34,9 @@ int error_set(struct husk_error *err, int code, const char *where, const char *w
  * Returns buf.
  */
 const char *error_format(const struct husk_error *err, char *buf, size_t size);
+
+/* Replace every byte that is not printable ASCII by '?': a name that a stranger chose must neither
+ * make a second line nor command a terminal. */
+void make_printable(char *text);
 
 #endif

@@ -43,8 +43,27 @@ static void test_hostile_texts_stay_one_line(void **state)
     long_name[sizeof(long_name) - 1] = '\0';
     error_set(&err, EINVAL, long_name, long_name, "%s", long_name);
     assert_int_equal(strlen(err.where), sizeof(err.where) - 1);
+    assert_int_equal(strlen(err.what), sizeof(err.what) - 1);
     error_format(&err, text, sizeof(text));
     assert_int_equal(strlen(text), sizeof(text) - 1);
+}
+
+static void test_long_paths_keep_their_end(void **state)
+{
+    static const char end[] = "/disk.img";
+    struct husk_error err;
+    char path[4096], text[600];
+
+    for (size_t len = sizeof(err.where) - 2; len <= sizeof(err.where) + 1; len++) {
+        memset(path, 'd', len);
+        strcpy(path + len - strlen(end), end);
+        error_set(&err, ENOENT, path, "cannot open the disk", NULL);
+        assert_int_equal(strlen(err.where),
+                         len < sizeof(err.where) ? len : sizeof(err.where) - 1);
+        assert_int_equal(strncmp(err.where, "...", 3) == 0, len >= sizeof(err.where));
+        error_format(&err, text, sizeof(text));
+        assert_non_null(strstr(text, "d/disk.img: cannot open the disk: No such file"));
+    }
 }
 
 static void test_errno_survives(void **state)
@@ -62,6 +81,7 @@ int main(void)
         cmocka_unit_test(test_set_and_format),
         cmocka_unit_test(test_zero_is_still_an_error),
         cmocka_unit_test(test_hostile_texts_stay_one_line),
+        cmocka_unit_test(test_long_paths_keep_their_end),
         cmocka_unit_test(test_errno_survives),
     };
 
