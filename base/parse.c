@@ -130,27 +130,11 @@ void option_list_begin(struct option_list *list, const char *text)
     list->rest = text;
 }
 
-int option_list_next(struct option_list *list)
+/* Reads the value at `at`, which ends the element. */
+static int read_value(struct option_list *list, const char *at)
 {
-    const char *at = list->rest;
-    size_t key_len, value_len = 0;
-    const char *equals;
+    size_t value_len = 0;
 
-    if (!at)
-        return 0;
-    list->key[0] = '\0';
-    list->has_value = false;
-
-    key_len = strcspn(at, "=,");
-    equals = at[key_len] == '=' ? at + key_len : NULL;
-    if (equals) {
-        if (key_len >= sizeof(list->key))
-            return -ENAMETOOLONG;
-        memcpy(list->key, at, key_len);
-        list->key[key_len] = '\0';
-        list->has_value = true;
-        at = equals + 1;
-    }
     while (*at && (at[0] != ',' || at[1] == ',')) {
         if (value_len + 1 >= sizeof(list->value))
             return -ENAMETOOLONG;
@@ -159,7 +143,34 @@ int option_list_next(struct option_list *list)
     }
     list->value[value_len] = '\0';
     list->rest = *at == ',' ? at + 1 : NULL;
-    if ((equals && key_len == 0) || (!equals && value_len == 0))
+    return value_len == 0 && !list->has_value ? -EINVAL : 1;
+}
+
+int option_list_next_value(struct option_list *list)
+{
+    if (!list->rest)
+        return 0;
+    list->key[0] = '\0';
+    list->has_value = false;
+    return read_value(list, list->rest);
+}
+
+int option_list_next(struct option_list *list)
+{
+    const char *at = list->rest;
+    size_t key_len;
+
+    if (!at)
+        return 0;
+    key_len = strcspn(at, "=,");
+    if (at[key_len] != '=')
+        return option_list_next_value(list);
+    if (key_len == 0)
         return -EINVAL;
-    return 1;
+    if (key_len >= sizeof(list->key))
+        return -ENAMETOOLONG;
+    memcpy(list->key, at, key_len);
+    list->key[key_len] = '\0';
+    list->has_value = true;
+    return read_value(list, at + key_len + 1);
 }

@@ -46,4 +46,7 @@ void option_list_begin(struct option_list *list, const char *text);
  */
 int option_list_next(struct option_list *list);
 
+/* The same for an element that is one value whatever it holds: a path may have a '=' in it. */
+int option_list_next_value(struct option_list *list);
+
 #endif

@@ -117,6 +117,22 @@ static void test_option_list(void **state)
     assert_int_equal(option_list_next(&list), 0);
 }
 
+static void test_option_list_value(void **state)
+{
+    struct option_list list;
+
+    option_list_begin(&list, "/data/year=2026/a,,b.img,ro");
+    assert_int_equal(option_list_next_value(&list), 1);
+    assert_string_equal(list.value, "/data/year=2026/a,b.img");
+    assert_string_equal(list.key, "");
+    assert_false(list.has_value);
+    assert_int_equal(option_list_next(&list), 1);
+    assert_string_equal(list.value, "ro");
+    assert_int_equal(option_list_next_value(&list), 0);
+    option_list_begin(&list, ",ro");
+    assert_int_equal(option_list_next_value(&list), -EINVAL);
+}
+
 static void test_option_list_refuses(void **state)
 {
     char long_text[8192];
@@ -147,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_bool),
         cmocka_unit_test(test_mac),
         cmocka_unit_test(test_option_list),
+        cmocka_unit_test(test_option_list_value),
         cmocka_unit_test(test_option_list_refuses),
     };
 
