@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,15 +21,36 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
+/* A message may quote an argument as long as the system takes: both of its ends are kept, for what
+ * is wrong stands at either. */
+#define MESSAGE_END_BYTES 500u
+
+static void shorten(char *text)
+{
+    static const char mark[] = " ... ";
+    size_t len = strlen(text);
+
+    if (len <= 2 * MESSAGE_END_BYTES + sizeof(mark) - 1)
+        return;
+    memcpy(text + MESSAGE_END_BYTES, mark, sizeof(mark) - 1);
+    memmove(text + MESSAGE_END_BYTES + sizeof(mark) - 1, text + len - MESSAGE_END_BYTES,
+            MESSAGE_END_BYTES + 1);
+}
+
 __attribute__((format(printf, 1, 0))) static void print_line(const char *format, va_list args)
 {
-    char line[1024];
-    int used = snprintf(line, sizeof(line), "husk: ");
+    char *text = NULL;
 
-    vsnprintf(line + used, sizeof(line) - (size_t)used - 2, format, args);
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    if (text) {
+        make_printable(text);
+        shorten(text);
+    }
     /* A terminal in raw mode does not return the carriage by itself; elsewhere "\r" is noise. */
-    strcat(line, isatty(STDERR_FILENO) ? "\r\n" : "\n");
-    fputs(line, stderr);
+    fprintf(stderr, "husk: %s%s", text ? text : "out of memory",
+            isatty(STDERR_FILENO) ? "\r\n" : "\n");
+    free(text);
 }
 
 void cli_message(const char *format, ...)
@@ -49,12 +71,14 @@ void cli_error(const struct husk_error *err)
 
 int cli_usage_error(const struct command *command, const char *format, ...)
 {
-    char text[800];
+    char *text = NULL;
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
     va_end(args);
-    cli_message("%s (see: husk help %s)", text, command->name);
+    cli_message("%s (see: husk help %s)", text ? text : "out of memory", command->name);
+    free(text);
     return STATUS_USAGE;
 }

@@ -44,7 +44,8 @@ const struct command *command_find(const char *name);
 /* Prints a subcommand's help to standard output. */
 void command_print_help(const struct command *command);
 
-/* "husk: …" on standard error, one line; correct on a terminal in raw mode too. */
+/* "husk: …" on standard error: one printable line whatever the arguments hold, shortened in its
+ * middle; correct on a terminal in raw mode too. */
 void cli_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_error(const struct husk_error *err);
 

@@ -19,8 +19,8 @@ int guest_kernel_find(char *path, unsigned size, struct husk_error *err)
         n = snprintf(path, size, "%s", given);
         if (n > 0 && (unsigned)n < size && access(path, R_OK) == 0)
             return 0;
-        return error_set(err, errno ? errno : ENOENT, "HUSK_KERNEL", "cannot use that kernel",
-                         "%s is not a readable file", given);
+        return error_set(err, n > 0 && (unsigned)n < size ? errno : ENAMETOOLONG, given,
+                         "cannot use the kernel that HUSK_KERNEL names", NULL);
     }
     /* XDG base directory specification 0.8: a relative path is to be ignored. */
     if (cache && cache[0] == '/')

@@ -16,6 +16,10 @@
 
 enum { OPT_CONSOLE = 256, OPT_NO_RNG, OPT_TIMELINE, OPT_HELP };
 
+#define MIB           (1ull << 20)
+#define MAX_CPUS      4096u /* a sane number; KVM's own limit is found out when the VM is built */
+#define SHORT_OPTIONS "k:i:a:m:c:d:n:v"
+
 static const struct option long_options[] = {
     {"kernel", required_argument, NULL, 'k'},
     {"initrd", required_argument, NULL, 'i'},
@@ -42,10 +46,27 @@ static const char *keep_text(struct run_options *options, const char *text)
     return copy;
 }
 
+static int out_of_memory(void)
+{
+    cli_message("out of memory");
+    return STATUS_MONITOR_ERROR;
+}
+
+static int bad_element(const char *flag, const char *text, int error)
+{
+    return cli_usage_error(&cmd_run, "%s %s: %s", flag, text,
+                           error == -ENAMETOOLONG ? "an element of it is too long"
+                                                  : "an element of it is empty");
+}
+
+/* Sizes of 1 and more are wanted everywhere. */
 static int bad_size(const char *flag, const char *text, int error)
 {
+    uint64_t size;
+
     if (error == -ERANGE)
-        return cli_usage_error(&cmd_run, "%s %s: too large or too small", flag, text);
+        return cli_usage_error(&cmd_run, "%s %s: %s", flag, text,
+                               parse_size(text, 0, 0, &size) ? "too large" : "must not be zero");
     return cli_usage_error(&cmd_run, "%s %s: not a size (digits, then at most one of K, M, G, T)",
                            flag, text);
 }
@@ -53,6 +74,7 @@ static int bad_size(const char *flag, const char *text, int error)
 static int parse_memory(struct run_options *options, const char *text)
 {
     struct option_list list;
+    uint64_t number;
     int ret;
 
     option_list_begin(&list, text);
@@ -62,21 +84,25 @@ static int parse_memory(struct run_options *options, const char *text)
     ret = parse_size(list.value, 1, UINT64_MAX, &options->vm.memory_bytes);
     if (ret)
         return bad_size("-m", list.value, ret);
+    /* Other programs count in MiB. */
+    if (!parse_u64(list.value, 1, MIB - 1, &number))
+        return cli_usage_error(&cmd_run, "-m %s: that is in bytes; %sM is that many MiB", text,
+                               list.value);
     while ((ret = option_list_next(&list)) == 1) {
         if (list.has_value || strcmp(list.value, "shared"))
             return cli_usage_error(&cmd_run, "-m %s: unknown word '%s' (only: shared)", text,
                                    list.has_value ? list.key : list.value);
         options->vm.memory_shared = 1;
     }
-    return ret ? cli_usage_error(&cmd_run, "-m %s: an empty or too long element", text) : 0;
+    return ret ? bad_element("-m", text, ret) : 0;
 }
 
 static int parse_cpus(struct run_options *options, const char *text)
 {
     uint64_t count;
 
-    if (parse_u64(text, 1, 4096, &count))
-        return cli_usage_error(&cmd_run, "-c %s: not a number of CPUs (1 or more)", text);
+    if (parse_u64(text, 1, MAX_CPUS, &count))
+        return cli_usage_error(&cmd_run, "-c %s: wants a number of CPUs, 1 to %u", text, MAX_CPUS);
     options->vm.vcpus = (unsigned)count;
     return 0;
 }
@@ -90,6 +116,8 @@ static int parse_count(const char *flag, const char *key, const char *text, uint
     return 0;
 }
 
+#define DISK_WORDS "ro, engine=, queues=, iops=, bw="
+
 /* One key=value of -d. */
 static int parse_disk_word(struct husk_drive_options *drive, const struct option_list *list)
 {
@@ -98,7 +126,8 @@ static int parse_disk_word(struct husk_drive_options *drive, const struct option
 
     if (!list->has_value) {
         if (strcmp(list->value, "ro"))
-            return cli_usage_error(&cmd_run, "-d %s: unknown word '%s'", drive->path, list->value);
+            return cli_usage_error(&cmd_run, "-d %s: unknown word '%s' (known: " DISK_WORDS ")",
+                                   drive->path, list->value);
         drive->read_only = 1;
         return 0;
     }
@@ -123,7 +152,8 @@ static int parse_disk_word(struct husk_drive_options *drive, const struct option
         ret = parse_size(list->value, 1, INT64_MAX, &drive->bandwidth.per_second);
         return ret ? bad_size("-d bw", list->value, ret) : 0;
     }
-    return cli_usage_error(&cmd_run, "-d %s: unknown key '%s'", drive->path, list->key);
+    return cli_usage_error(&cmd_run, "-d %s: unknown key '%s' (known: " DISK_WORDS ")", drive->path,
+                           list->key);
 }
 
 static int parse_disk(struct run_options *options, const char *text)
@@ -136,21 +166,25 @@ static int parse_disk(struct run_options *options, const char *text)
     if (options->drive_count == RUN_MAX_DEVICES)
         return cli_usage_error(&cmd_run, "-d: at most %u disks", RUN_MAX_DEVICES);
     option_list_begin(&list, text);
-    if (option_list_next(&list) != 1 || list.has_value)
-        return cli_usage_error(
-            &cmd_run, "-d %s: wants FILE[,ro][,engine=…][,queues=…][,iops=…][,bw=…]", text);
+    ret = option_list_next_value(&list);
+    if (ret == -ENAMETOOLONG)
+        return cli_usage_error(&cmd_run, "-d %s: the path is too long", text);
+    if (ret != 1)
+        return cli_usage_error(&cmd_run, "-d %s: wants FILE[,WORD]...", text);
     drive = &options->drives[options->drive_count++];
     *drive = defaults;
     drive->path = keep_text(options, list.value);
     if (!drive->path)
-        return cli_usage_error(&cmd_run, "-d: out of memory");
+        return out_of_memory();
     while ((ret = option_list_next(&list)) == 1) {
         ret = parse_disk_word(drive, &list);
         if (ret)
             return ret;
     }
-    return ret ? cli_usage_error(&cmd_run, "-d %s: an empty or too long element", text) : 0;
+    return ret ? bad_element("-d", text, ret) : 0;
 }
+
+#define NET_WORDS "tap=, mac=, vhost=, queues=, mtu=, bw="
 
 /* One key=value of -n. */
 static int parse_net_word(struct run_options *options, struct husk_net_options *net,
@@ -160,10 +194,11 @@ static int parse_net_word(struct run_options *options, struct husk_net_options *
     int ret;
 
     if (!list->has_value)
-        return cli_usage_error(&cmd_run, "-n: unknown word '%s' (wants tap=NAME)", list->value);
+        return cli_usage_error(&cmd_run, "-n: unknown word '%s' (known: " NET_WORDS ")",
+                               list->value);
     if (!strcmp(list->key, "tap")) {
         net->tap_name = keep_text(options, list->value);
-        return net->tap_name ? 0 : cli_usage_error(&cmd_run, "-n: out of memory");
+        return net->tap_name ? 0 : out_of_memory();
     }
     if (!strcmp(list->key, "mac"))
         return parse_mac(list->value, net->mac)
@@ -195,7 +230,7 @@ static int parse_net_word(struct run_options *options, struct husk_net_options *
         net->rx_bandwidth.per_second = net->tx_bandwidth.per_second = number;
         return 0;
     }
-    return cli_usage_error(&cmd_run, "-n: unknown key '%s'", list->key);
+    return cli_usage_error(&cmd_run, "-n: unknown key '%s' (known: " NET_WORDS ")", list->key);
 }
 
 static int parse_net(struct run_options *options, const char *text)
@@ -218,7 +253,7 @@ static int parse_net(struct run_options *options, const char *text)
             return ret;
     }
     if (ret)
-        return cli_usage_error(&cmd_run, "-n %s: an empty or too long element", text);
+        return bad_element("-n", text, ret);
     if (!net->tap_name)
         return cli_usage_error(&cmd_run, "-n %s: wants tap=NAME", text);
     return 0;
@@ -281,6 +316,16 @@ static int parse_option(struct run_options *options, int opt, const char *value)
     }
 }
 
+/* getopt_long() leaves in optopt an unknown letter, 0 after an unknown or ambiguous long option,
+ * and after a long option with a value that it does not take what that option gives. */
+static int bad_option(const char *argument)
+{
+    if (optopt && optopt < 256 && !strchr(SHORT_OPTIONS, optopt))
+        return cli_usage_error(&cmd_run, "-%c: unknown option", optopt);
+    return cli_usage_error(&cmd_run, "%s: %s", argument,
+                           optopt ? "takes no value" : "unknown or ambiguous option");
+}
+
 int run_options_parse(struct run_options *options, int argc, char **argv)
 {
     struct husk_error err;
@@ -289,14 +334,9 @@ int run_options_parse(struct run_options *options, int argc, char **argv)
     *options = (struct run_options){.vm = HUSK_VM_OPTIONS_INIT};
     opterr = 0;
     optind = 1;
-    while ((opt = getopt_long(argc, argv, "+:k:i:a:m:c:d:n:v", long_options, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, "+:" SHORT_OPTIONS, long_options, NULL)) != -1) {
         if (opt == '?')
-            return optopt && optopt < 256
-                       ? cli_usage_error(&cmd_run, "-%c: unknown option", optopt)
-                       : cli_usage_error(
-                             &cmd_run,
-                             "%s: unknown or ambiguous option, or a value that it does not take",
-                             argv[optind - 1]);
+            return bad_option(argv[optind - 1]);
         if (opt == ':')
             return cli_usage_error(&cmd_run, "%s: wants a value", argv[optind - 1]);
         ret = parse_option(options, opt, optarg);

@@ -33,7 +33,7 @@ static void test_everything(void **state)
                     "1G,shared",
                     "--cpus=4",
                     "-d",
-                    "a.img",
+                    "a=b/a.img",
                     "-d",
                     "b,,c.img,ro,engine=threads,queues=2,iops=10,bw=1M",
                     "-n",
@@ -50,7 +50,7 @@ static void test_everything(void **state)
     assert_true(o.vm.memory_bytes == 1ull << 30 && o.vm.memory_shared);
     assert_int_equal(o.vm.vcpus, 4);
     assert_int_equal(o.drive_count, 2);
-    assert_string_equal(o.drives[0].path, "a.img");
+    assert_string_equal(o.drives[0].path, "a=b/a.img");
     assert_false(o.drives[0].read_only);
     assert_string_equal(o.drives[1].path, "b,c.img");
     assert_true(o.drives[1].read_only);
@@ -84,7 +84,8 @@ static void test_refused(void **state)
         {"-c", "two"},
         {"-c", "5000"},
         {"-d", ""},
-        {"-d", "a=b"},
+        {"-d", ",ro"},
+        {"-m", "512"},
         {"-d", "x,rw"},
         {"-d", "x,engine=aio"},
         {"-d", "x,queues=0"},
@@ -105,6 +106,7 @@ static void test_refused(void **state)
         {"stray"},
         {"-k"},
         {"--no-rng=1"},
+        {"--verbose=1"},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
