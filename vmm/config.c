@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "boot/boot.h"
+#include "boot/cmdline.h"
 #include "vmm/arch/arch.h"
 
 #define CANNOT_CONFIGURE     "cannot configure the VM"
@@ -49,17 +50,41 @@ static bool copy_string(char **out, const char *text)
 
 static int check_memory(uint64_t bytes, struct husk_error *err)
 {
-    if (!is_aligned(bytes, GUEST_PAGE_SIZE))
-        return error_set(err, EINVAL, "memory", CANNOT_CONFIGURE,
-                         "%llu bytes is not a multiple of %u", (unsigned long long)bytes,
-                         GUEST_PAGE_SIZE);
     if (bytes < arch_memory_min_bytes || bytes > arch_memory_max_bytes)
         return error_set(err, ERANGE, "memory", CANNOT_CONFIGURE,
                          "%llu bytes is not between %llu MiB and %llu GiB",
                          (unsigned long long)bytes,
                          (unsigned long long)(arch_memory_min_bytes >> 20),
                          (unsigned long long)(arch_memory_max_bytes >> 30));
+    if (!is_aligned(bytes, GUEST_PAGE_SIZE))
+        return error_set(err, EINVAL, "memory", CANNOT_CONFIGURE,
+                         "%llu bytes is not a multiple of %u", (unsigned long long)bytes,
+                         GUEST_PAGE_SIZE);
     return 0;
+}
+
+/* The whole line, in memory of its own. What the given kernel takes is known when it is loaded. */
+static int build_command_line(const struct husk_vm_options *options, char **out,
+                              struct husk_error *err)
+{
+    static const enum cmdline_console consoles[] = {
+        [HUSK_CONSOLE_SERIAL] = CMDLINE_CONSOLE_SERIAL,
+        [HUSK_CONSOLE_VIRTIO] = CMDLINE_CONSOLE_VIRTIO,
+        [HUSK_CONSOLE_NONE] = CMDLINE_CONSOLE_NONE,
+    };
+    char line[BOOT_COMMAND_LINE_MAX];
+    int ret =
+        cmdline_build(consoles[options->console], options->command_line_append, line, sizeof(line));
+
+    if (ret == -EINVAL)
+        return error_set(err, EINVAL, "command line", CANNOT_CONFIGURE,
+                         "it holds a control character, such as a newline");
+    if (ret)
+        return error_set(err, -ret, "command line", CANNOT_CONFIGURE,
+                         "with the default words it is longer than %u bytes",
+                         BOOT_COMMAND_LINE_MAX - 1);
+    *out = strdup(line);
+    return *out ? 0 : error_set(err, ENOMEM, "command line", CANNOT_CONFIGURE, NULL);
 }
 
 static int check_vm(const struct husk_vm_options *options, struct husk_error *err)
@@ -70,10 +95,6 @@ static int check_vm(const struct husk_vm_options *options, struct husk_error *er
         return error_set(err, EINVAL, "kernel", CANNOT_CONFIGURE, "the path is empty");
     if (options->initrd_path && !options->initrd_path[0])
         return error_set(err, EINVAL, "initrd", CANNOT_CONFIGURE, "the path is empty");
-    if (options->command_line_append &&
-        strlen(options->command_line_append) >= BOOT_COMMAND_LINE_MAX)
-        return error_set(err, E2BIG, "command line", CANNOT_CONFIGURE, "it is longer than %u bytes",
-                         BOOT_COMMAND_LINE_MAX - 1);
     if (options->vcpus > VCPUS_SANE)
         return error_set(err, ERANGE, "vcpus", CANNOT_CONFIGURE, "%u is more than %u",
                          options->vcpus, VCPUS_SANE);
@@ -90,11 +111,14 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
                         struct husk_error *err)
 {
     struct husk_vm_options options = HUSK_VM_OPTIONS_INIT;
+    char *command_line = NULL;
     int ret = config_copy_options(&options, sizeof(options), given, "", err);
     bool copied;
 
     if (!ret)
         ret = check_vm(&options, err);
+    if (!ret)
+        ret = build_command_line(&options, &command_line, err);
     if (ret)
         return ret;
     memset(config, 0, sizeof(*config));
@@ -109,14 +133,27 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     config->console_columns = options.console_columns;
     config->console_rows = options.console_rows;
     config->rng = !options.no_rng;
+    config->command_line = command_line;
     copied = copy_string(&config->kernel_path, options.kernel_path);
     copied &= copy_string(&config->initrd_path, options.initrd_path);
-    copied &= copy_string(&config->command_line_append,
-                          options.command_line_append ? options.command_line_append : "");
     if (!copied) {
         machine_config_release(config);
         return error_set(err, ENOMEM, "", CANNOT_CONFIGURE, NULL);
     }
+    return 0;
+}
+
+/* Whether one more drive or network device fits. */
+static int check_device_count(const struct machine_config *config, unsigned of_kind,
+                              const char *name, struct husk_error *err)
+{
+    unsigned others = (config->console == HUSK_CONSOLE_VIRTIO) + config->rng;
+
+    if (of_kind == CONFIG_DEVICES_MAX ||
+        config->drive_count + config->net_count + others == arch_virtio_mmio_max)
+        return error_set(err, ENOSPC, name, CANNOT_CONFIGURE,
+                         "at most %u devices fit: drives, networks, virtio console and rng",
+                         arch_virtio_mmio_max);
     return 0;
 }
 
@@ -172,10 +209,9 @@ int machine_config_add_drive(struct machine_config *config, const struct husk_dr
     int ret;
 
     snprintf(name, sizeof(name), "drive %u", config->drive_count + 1);
-    if (config->drive_count == CONFIG_DEVICES_MAX)
-        return error_set(err, ENOSPC, name, CANNOT_CONFIGURE, "at most %u drives",
-                         CONFIG_DEVICES_MAX);
-    ret = config_copy_options(&options, sizeof(options), given, name, err);
+    ret = check_device_count(config, config->drive_count, name, err);
+    if (!ret)
+        ret = config_copy_options(&options, sizeof(options), given, name, err);
     if (!ret)
         ret = check_drive(&options, name, err);
     if (ret)
@@ -244,7 +280,7 @@ static int check_net(const struct husk_net_options *options, const char *name,
         ret = check_rate(&options->tx_operations, name, "transmit operations", err);
     if (!ret && options->vhost == HUSK_VHOST_ON && has_rates(options))
         return error_set(err, EINVAL, name, CANNOT_CONFIGURE,
-                         "the kernel's data path (vhost) has no rate limits");
+                         "the kernel's data path (vhost=on) has no rate limits (bw)");
     return ret;
 }
 
@@ -258,10 +294,9 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
     int ret;
 
     snprintf(name, sizeof(name), "net %u", config->net_count + 1);
-    if (config->net_count == CONFIG_DEVICES_MAX)
-        return error_set(err, ENOSPC, name, CANNOT_CONFIGURE, "at most %u network devices",
-                         CONFIG_DEVICES_MAX);
-    ret = config_copy_options(&options, sizeof(options), given, name, err);
+    ret = check_device_count(config, config->net_count, name, err);
+    if (!ret)
+        ret = config_copy_options(&options, sizeof(options), given, name, err);
     if (!ret)
         ret = check_net(&options, name, err);
     if (ret)
@@ -288,7 +323,7 @@ void machine_config_release(struct machine_config *config)
 {
     free(config->kernel_path);
     free(config->initrd_path);
-    free(config->command_line_append);
+    free(config->command_line);
     for (unsigned i = 0; i < config->drive_count; i++) {
         free(config->drives[i].path);
         close_fd(&config->drives[i].fd);

@@ -14,7 +14,7 @@
 
 #include "husk/husk.h"
 
-#define CONFIG_DEVICES_MAX 32u /* of one kind; the machine's own limit may be lower */
+#define CONFIG_DEVICES_MAX 32u /* of one kind; all together: arch_virtio_mmio_max */
 #define CONFIG_QUEUES_MAX  16u
 
 struct drive_config {
@@ -41,7 +41,7 @@ struct machine_config {
     int kernel_fd;     /* -1, or the caller's */
     char *initrd_path;
     int initrd_fd;
-    char *command_line_append; /* never NULL */
+    char *command_line; /* the default words and the caller's */
 
     uint64_t memory_bytes;
     bool memory_shared;

@@ -287,7 +287,7 @@ int husk_vm_info(const struct husk_vm *vm, struct husk_vm_info *info)
         return -EINVAL;
     whole.kernel_format = vm->machine->entry.format;
     whole.kernel_is_linux = vm->machine->entry.is_linux;
-    whole.command_line = vm->machine->command_line;
+    whole.command_line = vm->config.command_line;
     memcpy(info, &whole, min_u64(info->size, sizeof(whole)));
     return 0;
 }

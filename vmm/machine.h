@@ -84,7 +84,6 @@ struct machine {
     struct device *acpi_pm; /* the ones that callers act on; owned through `devices` */
     struct device *i8042;
     struct virtio_device *virtio_console;
-    char *command_line;
     struct boot_entry entry;
     struct vcpu_env vcpu_env;
     struct machine_vcpu *vcpus;

@@ -15,7 +15,6 @@
 #include "base/error.h"
 #include "base/event_loop.h"
 #include "base/io.h"
-#include "boot/cmdline.h"
 #include "vmm/bus.h"
 #include "vmm/machine.h"
 #include "vmm/memory.h"
@@ -33,8 +32,9 @@ static int create_vm(struct machine *machine, struct husk_error *err)
         return ret;
     vcpus_max = arch_vcpus_max(&machine->kvm);
     if (machine->config->vcpus > vcpus_max)
-        return error_set(err, ERANGE, "vcpus", CANNOT_BUILD, "%u, but KVM here has at most %u",
-                         machine->config->vcpus, vcpus_max);
+        return error_set(err, ERANGE, "vcpus", CANNOT_BUILD,
+                         "%u were asked for, and KVM gives at most %u here", machine->config->vcpus,
+                         vcpus_max);
     return arch_cpu_model_create(&machine->kvm, machine->config->vcpus, &machine->cpu_model, err);
 }
 
@@ -111,29 +111,6 @@ static int write_tables(struct machine *machine, struct husk_error *err)
                              machine->devices, &power, err);
 }
 
-static int build_command_line(struct machine *machine, struct husk_error *err)
-{
-    static const enum cmdline_console consoles[] = {
-        [HUSK_CONSOLE_SERIAL] = CMDLINE_CONSOLE_SERIAL,
-        [HUSK_CONSOLE_VIRTIO] = CMDLINE_CONSOLE_VIRTIO,
-        [HUSK_CONSOLE_NONE] = CMDLINE_CONSOLE_NONE,
-    };
-    int ret;
-
-    machine->command_line = malloc(BOOT_COMMAND_LINE_MAX);
-    if (!machine->command_line)
-        return error_set(err, ENOMEM, "command line", CANNOT_BUILD, NULL);
-    ret = cmdline_build(consoles[machine->config->console], machine->config->command_line_append,
-                        machine->command_line, BOOT_COMMAND_LINE_MAX);
-    if (ret == -EINVAL)
-        return error_set(err, EINVAL, "command line", CANNOT_BUILD, "it holds a control character");
-    if (ret)
-        return error_set(err, -ret, "command line", CANNOT_BUILD,
-                         "with the default words it is longer than %u bytes",
-                         BOOT_COMMAND_LINE_MAX - 1);
-    return 0;
-}
-
 /* A file to boot from. O_NONBLOCK: a FIFO must be refused, not waited for. */
 static int open_boot_file(const char *path, const char *what, struct husk_error *err)
 {
@@ -166,7 +143,7 @@ static int load_from(struct machine *machine, int kernel_fd, int initrd_fd, stru
         .kernel_name = config->kernel_path ? config->kernel_path : "kernel",
         .initrd_fd = initrd_fd,
         .initrd_name = config->initrd_path ? config->initrd_path : "initrd",
-        .command_line = machine->command_line,
+        .command_line = config->command_line,
         .layout = machine->layout.boot,
     };
 
@@ -178,10 +155,8 @@ static int load_kernel(struct machine *machine, struct husk_error *err)
 {
     const struct machine_config *config = machine->config;
     int opened_kernel = -1, opened_initrd = -1;
-    int ret = build_command_line(machine, err);
+    int ret;
 
-    if (ret)
-        return ret;
     if (config->kernel_fd < 0) {
         opened_kernel = open_boot_file(config->kernel_path, "cannot open the kernel", err);
         if (opened_kernel < 0)
@@ -301,7 +276,6 @@ void machine_destroy(struct machine *machine)
     for (unsigned i = 0; i < machine->vcpu_count; i++)
         vcpu_destroy(machine->vcpus[i].vcpu);
     free(machine->vcpus);
-    free(machine->command_line);
     machine_destroy_devices(machine);
     interrupts_release(&machine->interrupts);
     bus_destroy(machine->mmio);

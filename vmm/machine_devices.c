@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -232,6 +233,30 @@ static enum block_engine block_engine(enum husk_block_engine engine)
     }
 }
 
+static bool same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+
+    if (!one || !other || stat(one, &a) || stat(other, &b))
+        return false;
+    return S_ISBLK(a.st_mode) ? S_ISBLK(b.st_mode) && a.st_rdev == b.st_rdev
+                              : a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* An image that is in use may be so by an earlier drive of this VM: then say that instead. */
+static void explain_busy(const struct machine_config *config, const struct drive_config *drive,
+                         struct husk_error *err)
+{
+    for (const struct drive_config *at = config->drives; at < drive; at++) {
+        if (same_file(at->path, drive->path)) {
+            error_set(err, EBUSY, drive->path, "cannot use the file as a disk",
+                      "it is given twice, as drive %u and drive %u; only read-only disks can be",
+                      (unsigned)(at - config->drives) + 1, (unsigned)(drive - config->drives) + 1);
+            return;
+        }
+    }
+}
+
 /* The image behind an asynchronous engine. A descriptor in the configuration is used up. */
 static int open_drive(const struct machine *machine, struct drive_config *drive, const char *name,
                       struct block_backend **out, uint64_t *size_bytes, struct husk_error *err)
@@ -241,6 +266,8 @@ static int open_drive(const struct machine *machine, struct drive_config *drive,
     int fd = block_image_open(&open_options, size_bytes, err);
     int ret;
 
+    if (fd == -EBUSY)
+        explain_busy(machine->config, drive, err);
     if (fd < 0)
         return fd;
     drive->fd = -1;
@@ -471,26 +498,11 @@ static int create_from_table(struct machine *machine, const struct device_entry 
     return 0;
 }
 
-static int check_virtio_count(const struct machine_config *config, struct husk_error *err)
-{
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < ARRAY_SIZE(virtio_table); i++)
-        count += virtio_table[i].count(config);
-    if (count > arch_virtio_mmio_max)
-        return error_set(err, ENOSPC, "", "cannot create the VM's devices",
-                         "%u virtio devices (drives, networks, console and rng), at most %u fit",
-                         count, arch_virtio_mmio_max);
-    return 0;
-}
-
 int machine_create_devices(struct machine *machine, struct husk_error *err)
 {
     const struct machine_config *config = machine->config;
-    int ret = check_virtio_count(config, err);
+    int ret;
 
-    if (ret)
-        return ret;
     if (config->console != HUSK_CONSOLE_NONE) {
         ret = console_backend_create(machine->loop, config->console_in_fd, config->console_out_fd,
                                      &machine->console);
@@ -507,6 +519,7 @@ int machine_create_devices(struct machine *machine, struct husk_error *err)
 void machine_destroy_devices(struct machine *machine)
 {
     struct device *reversed = NULL;
+    int ret;
 
     while (machine->devices) {
         struct device *device = machine->devices;
@@ -524,7 +537,9 @@ void machine_destroy_devices(struct machine *machine)
     machine->acpi_pm = NULL;
     machine->i8042 = NULL;
     machine->virtio_console = NULL;
-    console_backend_destroy(machine->console, CONSOLE_DRAIN_MS);
+    ret = console_backend_destroy(machine->console, CONSOLE_DRAIN_MS);
+    if (ret)
+        log_warn(machine->log, "console", "output was lost: %s", strerrordesc_np(-ret));
     machine->console = NULL;
 }
 

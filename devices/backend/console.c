@@ -72,6 +72,7 @@ struct console_backend {
     bool refused;      /* a device was turned away; output_ready() is owed */
     bool input_wanted; /* the device asked for input */
     bool reader_gone;
+    int output_error; /* -errno of the first write that failed */
 };
 
 static void on_input(void *arg, uint32_t events);
@@ -227,6 +228,7 @@ static bool write_out(struct console_backend *backend)
         pthread_mutex_lock(&backend->lock);
         if (n <= 0) {
             backend->reader_gone = true;
+            backend->output_error = n < 0 ? (int)n : -EIO;
             n = (ssize_t)len;
         }
         ring_drop(backend, (size_t)n);
@@ -378,17 +380,25 @@ static void drain_quietly(struct console_backend *backend, unsigned drain_ms)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-void console_backend_destroy(struct console_backend *backend, unsigned drain_ms)
+int console_backend_destroy(struct console_backend *backend, unsigned drain_ms)
 {
+    int ret;
+
     if (!backend)
-        return;
+        return 0;
     drain_quietly(backend, drain_ms);
+    ret = backend->output_error;
+    /* How pipes and sockets, and a terminal that hung up, say that nobody is left to read. */
+    if (ret == -EPIPE || ret == -ECONNRESET ||
+        (ret == -EIO && backend->out.kind != STREAM_IMMEDIATE))
+        ret = 0;
     stream_close(&backend->in);
     stream_close(&backend->out);
     event_source_remove(backend->wake_source);
     close_fd(&backend->wake_fd);
     pthread_mutex_destroy(&backend->lock);
     free(backend);
+    return ret;
 }
 
 void console_backend_set_frontend(struct console_backend *backend,

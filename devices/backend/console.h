@@ -42,8 +42,10 @@ struct console_frontend_ops {
 int console_backend_create(struct event_loop *loop, int in_fd, int out_fd,
                            struct console_backend **out);
 
-/* Writes out what is pending, waiting for the reader at most drain_ms in all. NULL is fine. */
-void console_backend_destroy(struct console_backend *backend, unsigned drain_ms);
+/* Writes out what is pending, waiting for the reader at most drain_ms in all. NULL is fine.
+ * Returns 0, or -errno when output was lost for another reason than that the reader went away: a
+ * full disk, say. */
+int console_backend_destroy(struct console_backend *backend, unsigned drain_ms);
 
 /* Connect the device; input flows from now on. */
 void console_backend_set_frontend(struct console_backend *backend,

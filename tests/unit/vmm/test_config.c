@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "vmm/arch/arch.h"
 #include "vmm/config.h"
 
 static struct husk_vm_options good_vm(void)
@@ -53,7 +54,7 @@ static void test_defaults(void **state)
     assert_string_equal(config.kernel_path, "vmlinux");
     assert_ptr_not_equal(config.kernel_path, vm.kernel_path);
     assert_null(config.initrd_path);
-    assert_string_equal(config.command_line_append, "");
+    assert_string_equal(config.command_line, husk_default_command_line(HUSK_CONSOLE_SERIAL));
     assert_int_equal(config.memory_bytes, 256 << 20);
     assert_int_equal(config.vcpus, 1);
     assert_true(config.rng);
@@ -85,6 +86,7 @@ static void test_bad_vm(void **state)
     VM_CASE("no kernel", "kernel", EINVAL, vm.kernel_path = NULL)
     VM_CASE("empty", "kernel", EINVAL, vm.kernel_path = "")
     VM_CASE("empty", "initrd", EINVAL, vm.initrd_path = "")
+    VM_CASE("between", "memory", ERANGE, vm.memory_bytes = 512)
     VM_CASE("multiple of 4096", "memory", EINVAL, vm.memory_bytes = (64 << 20) + 512)
     VM_CASE("between", "memory", ERANGE, vm.memory_bytes = 4096)
     VM_CASE("between", "memory", ERANGE, vm.memory_bytes = 1ull << 62)
@@ -93,6 +95,10 @@ static void test_bad_vm(void **state)
     VM_CASE("no kind", "console", EINVAL, vm.console = (enum husk_console)9)
     VM_CASE("no level", "log level", EINVAL, vm.log_level = (enum husk_log_level) - 1)
     VM_CASE("longer", "command line", E2BIG, vm.command_line_append = long_line)
+    /* Short enough, but not after the default words. */
+    long_line[4090] = '\0';
+    VM_CASE("longer", "command line", E2BIG, vm.command_line_append = long_line)
+    VM_CASE("control character", "command line", EINVAL, vm.command_line_append = "a\nb")
 }
 
 static void test_good_vm_limits(void **state)
@@ -191,13 +197,19 @@ static void test_device_numbers(void **state)
 {
     struct machine_config *config = *state;
     struct husk_drive_options drive = good_drive();
+    struct husk_net_options net = good_net();
     struct husk_error err = {0};
 
-    for (unsigned i = 0; i < CONFIG_DEVICES_MAX; i++)
+    for (unsigned i = 0; i < 10; i++)
         assert_int_equal(machine_config_add_drive(config, &drive, NULL), 0);
+    /* The entropy device takes a place as well. */
+    for (unsigned i = 0; i < arch_virtio_mmio_max - 1 - 10; i++)
+        assert_int_equal(machine_config_add_net(config, &net, NULL), 0);
     assert_int_equal(machine_config_add_drive(config, &drive, &err), -ENOSPC);
-    assert_string_equal(err.where, "drive 33");
-    assert_int_equal(config->drive_count, CONFIG_DEVICES_MAX);
+    assert_string_equal(err.where, "drive 11");
+    assert_int_equal(machine_config_add_net(config, &net, &err), -ENOSPC);
+    assert_int_equal(config->drive_count, 10);
+    assert_int_equal(config->net_count, arch_virtio_mmio_max - 1 - 10);
 }
 
 /* Taken on success only, and closed by the release. */
