@@ -96,13 +96,14 @@ static int setup_console(struct run *run)
         run->keys_write = ends[1];
         run->on_terminal = true;
         vm->console_in_fd = run->keys_read;
-    } else if (fcntl(STDIN_FILENO, F_GETFD) >= 0) {
+    } else {
         vm->console_in_fd = STDIN_FILENO;
     }
     return 0;
 }
 
-static int build_vm(struct run *run, struct husk_error *err)
+/* What the options ask for as a VM; asks the host nothing. */
+static int configure_vm(struct run *run, struct husk_error *err)
 {
     const struct run_options *options = &run->options;
     int ret = husk_vm_new(&options->vm, &run->vm, err);
@@ -111,9 +112,17 @@ static int build_vm(struct run *run, struct husk_error *err)
         ret = husk_vm_add_drive(run->vm, &options->drives[i], err);
     for (unsigned i = 0; !ret && i < options->net_count; i++)
         ret = husk_vm_add_net(run->vm, &options->nets[i], err);
-    if (!ret)
-        ret = husk_vm_build(run->vm, err);
     return ret;
+}
+
+/* A signal that asks for the end before there is a guest that could be stopped. */
+static bool stop_requested(void)
+{
+    sigset_t pending;
+
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) ||
+            sigismember(&pending, SIGHUP) || sigismember(&pending, SIGQUIT));
 }
 
 static void handle_keys(struct run *run)
@@ -251,6 +260,7 @@ static int run_vm(struct run *run)
 {
     struct husk_error err = {0};
     struct husk_event event;
+    int status = STATUS_MONITOR_ERROR;
     int ret;
 
     ret = setup_signals(run);
@@ -260,14 +270,24 @@ static int run_vm(struct run *run)
         error_set(&err, -ret, "", "cannot set up signals and console", NULL);
         goto failed;
     }
+    ret = configure_vm(run, &err);
+    if (ret) {
+        if (ret != -ENOMEM)
+            status = STATUS_USAGE;
+        goto failed;
+    }
     if (run->options.timeline_svg) {
         ret = timeline_file_open(&run->picture, run->options.timeline_svg, &err);
         if (ret)
             goto failed;
     }
-    ret = build_vm(run, &err);
+    ret = husk_vm_build(run->vm, &err);
     if (ret)
         goto failed;
+    if (stop_requested()) {
+        cli_message("stopped from the host");
+        return STATUS_HOST_REQUEST;
+    }
     warn_slow_host(run);
     if (run->on_terminal) {
         ret = terminal_enter_raw();
@@ -286,19 +306,18 @@ static int run_vm(struct run *run)
     }
     collect_and_free(run);
     terminal_restore();
-    ret = status_of(&event);
+    status = status_of(&event);
     if (run->options.timeline) {
-        int status = show_timeline(run);
-
-        if (status)
-            ret = status;
+        ret = show_timeline(run);
+        if (ret)
+            status = ret;
     }
-    return ret;
+    return status;
 
 failed:
     terminal_restore();
     cli_error(&err);
-    return STATUS_MONITOR_ERROR;
+    return status;
 }
 
 static int cmd_run_main(int argc, char **argv, uint64_t started_ns)

@@ -99,22 +99,44 @@ int timeline_svg(FILE *out, const struct husk_moment *moments, unsigned count)
     return fflush(out) || ferror(out) ? -EIO : 0;
 }
 
+static const char cannot_write[] = "cannot write the picture of --timeline";
+
+/* The picture is renamed into place, which would put it in the place of a device (/dev/null) or of
+ * a link; and what rename() refuses is to be known before the guest has run. */
+static int check_target(const char *path, struct husk_error *err)
+{
+    size_t len = strlen(path);
+    struct stat st;
+
+    if (len && path[len - 1] == '/')
+        return error_set(err, EISDIR, path, cannot_write, "it names a directory, not a file");
+    if (lstat(path, &st) || S_ISREG(st.st_mode))
+        return 0;
+    if (S_ISDIR(st.st_mode))
+        return error_set(err, EISDIR, path, cannot_write, "it is a directory");
+    return error_set(err, EINVAL, path, cannot_write,
+                     "it exists and is no regular file, and would be replaced by one");
+}
+
 int timeline_file_open(struct timeline_file *file, const char *path, struct husk_error *err)
 {
     static const char suffix[] = ".XXXXXX";
     size_t len = strlen(path);
-    int fd;
+    int fd, ret;
 
     memset(file, 0, sizeof(*file));
+    ret = check_target(path, err);
+    if (ret)
+        return ret;
     if (len + sizeof(suffix) > sizeof(file->temporary))
-        return error_set(err, ENAMETOOLONG, "--timeline", "cannot write the picture", NULL);
+        return error_set(err, ENAMETOOLONG, path, cannot_write, NULL);
     memcpy(file->temporary, path, len);
     memcpy(file->temporary + len, suffix, sizeof(suffix));
     fd = mkostemp(file->temporary, O_CLOEXEC);
     if (fd < 0) {
         int code = errno;
 
-        return error_set(err, code, path, "cannot write the picture of --timeline", NULL);
+        return error_set(err, code, path, cannot_write, NULL);
     }
     fchmod(fd, 0644);
     file->path = path;
@@ -122,7 +144,7 @@ int timeline_file_open(struct timeline_file *file, const char *path, struct husk
     if (!file->stream) {
         close(fd);
         unlink(file->temporary);
-        return error_set(err, ENOMEM, path, "cannot write the picture of --timeline", NULL);
+        return error_set(err, ENOMEM, path, cannot_write, NULL);
     }
     return 0;
 }
@@ -151,5 +173,5 @@ int timeline_file_commit(struct timeline_file *file, const struct husk_moment *m
     if (!code)
         return 0;
     unlink(file->temporary);
-    return error_set(err, code, file->path, "cannot write the picture of --timeline", NULL);
+    return error_set(err, code, file->path, cannot_write, NULL);
 }
