@@ -247,30 +247,40 @@ static uint8_t run_command(struct virtio_net *net, const struct virtq_chain *cha
     return VIRTIO_NET_ERR;
 }
 
-static void run_control_queue(struct virtio_net *net, unsigned index)
+/* One command: 1, 0 when there is none, -EPROTO when the driver broke the queue. */
+static int run_next_command(struct virtio_net *net, struct virtqueue *queue)
 {
     struct virtio_device *device = &net->device;
-    struct virtqueue *queue = &device->queues[index];
     struct virtq_chain chain;
+    int ret = virtqueue_pop(queue, &chain);
+    uint8_t ack;
 
-    /* At most one ring's worth: the driver waits for each answer anyway. */
-    for (unsigned i = 0; i < queue->size; i++) {
-        int ret = virtqueue_pop(queue, &chain);
-        uint8_t ack;
-
-        if (ret == 0)
-            break;
-        if (ret < 0 || chain.writable_bytes == 0) {
-            virtio_device_failed(device, "control queue: %s",
-                                 ret < 0 ? "malformed descriptor chain" : "no room for the answer");
-            net->running = false;
-            return;
-        }
-        ack = run_command(net, &chain);
-        iov_from_buf(chain.iov + chain.readable_count, chain.writable_count, 0, &ack, sizeof(ack));
-        virtqueue_push(queue, chain.head, sizeof(ack));
+    if (ret == 0)
+        return 0;
+    if (ret < 0 || chain.writable_bytes == 0) {
+        virtio_device_failed(device, "control queue: %s",
+                             ret < 0 ? "malformed descriptor chain" : "no room for the answer");
+        net->running = false;
+        return -EPROTO;
     }
-    virtio_device_signal_queue(device, index);
+    ack = run_command(net, &chain);
+    iov_from_buf(chain.iov + chain.readable_count, chain.writable_count, 0, &ack, sizeof(ack));
+    virtqueue_push(queue, chain.head, sizeof(ack));
+    return 1;
+}
+
+static void run_control_queue(struct virtio_net *net, unsigned index)
+{
+    struct virtqueue *queue = &net->device.queues[index];
+    unsigned budget = queue->size + 1u; /* a whole ring; drivers wait for each answer anyway */
+    int ret;
+
+    do {
+        ret = run_next_command(net, queue);
+        if (ret < 0)
+            return;
+    } while ((ret > 0 || virtqueue_enable_notify(queue)) && --budget > 0);
+    virtio_device_signal_queue(&net->device, index);
 }
 
 /* ---- operations of the core ---- */

@@ -176,6 +176,21 @@ static void test_pairs_set_bounds(void **state)
     assert_false(net_fixture_needs_reset(f));
 }
 
+/* 2.7.10: with EVENT_IDX the driver kicks when its index passes avail_event, which therefore has to
+ * follow it: a driver waits for each answer. */
+static void test_each_command_is_announced(void **state)
+{
+    struct net_fixture *f = begin(2);
+    const struct virtqueue *queue;
+
+    net_fixture_start(f, 1ull << VIRTIO_RING_F_EVENT_IDX | MULTIQUEUE, 16);
+    queue = &f->device->queues[4];
+    for (uint16_t sent = 1; sent <= 3; sent++) {
+        assert_int_equal(set_pairs(f, 4, 1), VIRTIO_NET_OK);
+        assert_int_equal(get_le16((const uint8_t *)queue->used + 4 + 8 * 16), sent);
+    }
+}
+
 static void test_commands_in_any_layout(void **state)
 {
     const uint8_t good[] = {VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 2, 0};
@@ -360,6 +375,7 @@ int main(void)
         cmocka_unit_test_teardown(test_failed_creation_keeps_nothing, end),
         cmocka_unit_test_teardown(test_offloads_follow_the_driver, end),
         cmocka_unit_test_teardown(test_pairs_set_bounds, end),
+        cmocka_unit_test_teardown(test_each_command_is_announced, end),
         cmocka_unit_test_teardown(test_commands_in_any_layout, end),
         cmocka_unit_test_teardown(test_no_room_for_the_answer, end),
         cmocka_unit_test_teardown(test_control_queue_moves_without_multiqueue, end),
