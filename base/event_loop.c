@@ -10,8 +10,8 @@
  * Invariants:
  *  1. A source on the list is registered with epoll exactly when it is alive and its mask is not 0
  *     (with a mask of 0 epoll would still report errors and hang-ups, for ever).
- *  2. `running` and the caller list change only under call_lock, so that a caller either finds the
- *     loop running and is served by it, or runs its function itself.
+ *  2. `expected`, `running` and the caller list change only under call_lock, so that a caller
+ * either finds the loop running, or about to be, and is served by it, or runs its function itself.
  */
 #include "base/event_loop.h"
 
@@ -65,7 +65,7 @@ struct event_loop {
     pthread_mutex_t call_lock;
     pthread_cond_t call_done;
     struct pending_call *calls; /* guarded by call_lock, oldest first */
-    bool running;               /* guarded by call_lock */
+    bool expected, running;     /* guarded by call_lock */
     pthread_t thread;           /* valid while running; guarded by call_lock */
 };
 
@@ -332,6 +332,7 @@ int event_loop_run(struct event_loop *loop)
     int ret = 0;
 
     pthread_mutex_lock(&loop->call_lock);
+    loop->expected = false;
     loop->running = true;
     loop->thread = pthread_self();
     pthread_mutex_unlock(&loop->call_lock);
@@ -354,13 +355,20 @@ void event_loop_stop(struct event_loop *loop)
     eventfd_signal(loop->wake_fd);
 }
 
+void event_loop_expect_run(struct event_loop *loop, bool expected)
+{
+    pthread_mutex_lock(&loop->call_lock);
+    loop->expected = expected;
+    pthread_mutex_unlock(&loop->call_lock);
+}
+
 void event_loop_call(struct event_loop *loop, event_call_fn fn, void *arg)
 {
     struct pending_call call = {.fn = fn, .arg = arg};
     struct pending_call **tail;
 
     pthread_mutex_lock(&loop->call_lock);
-    if (!loop->running || pthread_equal(loop->thread, pthread_self())) {
+    if (!loop->expected && (!loop->running || pthread_equal(loop->thread, pthread_self()))) {
         pthread_mutex_unlock(&loop->call_lock);
         fn(arg);
         return;

@@ -66,8 +66,15 @@ int event_loop_run_once(struct event_loop *loop, int timeout_ms);
 void event_loop_stop(struct event_loop *loop);
 
 /*
- * Run fn(arg) on the loop's thread and wait until it has returned. When the loop is not being run
- * by another thread, or the caller is the loop's thread, fn is called directly.
+ * Say that a thread will run the loop soon (true, before starting it), or not after all (false):
+ * until it does, calls wait for it instead of happening beside it.
+ */
+void event_loop_expect_run(struct event_loop *loop, bool expected);
+
+/*
+ * Run fn(arg) on the loop's thread and wait until it has returned. When the loop is neither being
+ * run by another thread nor expected to be, or the caller is the loop's thread, fn is called
+ * directly.
  */
 void event_loop_call(struct event_loop *loop, event_call_fn fn, void *arg);
 

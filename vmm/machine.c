@@ -164,10 +164,15 @@ static void *vcpu_thread(void *arg)
 static int start_threads(struct machine *machine)
 {
     char name[32];
-    int ret = thread_start(&machine->io_thread, "husk-io", io_thread, machine);
+    int ret;
 
-    if (ret)
+    /* Calls to the I/O thread may come before it gets as far as running its loop. */
+    event_loop_expect_run(machine->loop, true);
+    ret = thread_start(&machine->io_thread, "husk-io", io_thread, machine);
+    if (ret) {
+        event_loop_expect_run(machine->loop, false);
         return ret;
+    }
     machine->has_io_thread = true;
     for (unsigned i = 0; i < machine->vcpu_count; i++) {
         struct machine_vcpu *vcpu = &machine->vcpus[i];

@@ -161,6 +161,33 @@ static void test_call_from_another_thread_runs_on_the_loop(void **state)
     assert_true(pthread_equal(f->ran_on, pthread_self()));
 }
 
+static void *call_loop(void *arg)
+{
+    struct fixture *f = arg;
+
+    event_loop_call(f->loop, remember_thread, f);
+    return NULL;
+}
+
+static void test_call_waits_for_a_loop_that_is_about_to_run(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t thread;
+
+    event_loop_expect_run(f->loop, true);
+    f->ran_on = 0;
+    assert_int_equal(pthread_create(&thread, NULL, call_loop, f), 0);
+    /* The wake-up of the call, which is served although nobody is in event_loop_run() yet. */
+    assert_int_equal(event_loop_run_once(f->loop, 5000), 0);
+    pthread_join(thread, NULL);
+    assert_true(pthread_equal(f->ran_on, pthread_self()));
+
+    event_loop_expect_run(f->loop, false);
+    f->ran_on = 0;
+    event_loop_call(f->loop, remember_thread, f);
+    assert_true(pthread_equal(f->ran_on, pthread_self()));
+}
+
 static void test_destroy_releases_what_is_left(void **state)
 {
     struct fixture *f = *state;
@@ -182,6 +209,7 @@ int main(void)
         TEST(test_regular_file_cannot_be_polled),
         TEST(test_timer),
         TEST(test_call_from_another_thread_runs_on_the_loop),
+        TEST(test_call_waits_for_a_loop_that_is_about_to_run),
         TEST(test_destroy_releases_what_is_left),
     };
 
