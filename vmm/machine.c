@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/event_loop.h"
-#include "vmm/thread.h"
+#include "base/thread.h"
 
 /* ---- devices, on the I/O thread (or on the caller's while that does not run) ---- */
 
@@ -168,7 +168,7 @@ static int start_threads(struct machine *machine)
 
     /* Calls to the I/O thread may come before it gets as far as running its loop. */
     event_loop_expect_run(machine->loop, true);
-    ret = thread_start(&machine->io_thread, "husk-io", io_thread, machine);
+    ret = thread_start(&machine->io_thread, "husk-io", 0, io_thread, machine);
     if (ret) {
         event_loop_expect_run(machine->loop, false);
         return ret;
@@ -179,7 +179,7 @@ static int start_threads(struct machine *machine)
 
         snprintf(name, sizeof(name), "husk-vcpu%u", i);
         /* They wait at `command`; `alive` is theirs to count down once all of them exist. */
-        ret = thread_start(&vcpu->thread, name, vcpu_thread, vcpu);
+        ret = thread_start(&vcpu->thread, name, 0, vcpu_thread, vcpu);
         if (ret)
             return ret;
         vcpu->has_thread = true;

@@ -14,7 +14,7 @@
  *   vCPU n   runs guest code; serves its exits through the buses; between runs it waits for
  *            `command` to change.
  *   callers  of the functions below. None of them is a thread of the machine's.
- *   All of the machine's threads have all signals blocked.
+ *   All of the machine's threads have signals blocked (base/thread.h).
  *
  * Data flow: vcpu → bus → device → virtqueue → backend, and back through an irq_line.
  *

@@ -9,7 +9,7 @@
  * KVM_SET_SIGNAL_MASK unblocks it only inside KVM_RUN, where its being pending ends the run. It is
  * then fetched with sigtimedwait(), so no handler is ever called and none is installed.
  *
- * Threads: vcpu_run() on one thread with all signals blocked (vmm/thread.h); vcpu_kick() from any;
+ * Threads: vcpu_run() on one thread with signals blocked (base/thread.h); vcpu_kick() from any;
  * the rest while the machine is built or gone.
  */
 #ifndef HUSK_VMM_VCPU_H

@@ -4,8 +4,7 @@
  * find no idle thread, so that a disk that is never used, or is served by a ring, costs none.
  *
  * Threads: the functions of block_engine.h run under the device's lock; `lock` is held for moments
- * only and guards what the workers share with them. Workers take no other lock, and block all
- * signals.
+ * only and guards what the workers share with them. Workers take no other lock.
  *
  * Invariant: event_fd is signalled after `finished` became non-empty, so a caller who drains
  * event_fd and then empties the list misses nothing.
@@ -14,10 +13,10 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/io.h"
+#include "base/thread.h"
 
 #define STACK_BYTES (256u * 1024)
 
@@ -51,7 +50,6 @@ static void *worker(void *arg)
 {
     struct block_pool *pool = arg;
 
-    pthread_setname_np(pthread_self(), "husk-disk");
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         struct block_task *task = block_task_list_take(&pool->waiting);
@@ -75,25 +73,14 @@ static void *worker(void *arg)
 }
 
 /* Returns 0 or -errno. */
-static int start_thread(struct block_pool *pool)
+static int add_worker(struct block_pool *pool)
 {
-    pthread_attr_t attr;
-    sigset_t all;
-    int rc;
+    int rc =
+        thread_start(&pool->threads[pool->thread_count], "husk-disk", STACK_BYTES, worker, pool);
 
-    rc = pthread_attr_init(&attr);
-    if (rc)
-        return -rc;
-    sigfillset(&all);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    rc = pthread_attr_setsigmask_np(&attr, &all);
     if (rc == 0)
-        rc = pthread_create(&pool->threads[pool->thread_count], &attr, worker, pool);
-    pthread_attr_destroy(&attr);
-    if (rc)
-        return -rc;
-    pool->thread_count++;
-    return 0;
+        pool->thread_count++;
+    return rc;
 }
 
 int block_pool_create(const struct block_backend *backend, unsigned max_threads,
@@ -143,7 +130,7 @@ void block_pool_start(struct block_pool *pool, struct block_task_list *tasks)
         if (pool->waiting_count <= pool->idle_count)
             pthread_cond_signal(&pool->work);
         else if (pool->thread_count < pool->max_threads && rc == 0)
-            rc = start_thread(pool);
+            rc = add_worker(pool);
     }
     /* Any thread serves all tasks in the end; without a single one they fail. */
     while (pool->thread_count == 0 && (task = block_task_list_take(&pool->waiting))) {

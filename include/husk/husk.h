@@ -19,7 +19,8 @@
  *
  * The library never exits, never installs signal handlers or changes dispositions, never touches
  * stdin, the working directory or umask, and has no global state: any number of VMs may live in one
- * process. A VM runs on threads of its own (one for I/O, one per vCPU) with all signals blocked.
+ * process. A VM runs on threads of its own (one for I/O, one per vCPU, a few for disks), which
+ * block all signals but those of their own faults.
  *
  * Option structs carry their own size in the first member (set by the _INIT macros), so that they
  * can grow without breaking callers. Strings are copied. Paths are opened by husk_vm_build().
