@@ -1,0 +1,519 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input as its user sees it.
+
+Whatever is wrong with an argument, a file, an interface or the host: husk says so in one line on
+standard error that names what is at fault and why, ends with the documented status, writes nothing to
+standard output, leaves no file or interface behind, and leaves the terminal as it was. All cases that
+need privileges run in namespaces of the test's own.
+
+usage: errors.py HUSK [GUESTS]
+"""
+import contextlib
+import fcntl
+import os
+import pathlib
+import pty
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+
+import bad_files
+import e2e
+
+USAGE, ERROR, HOST_REQUEST = e2e.USAGE, e2e.MONITOR_ERROR, e2e.HOST_REQUEST
+PATIENCE_S = 120
+MIB = 1 << 20
+TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 2, 0x1000, 0x4000
+IN_NAMESPACE = "HUSK_ERRORS_IN_NAMESPACE"
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+# Bind $1 over $2, $3 over $4, ... up to "--", then run the rest.
+BIND = ["unshare", "--mount", "sh", "-c",
+        'while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit 99; shift 2; done; shift; exec "$@"',
+        "sh"]
+
+
+class Skip(Exception):
+    pass
+
+
+class Suite:
+    """Where the cases run (a directory of their own) and how they ended."""
+
+    def __init__(self, husk, guests, top):
+        self.husk = husk
+        self.guests = guests
+        self.top = top
+        self.nodes = top / "nodes"
+        self.work = top / "work"
+        for directory in (self.nodes, self.work):
+            directory.mkdir()
+        os.chmod(top, 0o755)
+        self.passed = self.failed = self.skipped = 0
+        self.kernel = bad_files.write(top / "kernel.elf", bad_files.elf64())
+        self.environment = {name: value for name, value in os.environ.items()
+                            if name not in ("HUSK_KERNEL", "XDG_CACHE_HOME")}
+        self.environment["HOME"] = str(top)
+
+    def traces(self):
+        """What a run must not change: files here, husk's own elsewhere, network interfaces."""
+        files = {str(path): (path.lstat().st_size, path.lstat().st_mode)
+                 for path in sorted(self.work.rglob("*"))}
+        others = [name for where in ("/tmp", "/dev/shm", "/run") if os.path.isdir(where)
+                  for name in os.listdir(where)
+                  if name.startswith("husk") and str(self.top) != f"{where}/{name}"]
+        return files, sorted(others) if self.top.parent == "/tmp" else [], os.listdir("/sys/class/net")
+
+    def run(self, *arguments, prefix=(), environment=None, **options):
+        return subprocess.run([*prefix, self.husk, *map(str, arguments)], cwd=self.work, check=False,
+                              stdin=options.pop("stdin", subprocess.DEVNULL), timeout=PATIENCE_S,
+                              stdout=options.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE,
+                              env={**self.environment, **(environment or {})}, **options)
+
+    def check(self, status, texts, *arguments, **options):
+        before = self.traces()
+        result = self.run(*arguments, **options)
+        said = result.stderr.decode("utf-8", "replace")
+        e2e.require(result.returncode == status,
+                    f"exit status {result.returncode}, not {status}: {said!r}")
+        e2e.require(said.count("\n") == 1 and said.endswith("\n"), f"not one line: {said!r}")
+        e2e.require(said.startswith("husk: ") and said.rstrip("\n").isprintable(), f"said {said!r}")
+        for text in texts:
+            e2e.require(str(text) in said, f"no {str(text)!r} in {said!r}")
+        e2e.require(not result.stdout, f"standard output has {result.stdout!r}")
+        e2e.require(self.traces() == before, f"something was left: {before} and {self.traces()}")
+        return said
+
+    def case(self, name, function, *arguments, **options):
+        try:
+            function(*arguments, **options)
+        except Skip as reason:
+            self.skipped += 1
+            print(f"skipped: {name}: {reason}", flush=True)
+        except (e2e.Failure, subprocess.TimeoutExpired, OSError) as error:
+            self.failed += 1
+            print(f"FAILED: {name}: {error}", flush=True)
+        else:
+            self.passed += 1
+            print(f"ok: {name}", flush=True)
+
+    def refuse(self, name, status, texts, *arguments, **options):
+        """A case that is one call of husk."""
+        self.case(name, self.check, status, texts, *arguments, **options)
+
+    def guest(self, name):
+        path = self.guests / f"{name}.elf"
+        if not path.exists():
+            raise Skip(f"{path} is not built")
+        return path
+
+    def as_nobody(self):
+        """A prefix that drops all privileges but may open /dev/kvm and /dev/net/tun."""
+        need_root()
+        binds = []
+        for device in ("/dev/kvm", "/dev/net/tun"):
+            node = self.nodes / pathlib.Path(device).name
+            if os.path.exists(device) and not node.exists():
+                os.mknod(node, 0o20666, os.stat(device).st_rdev)
+                os.chmod(node, 0o666)
+            if node.exists():
+                binds += [str(node), device]
+        return [*BIND, *binds, "--", *NOBODY]
+
+
+def need_root():
+    if os.geteuid() != 0:
+        raise Skip("needs root for namespaces of its own")
+
+
+def have_kvm():
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+        return True
+    except OSError:
+        return False
+
+
+# ---- arguments: nothing is opened, so these run everywhere ----
+
+def arguments_of_run():
+    """Name, what the message must hold, arguments of `husk run -k KERNEL`."""
+    nothing_after = [("-k", "-k"), ("--memory", "--memory"), ("-d", "-d")]
+    long_line = "x" * 4096
+    yield from ((f"{flag} without a value", (text, "wants a value"), [flag])
+                for flag, text in nothing_after)
+    yield from ((f"unknown option {flag}", (text, "unknown"), [flag]) for flag, text in (
+        ("-q", "-q: "), ("-vq", "-q: "), ("--bogus", "--bogus: "), ("--bogus=1", "--bogus=1: ")))
+    yield from ((f"{flag} takes no value", (flag, "takes no value"), [flag])
+                for flag in ("--no-rng=1", "--verbose=1"))
+    yield "ambiguous option", ("--no=1",), ["--no=1"]
+    yield "stray argument", ("stray: ", "unexpected"), ["stray"]
+    yield "stray argument with a newline", ("two?lines", "unexpected"), ["two\nlines"]
+    yield "stray argument with escapes", ("?[2J", "unexpected"), ["\x1b[2J"]
+    yield "very long stray argument", ("xxx ... ", "unexpected argument"), ["x" * 100000]
+    yield "empty kernel path", ("kernel: ", "empty"), ["-k", ""]
+    yield "empty initrd path", ("initrd: ", "empty"), ["-i", ""]
+
+    for value, reason in (("0", "must not be zero"), ("0M", "must not be zero"), ("", "wants SIZE"),
+                          ("-5M", "not a size"), ("12Q", "not a size"), ("1.5G", "not a size"),
+                          ("1GG", "not a size"), ("999999999999T", "too large"), ("512", "512M"),
+                          ("4097", "4097M"), ("1G,private", "'private'"), ("1G,", "empty")):
+        yield f"-m {value!r}", (f"-m {value}", reason), ["-m", value]
+    for value in ("1K", "512K", "16777215T", "100T"):
+        yield f"-m {value}", ("memory: ", "is not between 1 MiB and "), ["-m", value]
+    yield "-m that is no whole page", ("memory: ", "multiple of 4096"), ["-m", "1048577"]
+    for value in ("0", "-1", "two", "", "100000", "1.5", "99999999999999999999"):
+        yield f"-c {value!r}", (f"-c {value}: ", "1 to 4096"), ["-c", value]
+
+    yield "command line too long", ("command line: ", "longer than 4095"), ["-a", long_line]
+    yield ("command line too long with the default words", ("command line: ", "longer than 4095"),
+           ["-a", long_line[:4090]])
+    yield "command line with a newline", ("command line: ", "newline"), ["-a", "quiet\nsingle"]
+
+    for value, reason in (("", "wants FILE"), (",ro", "wants FILE"), ("disk,", "empty"),
+                          ("disk,rw", "unknown word 'rw' (known: ro, "), ("disk,ro,x=1", "key 'x'"),
+                          ("disk,engine=aio", "uring or threads"), ("disk,queues=0", "1 to 16"),
+                          ("disk,queues=17", "1 to 16"), ("disk,iops=0", "1 to "),
+                          ("disk,iops=-1", "1 to "), ("disk,bw=1Z", "not a size"),
+                          ("disk,bw=0", "must not be zero"), ("x" * 5000, "path is too long"),
+                          ("x" * 3000 + ",rw", "unknown word 'rw'")):
+        yield f"-d {value[:30]!r}", ("-d", reason), ["-d", value]
+    for value, reason in (("", "empty"), ("tap0", "unknown word 'tap0' (known: tap="),
+                          ("mtu=1500", "wants tap=NAME"), ("tap=", "no tap interface"),
+                          ("tap=t,tap=u", "given twice"), ("tap=t,mtu=67", "68 to 65535"),
+                          ("tap=t,mac=12:34", "MAC address"), ("tap=t,vhost=x", "on or off"),
+                          ("tap=t,mac=01:00:5e:00:00:01", "unicast"), ("tap=t,z=1", "key 'z'"),
+                          ("tap=t,queues=17", "1 to 16"), ("tap=" + "t" * 16, "at most 15"),
+                          ("tap=t,vhost=on,bw=1M", "no rate limits")):
+        yield f"-n {value!r}", ("n", reason), ["-n", value]
+    yield "17 disks", ("-d: ", "at most 16 disks"), ["-d", "x"] * 17
+    yield "17 networks", ("-n: ", "at most 16"), ["-n", "tap=t"] * 17
+    yield "more devices than fit", ("net 1: ", "at most 17 devices"), (
+        ["-d", "x"] * 16 + ["-n", "tap=t"])
+    yield "--console vga", ("--console vga: ", "serial, virtio or none"), ["--console", "vga"]
+    yield "--timeline= without a name", ("--timeline=", "file name"), ["--timeline="]
+
+
+def other_commands():
+    yield "no command", ("wants a command", "husk help"), []
+    yield "unknown command", ("rnu: ", "no such command"), ["rnu"]
+    yield "unknown command with a newline", ("a?b: ", "no such command"), ["a\nb"]
+    yield "help of an unknown command", ("rnu: ", "no such command"), ["help", "rnu"]
+    yield "help of two commands", ("one command",), ["help", "run", "doctor"]
+    yield "version with an argument", ("-x: ", "no arguments"), ["version", "-x"]
+    yield "doctor with an argument", ("--xml: ", "unknown"), ["doctor", "--xml"]
+
+
+# ---- files ----
+
+def case_kernels(suite):
+    for name, content, reason in bad_files.kernels():
+        path = bad_files.write(suite.work / name.replace(" ", "-"), content)
+        suite.refuse(f"kernel: {name}", ERROR, (f"{path}: ", reason), "run", "-k", path)
+        path.unlink()
+
+    (suite.work / "directory").mkdir()
+    os.mkfifo(suite.work / "fifo")
+    for name, reason in (("missing", "No such file"), ("directory", "Is a directory"),
+                         ("fifo", "not a regular file"), ("kernel/below", "No such file"),
+                         ("x" * 300, "File name too long")):
+        for flags, what in ((["-k"], "kernel"), (["-k", suite.kernel, "-i"], "initrd")):
+            suite.refuse(f"{what}: {name[:20]}", ERROR, (name[-100:] + ": ", what, reason), "run",
+                         *flags, name)
+    (suite.work / "fifo").unlink()
+    deep = suite.work / "/".join(["d" * 60] * 5)
+    deep.mkdir(parents=True)
+    suite.refuse("kernel: a long path keeps its end", ERROR, ("husk: ...", "ddd/vmlinuz: ", "No such"),
+                 "run", "-k", deep / "vmlinuz")
+
+    suite.refuse("kernel: none given and none found", ERROR, ("-k: ", "guest/kernel/build"), "run")
+    suite.refuse("kernel: HUSK_KERNEL names none", ERROR, ("/nowhere/vmlinux: ", "HUSK_KERNEL"), "run",
+                 environment={"HUSK_KERNEL": "/nowhere/vmlinux"})
+
+    empty = bad_files.write(suite.work / "empty.cpio", b"")
+    suite.refuse("initrd: empty", ERROR, (f"{empty}: ", "empty"), "run", "-k", suite.kernel, "-i", empty)
+    big = suite.work / "big.cpio"
+    with open(big, "wb") as file:
+        file.truncate(64 * MIB)
+    suite.refuse("initrd: does not fit", ERROR, (f"{big}: ", "64 MiB", "at least"), "run", "-k",
+                 suite.kernel, "-i", big, "-m", "32M")
+    suite.refuse("memory: too little for the kernel", ERROR, ("kernel.elf: ", "at least 2 MiB"), "run",
+                 "-k", suite.kernel, "-m", "1M")
+    vmlinuz = pathlib.Path(os.environ.get("HOME", "/")) / ".cache/husk/kernels/debian-cloud/vmlinuz"
+    if vmlinuz.exists():
+        path = bad_files.write(suite.work / "vmlinuz", vmlinuz.read_bytes()[:1000000])
+        suite.refuse("kernel: Debian's, cut", ERROR, (f"{path}: ", "truncated"), "run", "-k", path)
+        path.unlink()
+
+
+def case_disks(suite):
+    def refuse(name, status, texts, *arguments, **options):
+        suite.refuse(f"disk: {name}", status, texts, "run", "-k", suite.kernel, *arguments, **options)
+
+    disk = suite.work / "disk.img"
+    with open(disk, "wb") as file:
+        file.truncate(MIB)
+    os.chmod(disk, 0o644)
+    small = bad_files.write(suite.work / "small.img", bytes(100))
+    empty = bad_files.write(suite.work / "empty.img", b"")
+    os.mkfifo(suite.work / "fifo")
+
+    refuse("missing", ERROR, ("nodisk: ", "No such file"), "-d", "nodisk")
+    refuse("missing, with '=' in its path", ERROR, ("a=b/c.img: ", "No such file"), "-d", "a=b/c.img")
+    refuse("empty", ERROR, (f"{empty}: ", "empty"), "-d", empty)
+    refuse("100 bytes", ERROR, (f"{small}: ", "100 bytes"), "-d", small)
+    refuse("a directory", ERROR, (f"{suite.work}: ", "directory"), "-d", suite.work)
+    refuse("a pipe", ERROR, ("fifo: ", "it is a pipe"), "-d", "fifo")
+    refuse("a character device", ERROR, ("/dev/null: ", "character device"), "-d", "/dev/null")
+    refuse("given twice", ERROR, (f"{disk}: ", "given twice", "drive 1 and drive 2"), "-d", disk, "-d",
+           disk)
+    os.link(disk, suite.work / "link.img")
+    refuse("given twice by two names", ERROR, ("link.img: ", "given twice"), "-d", disk, "-d",
+           "link.img,ro")
+    with open(disk, "r+b") as holder:
+        lock = struct.pack("hhlli4x", fcntl.F_WRLCK, 0, 0, 0, 0)
+        fcntl.fcntl(holder, fcntl.F_OFD_SETLK, lock)
+        refuse("locked", ERROR, (f"{disk}: ", "in use by another"), "-d", disk)
+        refuse("locked, and wanted read-only", ERROR, (f"{disk}: ", "in use by another"), "-d",
+               f"{disk},ro")
+    suite.case("disk: in use by another husk", check_disk_of_another, suite, disk)
+    suite.case("disk: read-only for this user", lambda: suite.check(
+        ERROR, (f"{disk}: ", "permission denied", "read-only"), "run", "-k", suite.kernel, "-d", disk,
+        prefix=suite.as_nobody()))
+    suite.case("kernel: not readable for this user", check_unreadable, suite)
+    suite.case("disk: engine=uring where it is forbidden", check_uring, suite, disk)
+
+
+def check_disk_of_another(suite, disk):
+    e2e.HUSK, e2e.GUESTS = suite.husk, suite.guests
+    suite.guest("reset")
+    with e2e.Machine("reset", "do=halt", "-d", str(disk)) as machine:
+        machine.expect("ready")
+        suite.check(ERROR, (f"{disk}: ", "in use by another"), "run", "-k", suite.kernel, "-d", disk)
+        machine.process.send_signal(signal.SIGTERM)
+        machine.finish(HOST_REQUEST)
+
+
+def check_unreadable(suite):
+    secret = bad_files.write(suite.work / "secret", bad_files.elf64())
+    os.chmod(secret, 0o600)
+    for flags in (["-k", secret], ["-k", suite.kernel, "-i", secret]):
+        suite.check(ERROR, (f"{secret}: ", "Permission denied"), "run", *flags,
+                    prefix=suite.as_nobody())
+
+
+def check_uring(suite, disk):
+    path = pathlib.Path("/proc/sys/kernel/io_uring_disabled")
+    if not path.exists() or path.read_text(encoding="ascii").strip() != "2":
+        raise Skip("io_uring is permitted here")
+    suite.check(ERROR, ("engine=uring", "thread"), "run", "-k", suite.kernel, "-d",
+                f"{disk},engine=uring")
+
+
+# ---- network interfaces ----
+
+@contextlib.contextmanager
+def tap(name, *words):
+    subprocess.run(["ip", "tuntap", "add", name, "mode", "tap", *words], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["ip", "tuntap", "del", name, "mode", "tap", *words], check=True)
+
+
+def case_networks(suite):
+    if IN_NAMESPACE not in os.environ or not os.path.exists("/dev/net/tun") or not shutil.which("ip"):
+        raise Skip("needs root, /dev/net/tun and ip")
+
+    def check(texts, net, **options):
+        suite.check(ERROR, texts, "run", "-k", suite.kernel, "-n", net, **options)
+
+    def not_a_tap():
+        check(("lo: ", "not a tap"), "tap=lo")
+
+    def busy():
+        fd = os.open("/dev/net/tun", os.O_RDWR)
+        try:
+            fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", b"htap0",
+                                                   IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+            check(("htap0: ", "in use by another process"), "tap=htap0")
+        finally:
+            os.close(fd)
+
+    suite.case("net: no such interface", check, ("notap: ", "ip tuntap add notap"), "tap=notap")
+    suite.case("net: not a tap", not_a_tap)
+    with tap("htap0"):
+        suite.case("net: busy", busy)
+        suite.case("net: four queues on one", check, ("htap0: ", "multi_queue"),
+                   "tap=htap0,queues=4,vhost=off")
+        suite.case("net: given twice", check_tap_twice, suite)
+        suite.case("net: not permitted", lambda: check(
+            ("htap0: ", "not permitted", "ip tuntap"), "tap=htap0", prefix=suite.as_nobody()))
+        if os.path.exists("/dev/vhost-net"):
+            print("skipped: net: vhost=on without vhost-net: this host has it")
+        else:
+            suite.case("net: vhost=on without vhost-net", check, ("/dev/vhost-net: ", "modprobe"),
+                       "tap=htap0,vhost=on")
+
+
+def check_tap_twice(suite):
+    suite.check(ERROR, ("htap0: ", "in use"), "run", "-k", suite.kernel, "-n", "tap=htap0,vhost=off",
+                "-n", "tap=htap0,vhost=off")
+
+
+# ---- the host ----
+
+def check_no_kvm(suite):
+    need_root()
+    hide = ["unshare", "--mount", "sh", "-c",
+            'mount -t tmpfs none /dev && mknod /dev/null c 1 3 && exec "$@"', "sh"]
+    suite.check(ERROR, ("/dev/kvm: ", "kvm_intel"), "run", "-k", suite.kernel, prefix=hide)
+
+
+def check_kvm_is_a_file(suite):
+    need_root()
+    stand_in = bad_files.write(suite.nodes / "file", b"")
+    suite.check(ERROR, ("/dev/kvm: ", "does not answer as KVM"), "run", "-k", suite.kernel,
+                prefix=[*BIND, str(stand_in), "/dev/kvm", "--"])
+
+
+def check_kvm_forbidden(suite):
+    need_root()
+    if os.stat("/dev/kvm").st_mode & 6:
+        raise Skip("everybody may use /dev/kvm here")
+    suite.check(ERROR, ("/dev/kvm: ", "permission denied", "group"), "run", "-k", suite.kernel,
+                prefix=NOBODY)
+
+
+def check_too_many_vcpus(suite):
+    with open("/dev/kvm", "rb") as kvm:
+        limit = fcntl.ioctl(kvm, 0xAE03, 66)  # KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS
+    if not 0 < limit < 4096:
+        raise Skip(f"KVM allows {limit} here")
+    suite.check(ERROR, ("vcpus: ", f"{limit + 1} were asked for", "at most"), "run", "-k",
+                suite.kernel, "-c", limit + 1)
+
+
+def check_timelines(suite):
+    (suite.work / "pictures").mkdir(exist_ok=True)
+    link = suite.work / "link.svg"
+    link.symlink_to("picture.svg")
+    for target, reason in (("/nonexistent/x.svg", "No such file"), ("pictures", "directory"),
+                           ("pictures/", "directory"), (link, "no regular file"),
+                           ("/dev/null", "no regular file"), ("y" * 300, "File name too long")):
+        suite.check(ERROR, (str(target)[-100:], "--timeline", reason), "run", "-k", suite.kernel,
+                    f"--timeline={target}")
+
+
+def check_failed_start_leaves_no_picture(suite):
+    suite.check(ERROR, ("nowhere",), "run", "-k", "nowhere", "--timeline=x.svg")
+
+
+def check_stop_during_build(suite):
+    """SIGTERM that is there before husk is: seen when the machine is built, before the guest runs."""
+    def pending_term():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    suite.check(HOST_REQUEST, ("stopped from the host",), "run", "-k", suite.kernel,
+                "--timeline=x.svg", preexec_fn=pending_term)
+
+
+def check_closed_descriptors(suite):
+    """A disk must never become the guest's console."""
+    kernel = suite.guest("uart")
+    content = bytes(range(256)) * 4096
+    disk = bad_files.write(suite.work / "precious.img", content)
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"):
+        for arguments in (["-k", kernel, "-d", disk, "-v", "-v"], ["-k", "nowhere", "-d", disk],
+                          ["-k", disk, "-d", disk]):
+            suite.run("run", *arguments, prefix=["sh", "-c", f'exec "$@" {closed}', "sh"])
+            e2e.require(disk.read_bytes() == content, f"the disk was overwritten with {closed}")
+
+
+def check_full_output(suite):
+    with open("/dev/full", "wb") as full:
+        for arguments in (["help"], ["help", "run"], ["version"], ["doctor"]):
+            suite.check(ERROR, ("standard output: ", "No space left"), *arguments, stdout=full)
+
+
+def check_full_console(suite):
+    """The guest's output is lost, which is told; its status counts all the same."""
+    kernel = suite.guest("uart")
+    with open("/dev/full", "wb") as full:
+        result = suite.run("run", "-k", kernel, stdout=full)
+    e2e.require(b"husk: warning: console: output was lost: No space left" in result.stderr,
+                f"said {result.stderr!r}")
+
+
+def check_terminal(suite):
+    """On a terminal: the same line, with the terminal as before."""
+    main_fd, terminal = pty.openpty()
+    try:
+        before = termios.tcgetattr(terminal)
+        for arguments in (["-k", "nowhere"], ["-m", "0"], ["-k", suite.kernel, "-d", "nodisk"],
+                          ["-k", suite.kernel, "--timeline=/nonexistent/x"]):
+            result = suite.run("run", *arguments, stdin=terminal, stdout=terminal)
+            e2e.require(result.returncode in (USAGE, ERROR), f"exit status {result.returncode}")
+            e2e.require(result.stderr.count(b"\n") == 1, f"said {result.stderr!r}")
+            e2e.require(termios.tcgetattr(terminal) == before, f"the terminal changed: {arguments}")
+    finally:
+        os.close(main_fd)
+        os.close(terminal)
+
+
+def run_all(suite):
+    for name, texts, arguments in other_commands():
+        suite.refuse(name, USAGE, texts, *arguments)
+    for name, texts, arguments in arguments_of_run():
+        suite.refuse(name, USAGE, texts, "run", "-k", suite.kernel, *arguments)
+    suite.case("standard output is full", check_full_output, suite)
+    suite.case("no /dev/kvm", check_no_kvm, suite)
+    if not have_kvm():
+        print("skipped: everything behind /dev/kvm, which this host does not offer")
+        return
+    for name, function in (("a file for /dev/kvm", check_kvm_is_a_file),
+                           ("/dev/kvm forbidden", check_kvm_forbidden),
+                           ("one vCPU too many", check_too_many_vcpus),
+                           ("timeline targets", check_timelines),
+                           ("no picture of a failed start", check_failed_start_leaves_no_picture),
+                           ("stopped while it is built", check_stop_during_build),
+                           ("closed standard descriptors", check_closed_descriptors),
+                           ("the console's file system is full", check_full_console),
+                           ("terminal", check_terminal)):
+        suite.case(name, function, suite)
+    case_kernels(suite)
+    case_disks(suite)
+    try:
+        case_networks(suite)
+    except Skip as reason:
+        print(f"skipped: networks: {reason}")
+
+
+def enter_namespace():
+    """Interfaces are made in a network namespace that ends with the test."""
+    if os.geteuid() == 0 and IN_NAMESPACE not in os.environ and shutil.which("unshare"):
+        if subprocess.run(["unshare", "--net", "true"], check=False,
+                          stderr=subprocess.DEVNULL).returncode == 0:
+            os.environ[IN_NAMESPACE] = "1"
+            os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
+
+
+def main():
+    if len(sys.argv) not in (2, 3):
+        sys.exit(f"usage: {sys.argv[0]} HUSK [GUESTS]")
+    enter_namespace()
+    husk = pathlib.Path(sys.argv[1]).resolve()
+    guests = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) == 3 else husk.parents[1] / "guests"
+    with tempfile.TemporaryDirectory(prefix="husk-errors-") as top:
+        suite = Suite(str(husk), guests, pathlib.Path(top))
+        run_all(suite)
+    print(f"{suite.passed} passed, {suite.failed} failed, {suite.skipped} skipped")
+    sys.exit(1 if suite.failed else 0 if suite.passed else e2e.SKIPPED)
+
+
+main()
