@@ -104,9 +104,15 @@ static void finish(struct machine *machine)
 void machine_ready(struct machine *machine)
 {
     const struct husk_event event = {.type = HUSK_EVENT_READY};
+    bool first;
 
     timeline_mark(&machine->timeline, TIMELINE_INIT);
-    event_queue_push(&machine->events, &event);
+    pthread_mutex_lock(&machine->lock);
+    first = !machine->ready;
+    machine->ready = true;
+    pthread_mutex_unlock(&machine->lock);
+    if (first)
+        event_queue_push(&machine->events, &event);
 }
 
 /* ---- vCPU threads ---- */

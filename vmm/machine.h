@@ -102,6 +102,7 @@ struct machine {
     enum machine_command command;
     enum husk_state state;
     struct husk_event end; /* reason NONE until a reason to stop is known */
+    bool ready;            /* the guest said that its init runs */
     unsigned inside;       /* vCPUs that may be in guest code */
     unsigned alive;        /* vCPU threads that have not quit */
 };
@@ -128,7 +129,7 @@ void machine_stop(struct machine *machine, enum husk_stop_reason reason, uint8_t
 /* Stop if it runs, and wait until none of the machine's threads is left. */
 void machine_join(struct machine *machine);
 
-/* The guest's init reported that it runs. */
+/* The guest's init reported that it runs. Says so to the host once, however often it comes. */
 void machine_ready(struct machine *machine);
 
 /* Whether the guest can take requests: -EINVAL with err filled (`what` cannot be done) when it does

@@ -58,6 +58,9 @@ enum husk_console { HUSK_CONSOLE_SERIAL, HUSK_CONSOLE_VIRTIO, HUSK_CONSOLE_NONE 
 struct husk_vm_options {
     size_t size; /* sizeof(struct husk_vm_options) */
 
+    /* Kernel and initrd are mapped copy-on-write where possible, not read: replace such a file by
+     * renaming a new one over it, never write into it or cut it while a VM that booted it exists.
+     */
     const char *kernel_path; /* required unless kernel_fd is given */
     int kernel_fd;           /* -1, or an open file; stays the caller's, used during build only */
     const char *initrd_path; /* NULL: none */
@@ -152,7 +155,7 @@ enum husk_stop_reason {
 HUSK_API const char *husk_stop_reason_name(enum husk_stop_reason reason);
 
 enum husk_event_type {
-    HUSK_EVENT_READY,  /* the guest reported that its init runs (mark 1 on the mark port) */
+    HUSK_EVENT_READY,  /* the guest reported that its init runs (mark 1 on the mark port); once */
     HUSK_EVENT_PAUSED, /* every vCPU stands still */
     HUSK_EVENT_RESUMED,
     HUSK_EVENT_STOPPED, /* the last event of a VM */

@@ -32,6 +32,7 @@
 GUEST(exit_42, GUEST_OUT(0xf4, 42), GUEST_HALT);
 GUEST(mark_then_exit_7, GUEST_OUT(0xf5, 1), GUEST_OUT(0xf5, 1), GUEST_OUT(0xf4, 7), GUEST_HALT);
 GUEST(mark_then_spin, GUEST_OUT(0xf5, 1), GUEST_SPIN);
+GUEST(mark_for_ever, GUEST_OUT(0xf5, 1), 0xeb, 0xfa);
 GUEST(halt, GUEST_HALT);
 GUEST(spin, GUEST_SPIN);
 GUEST(triple_fault, GUEST_UD2);
@@ -200,6 +201,19 @@ static void test_ready(void **state)
         init += !strcmp(moments[i].name, "init");
     }
     assert_int_equal(init, 1);
+    husk_vm_free(vm);
+}
+
+/* A guest cannot keep the host program busy with events. */
+static void test_ready_comes_once(void **state)
+{
+    struct husk_vm *vm = NEW_VM(mark_for_ever);
+    struct husk_event event;
+
+    start(vm);
+    assert_int_equal(husk_vm_wait_event(vm, 60000, &event), 1);
+    assert_int_equal(event.type, HUSK_EVENT_READY);
+    assert_int_equal(husk_vm_wait_event(vm, 20, &event), 0);
     husk_vm_free(vm);
 }
 
@@ -627,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_unclaimed_reads_ones),
         cmocka_unit_test(test_monitor_error),
         cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_ready_comes_once),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_free_unstarted),
         cmocka_unit_test(test_stop_spinning),
