@@ -19,7 +19,11 @@
 #define LEAF_FEATURES      0x1u
 #define LEAF_CACHES        0x4u
 #define LEAF_MWAIT         0x5u
+#define LEAF_FEATURES_7    0x7u
 #define LEAF_TOPOLOGY      0xbu
+#define LEAF_XSAVE         0xdu
+#define LEAF_TILES         0x1du
+#define LEAF_TILE_MULTIPLY 0x1eu
 #define LEAF_TOPOLOGY_V2   0x1fu
 #define LEAF_KVM           0x40000000u
 #define LEAF_KVM_FEATURES  0x40000001u
@@ -40,6 +44,14 @@
 #define F8_ECX_CMP_LEGACY (1u << 1)
 #define F8_ECX_SVM        (1u << 2)
 #define F8_ECX_MWAITX     (1u << 29)
+
+/* Leaf 0xd, subleaf 0, EAX: state components, whose numbers are also the subleaves. */
+#define XTILE_CONFIG   17u
+#define XTILE_DATA     18u
+/* The instructions on tiles. Leaf 7: BF16, TILE, INT8; subleaf 1: FP16, COMPLEX. */
+#define F7_EDX_TILES   (1u << 22 | 1u << 24 | 1u << 25)
+#define F7_1_EAX_TILES (1u << 21)
+#define F7_1_EDX_TILES (1u << 8)
 
 #define LEVEL_THREAD 1u /* level types of leaves 0xb and 0x1f, ECX[15:8] */
 #define LEVEL_CORE   2u
@@ -77,15 +89,23 @@ static struct kvm_cpuid_entry2 *add_entry(struct kvm_cpuid2 *table, uint32_t fun
     return entry;
 }
 
-static void remove_leaf(struct kvm_cpuid2 *table, uint32_t function)
+static void remove_subleaves(struct kvm_cpuid2 *table, uint32_t function, uint32_t first,
+                             uint32_t last)
 {
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < table->nent; i++) {
-        if (table->entries[i].function != function)
-            table->entries[kept++] = table->entries[i];
+        const struct kvm_cpuid_entry2 *entry = &table->entries[i];
+
+        if (entry->function != function || entry->index < first || entry->index > last)
+            table->entries[kept++] = *entry;
     }
     table->nent = kept;
+}
+
+static void remove_leaf(struct kvm_cpuid2 *table, uint32_t function)
+{
+    remove_subleaves(table, function, 0, UINT32_MAX);
 }
 
 /* The number of bits that hold the numbers 0 … count - 1. */
@@ -131,6 +151,33 @@ static void prepare_features(struct kvm_cpuid2 *table, const struct cpuid_machin
     leaf = cpuid_find(table, LEAF_MWAIT, 0);
     if (leaf)
         leaf->eax = leaf->ebx = leaf->ecx = leaf->edx = 0;
+}
+
+/*
+ * Tile state (AMX) is for processes that asked the kernel for it, which changes the whole process
+ * and hence is not a library's business; without that KVM leaves XTILE_DATA out of leaf 0xd. Linux
+ * before 6.4 leaves the rest in, and a guest that believes it faults: XCR0 takes both or neither
+ * (Intel SDM volume 1, section 13.3).
+ */
+static void prepare_tiles(struct kvm_cpuid2 *table)
+{
+    struct kvm_cpuid_entry2 *leaf = cpuid_find(table, LEAF_XSAVE, 0);
+
+    if (leaf && (leaf->eax & 1u << XTILE_DATA))
+        return;
+    if (leaf)
+        leaf->eax &= ~(1u << XTILE_CONFIG);
+    leaf = cpuid_find(table, LEAF_FEATURES_7, 0);
+    if (leaf)
+        leaf->edx &= ~F7_EDX_TILES;
+    leaf = cpuid_find(table, LEAF_FEATURES_7, 1);
+    if (leaf) {
+        leaf->eax &= ~F7_1_EAX_TILES;
+        leaf->edx &= ~F7_1_EDX_TILES;
+    }
+    remove_subleaves(table, LEAF_XSAVE, XTILE_CONFIG, XTILE_DATA);
+    remove_leaf(table, LEAF_TILES);
+    remove_leaf(table, LEAF_TILE_MULTIPLY);
 }
 
 /*
@@ -223,6 +270,7 @@ int cpuid_prepare(struct kvm_cpuid2 *table, const struct cpuid_machine *machine)
     int ret;
 
     prepare_features(table, machine);
+    prepare_tiles(table);
     if (is_amd(table)) {
         prepare_amd(table, machine->vcpu_count);
     } else {

@@ -186,6 +186,41 @@ static void test_features(void **state)
     free(table);
 }
 
+/* XCR0 takes XTILE_CONFIG and XTILE_DATA together only; KVM withholds the latter alone. */
+static void test_tiles(void **state)
+{
+    const struct cpuid_machine machine = {.vcpu_count = 1};
+    struct kvm_cpuid_entry2 host[] = {
+        intel[0],
+        {.function = 0x7, .index = 0, .flags = INDEXED, .eax = 1, .edx = 0xffffffff},
+        {.function = 0x7, .index = 1, .flags = INDEXED, .eax = 0xffffffff, .edx = 0xffffffff},
+        {.function = 0xd, .index = 0, .flags = INDEXED, .eax = 0x202e7},
+        {.function = 0xd, .index = 1, .flags = INDEXED, .eax = 0x1f},
+        {.function = 0xd, .index = 17, .flags = INDEXED, .eax = 64},
+        {.function = 0x1d, .index = 0, .flags = INDEXED, .eax = 1},
+        {.function = 0x1d, .index = 1, .flags = INDEXED, .eax = 0x04002000},
+        {.function = 0x1e, .ebx = 0x4010},
+    };
+    struct kvm_cpuid2 *table = make(host, ARRAY_SIZE(host), &machine);
+
+    assert_int_equal(leaf(table, 0xd, 0)->eax, 0x2e7);
+    assert_int_equal(leaf(table, 0xd, 1)->eax, 0x1f);
+    assert_null(cpuid_find(table, 0xd, 17));
+    assert_int_equal(leaf(table, 0x7, 0)->edx, 0xfcbfffff);
+    assert_int_equal(leaf(table, 0x7, 1)->eax, 0xffdfffff);
+    assert_int_equal(leaf(table, 0x7, 1)->edx, 0xfffffeff);
+    assert_int_equal(count_leaf(table, 0x1d) + count_leaf(table, 0x1e), 0);
+    free(table);
+
+    /* A process that may use tiles: its guest may as well. */
+    host[3].eax = 0x602e7;
+    table = make(host, ARRAY_SIZE(host), &machine);
+    assert_int_equal(leaf(table, 0xd, 0)->eax, 0x602e7);
+    assert_int_equal(leaf(table, 0x7, 0)->edx, 0xffffffff);
+    assert_int_equal(count_leaf(table, 0x1d), 2);
+    free(table);
+}
+
 static void test_kvm_leaves(void **state)
 {
     const struct cpuid_machine machine = {.vcpu_count = 1};
@@ -247,10 +282,10 @@ static void test_full_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_intel_topology),    cmocka_unit_test(test_amd_topology),
-        cmocka_unit_test(test_features),          cmocka_unit_test(test_kvm_leaves),
-        cmocka_unit_test(test_personalize_again), cmocka_unit_test(test_address_end),
-        cmocka_unit_test(test_full_table),
+        cmocka_unit_test(test_intel_topology), cmocka_unit_test(test_amd_topology),
+        cmocka_unit_test(test_features),       cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_kvm_leaves),     cmocka_unit_test(test_personalize_again),
+        cmocka_unit_test(test_address_end),    cmocka_unit_test(test_full_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
