@@ -17,6 +17,7 @@
 
 #define CANNOT_CONFIGURE     "cannot configure the VM"
 #define DEFAULT_MEMORY_BYTES (256ull << 20)
+#define OPTIONS_MAX_BYTES    65536u /* of any release to come */
 #define MTU_MIN              68u
 #define VCPUS_SANE           4096u /* KVM's own limit is checked when the VM is built */
 
@@ -28,7 +29,8 @@ int config_copy_options(void *out, size_t out_size, const void *options, const c
     if (!options)
         return error_set(err, EINVAL, where, CANNOT_CONFIGURE, "no options were given");
     memcpy(&size, options, sizeof(size));
-    if (size < sizeof(size))
+    /* A size out of all proportion is no size: nobody initialised the struct. */
+    if (size < sizeof(size) || size > OPTIONS_MAX_BYTES)
         return error_set(err, EINVAL, where, CANNOT_CONFIGURE,
                          "the options do not say their size: initialise them with the _INIT macro");
     for (size_t i = out_size; i < size; i++) {

@@ -275,6 +275,8 @@ static void test_struct_without_size(void **state)
     vm.size = 0;
     assert_int_equal(machine_config_init(&config, &vm, &err), -EINVAL);
     assert_non_null(strstr(err.why, "_INIT"));
+    memset(&vm.size, 0xa5, sizeof(vm.size)); /* as a forgotten initialiser leaves it */
+    assert_int_equal(machine_config_init(&config, &vm, &err), -EINVAL);
     assert_int_equal(machine_config_init(&config, NULL, &err), -EINVAL);
 }
 
