@@ -6,6 +6,7 @@
 #include "boot/cmdline.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 /*
@@ -37,9 +38,28 @@ const char *cmdline_default(enum cmdline_console console)
     return "quiet " COMMON;
 }
 
+static bool has_word(const char *line, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *at = line; (at = strstr(at, word)); at += len) {
+        if ((at == line || at[-1] == ' ') && (at[len] == '\0' || at[len] == ' '))
+            return true;
+    }
+    return false;
+}
+
+/* Who asks for quiet does not want the early console, which starts before "quiet" takes effect. */
+static const char *choose_defaults(enum cmdline_console console, const char *append)
+{
+    if (console == CMDLINE_CONSOLE_SERIAL && append && has_word(append, "quiet"))
+        return "console=ttyS0 " COMMON;
+    return cmdline_default(console);
+}
+
 int cmdline_build(enum cmdline_console console, const char *append, char *out, size_t size)
 {
-    const char *defaults = cmdline_default(console);
+    const char *defaults = choose_defaults(console, append);
     size_t head = strlen(defaults);
     size_t tail = append ? strlen(append) : 0;
 

@@ -38,6 +38,17 @@ static void test_consoles(void **state)
     assert_null(strstr(line, "console="));
 }
 
+static void test_quiet_has_no_early_console(void **state)
+{
+    char line[512];
+
+    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_SERIAL, "a=quiet", line, sizeof(line)), 0);
+    assert_non_null(strstr(line, "earlycon"));
+    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_SERIAL, "a=b quiet c", line, sizeof(line)), 0);
+    assert_null(strstr(line, "earlycon"));
+    assert_true(has_word(line, "console=ttyS0") && has_word(line, "quiet"));
+}
+
 /* A triple fault is a stop reason of its own: no default may reboot by one. */
 static void test_every_default_ends_a_panic(void **state)
 {
@@ -99,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_consoles),
+        cmocka_unit_test(test_quiet_has_no_early_console),
         cmocka_unit_test(test_every_default_ends_a_panic),
         cmocka_unit_test(test_user_words_come_last),
         cmocka_unit_test(test_refuses_control_characters),
