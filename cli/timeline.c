@@ -25,7 +25,7 @@ static const struct {
     {"loaded", "kernel load", "#2ca02c"},
     {"vcpus", "vCPUs", "#bcbd22"},
     {"first-entry", "first entry", "#d62728"},
-    {"kernel", "kernel entry", "#ff7f0e"},
+    {"kernel", "first exit to husk", "#ff7f0e"},
     {"init", "guest boot to init", "#e0a030"},
     {"stopped", "guest run to stop", "#8c564b"},
 };
