@@ -71,6 +71,16 @@ static void *reserve_aligned(uint64_t size)
     return (void *)aligned;
 }
 
+/*
+ * A guest's memory is its own: not part of a core file, nor of a child that the host program forks
+ * (which would also make every page copy-on-write under the running guest).
+ */
+static void keep_private(void *hva, uint64_t size)
+{
+    madvise(hva, size, MADV_DONTDUMP);
+    madvise(hva, size, MADV_DONTFORK);
+}
+
 static int map_region(struct guest_memory *memory, const struct guest_region_spec *spec)
 {
     struct guest_region *region = &memory->regions[memory->count];
@@ -86,9 +96,9 @@ static int map_region(struct guest_memory *memory, const struct guest_region_spe
         munmap(hva, spec->size);
         return ret;
     }
-    /* Both are wishes: a host without them is slower or has larger core files, nothing else. */
+    /* A wish: a host without huge pages is slower, nothing else. */
     madvise(hva, spec->size, MADV_HUGEPAGE);
-    madvise(hva, spec->size, MADV_DONTDUMP);
+    keep_private(hva, spec->size);
     region->base = spec->base;
     region->size = spec->size;
     region->hva = hva;
@@ -250,7 +260,7 @@ int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, ui
             return -EIO;
         return ret;
     }
-    madvise(at, len, MADV_DONTDUMP);
+    keep_private(at, len);
     return 0;
 }
 

@@ -7,9 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -320,6 +323,32 @@ static void what_cannot_be_mapped_is_refused(void **state)
     guest_memory_destroy(memory);
 }
 
+/* What a forked child still has of a page: ENOMEM when nothing is mapped there (msync(2)). */
+static int errno_in_child(void *page)
+{
+    /* Not fork(): a sanitizer's would map things of its own into the child's gaps. */
+    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    int status;
+
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(msync(page, PAGE, MS_ASYNC) ? errno : 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WEXITSTATUS(status);
+}
+
+static void children_do_not_inherit(void **state)
+{
+    struct guest_memory *memory = three_regions(GUEST_MEMORY_PRIVATE);
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+    assert_int_equal(guest_memory_map_file(memory, gpa(0), fd, 0, PAGE), 0);
+    assert_int_equal(errno_in_child(guest_memory_at(memory, gpa(0), PAGE)), ENOMEM);
+    assert_int_equal(errno_in_child(guest_memory_at(memory, gpa(PAGE), PAGE)), ENOMEM);
+    close_fd(&fd);
+    guest_memory_destroy(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_file_s_last_page_ends_in_zeroes),
         cmocka_unit_test(a_file_that_is_too_short_is_refused),
         cmocka_unit_test(what_cannot_be_mapped_is_refused),
+        cmocka_unit_test(children_do_not_inherit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
