@@ -446,10 +446,6 @@ int virtio_blk_create(const struct device_env *env, const struct virtio_blk_conf
         virtio_device_destroy(&blk->device);
         return rc;
     }
-    if (config->size_bytes % BLK_SECTOR_BYTES)
-        log_warn(env->log, "virtio-blk",
-                 "the disk's last %u bytes are not a whole sector and cannot be reached",
-                 (unsigned)(config->size_bytes % BLK_SECTOR_BYTES));
     *out = &blk->device;
     return 0;
 }
