@@ -61,9 +61,6 @@ struct block_open_options {
 int block_image_open(const struct block_open_options *options, uint64_t *size_bytes,
                      struct husk_error *err);
 
-/* Keeps a fast device busy; more only lengthens the wait for what is in flight. */
-#define BLOCK_DEFAULT_DEPTH 128u
-
 /*
  * At most `depth` (1..4096) requests will be in flight. fd becomes the backend's on success.
  * Returns 0 or -errno: ENOSYS, EPERM, ENOMEM, EOPNOTSUPP when io_uring was demanded and is not to

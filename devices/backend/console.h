@@ -54,10 +54,10 @@ void console_backend_set_frontend(struct console_backend *backend,
 /* Queue output; returns how many bytes were taken (0..len). Never blocks. */
 size_t console_backend_write(struct console_backend *backend, const uint8_t *data, size_t len);
 
-/* Bytes of free ring. */
+/* Bytes of free ring. Whoever hears 0 is told through output_ready(). */
 size_t console_backend_output_room(struct console_backend *backend);
 
-/* The device has room for input again. I/O thread or any vCPU thread. */
+/* The device has room for input again. */
 void console_backend_input_wanted(struct console_backend *backend);
 
 #endif

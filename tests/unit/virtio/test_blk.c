@@ -174,7 +174,7 @@ static void serve_from_engine(void **state, enum block_engine engine)
 
     unlink(path);
     assert_int_equal(ftruncate(fd, FIXTURE_DISK_BYTES), 0);
-    if (block_backend_create(fd, engine, BLOCK_DEFAULT_DEPTH, &backend, &err)) {
+    if (block_backend_create(fd, engine, 128, &backend, &err)) {
         close(fd);
         print_message("skipped: %s\n", err.why);
         skip();
