@@ -20,7 +20,9 @@
  * The library never exits, never installs signal handlers or changes dispositions, never touches
  * stdin, the working directory or umask, and has no global state: any number of VMs may live in one
  * process. A VM runs on threads of its own (one for I/O, one per vCPU, a few for disks), which
- * block all signals but those of their own faults.
+ * block all signals but those of their own faults. vCPU threads are called back from the guest by
+ * SIGRTMAX, directed at the thread; a SIGRTMAX sent to the whole process while a guest runs may be
+ * swallowed by one of them.
  *
  * Option structs carry their own size in the first member (set by the _INIT macros), so that they
  * can grow without breaking callers. Strings are copied. Paths are opened by husk_vm_build().
@@ -50,7 +52,8 @@ struct husk_vm;
 
 enum husk_log_level { HUSK_LOG_ERROR, HUSK_LOG_WARN, HUSK_LOG_INFO, HUSK_LOG_DEBUG };
 
-/* Receives one line without newline. Called from any thread, must not call back into husk. */
+/* Receives one line without newline. Called from any thread, maybe from several at once; must not
+ * call back into husk, nor block: a vCPU or a device waits for it. */
 typedef void (*husk_log_fn)(void *arg, enum husk_log_level level, const char *line);
 
 enum husk_console { HUSK_CONSOLE_SERIAL, HUSK_CONSOLE_VIRTIO, HUSK_CONSOLE_NONE };
@@ -208,13 +211,13 @@ HUSK_API enum husk_state husk_vm_state(const struct husk_vm *vm);
 /* Tell the guest a new console size (virtio console only; otherwise ignored). */
 HUSK_API void husk_vm_console_resize(struct husk_vm *vm, uint16_t columns, uint16_t rows);
 
-/* Readable while events wait; stays the VM's. For the caller's poll loop. */
+/* Readable while events wait; stays the VM's. For the caller's poll loop. -1 before the build. */
 HUSK_API int husk_vm_event_fd(const struct husk_vm *vm);
 
 /* Fetch the next event: 1 with *event filled, 0 when there is none. Never blocks. */
 HUSK_API int husk_vm_next_event(struct husk_vm *vm, struct husk_event *event);
 
-/* As next_event, waiting at most timeout_ms (-1: forever). */
+/* As next_event, waiting at most timeout_ms (-1: forever). -EINVAL before the build. */
 HUSK_API int husk_vm_wait_event(struct husk_vm *vm, int timeout_ms, struct husk_event *event);
 
 /* One moment of the start-up, in CLOCK_MONOTONIC nanoseconds. */
@@ -228,11 +231,12 @@ HUSK_API unsigned husk_vm_timeline(const struct husk_vm *vm, struct husk_moment 
 
 /* What the build found out, for people. Strings live as long as the VM. */
 struct husk_vm_info {
-    size_t size;
+    size_t size;               /* sizeof(struct husk_vm_info), set by the caller */
     const char *kernel_format; /* "bzImage", "ELF (PVH)", … */
     int kernel_is_linux;
     const char *command_line; /* whole, as given to the guest */
 };
+/* 0, or -EINVAL before the build. */
 HUSK_API int husk_vm_info(const struct husk_vm *vm, struct husk_vm_info *info);
 
 /* Stop if running, join all threads, release everything. NULL is fine. Blocks until in-flight disk
