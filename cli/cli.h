@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The husk command: one cmd_*.c per subcommand, a constant table in main.c, and what they share.
+ * The husk command: one cmd_*.c per subcommand, a constant table in cli.c, and what they share.
  */
 #ifndef HUSK_CLI_CLI_H
 #define HUSK_CLI_CLI_H

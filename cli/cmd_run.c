@@ -368,7 +368,7 @@ const struct command cmd_run = {
         "  -v, --verbose        more messages; twice for debugging\n"
         "\n"
         "On a terminal, Ctrl-A x stops the VM, Ctrl-A p presses its power button, Ctrl-A d its\n"
-        "Ctrl-Alt-Del, Ctrl-A Ctrl-A sends one Ctrl-A.\n"
+        "Ctrl-Alt-Del, Ctrl-A Ctrl-A sends one Ctrl-A, Ctrl-A h says so.\n"
         "\n"
         "Exit status: 0 the guest powered off; 0..118 what it wrote to the debug-exit port "
         "(0xf4);\n"

@@ -171,9 +171,18 @@ static void inspect_capabilities(struct report *report, int kvm_fd)
         int cap;
         const char *name;
     } required[] = {
-        {KVM_CAP_IRQCHIP, "irqchip"},     {KVM_CAP_USER_MEMORY, "user-memory"},
-        {KVM_CAP_IRQFD, "irqfd"},         {KVM_CAP_IOEVENTFD, "ioeventfd"},
-        {KVM_CAP_EXT_CPUID, "ext-cpuid"}, {KVM_CAP_IMMEDIATE_EXIT, "immediate-exit"},
+        /* As vmm/kvm.c and vmm/arch/x86_64/irqchip.c ask for them. */
+        {KVM_CAP_USER_MEMORY, "USER_MEMORY"},
+        {KVM_CAP_DESTROY_MEMORY_REGION_WORKS, "DESTROY_MEMORY_REGION_WORKS"},
+        {KVM_CAP_IRQCHIP, "IRQCHIP"},
+        {KVM_CAP_IRQ_ROUTING, "IRQ_ROUTING"},
+        {KVM_CAP_IRQFD, "IRQFD"},
+        {KVM_CAP_IOEVENTFD, "IOEVENTFD"},
+        {KVM_CAP_IMMEDIATE_EXIT, "IMMEDIATE_EXIT"},
+        {KVM_CAP_MP_STATE, "MP_STATE"},
+        {KVM_CAP_SET_TSS_ADDR, "SET_TSS_ADDR"},
+        {KVM_CAP_SET_IDENTITY_MAP_ADDR, "SET_IDENTITY_MAP_ADDR"},
+        {KVM_CAP_EXT_CPUID, "EXT_CPUID"},
     };
     char lacking[128] = "";
 
@@ -211,13 +220,14 @@ static void inspect_vfio(struct report *report)
         add(report, "iommu", FINDING_OK, "", "IOMMU: %d groups", groups);
     else
         add(report, "iommu", FINDING_MISSING,
-            "for device passthrough: enable VT-d/AMD-Vi in the firmware, boot with intel_iommu=on",
+            "later, for device passthrough: enable VT-d/AMD-Vi in the firmware, boot with "
+            "intel_iommu=on",
             "IOMMU: no groups");
     if (exists("/dev/vfio/vfio") || exists("/dev/iommu"))
         add(report, "vfio", FINDING_OK, "", "VFIO: %s%s", exists("/dev/vfio/vfio") ? "groups" : "",
             exists("/dev/iommu") ? (exists("/dev/vfio/vfio") ? " and iommufd" : "iommufd") : "");
     else
-        add(report, "vfio", FINDING_MISSING, "for device passthrough: modprobe vfio-pci",
+        add(report, "vfio", FINDING_MISSING, "later, for device passthrough: modprobe vfio-pci",
             "VFIO: neither /dev/vfio/vfio nor /dev/iommu");
 }
 

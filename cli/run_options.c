@@ -59,16 +59,14 @@ static int bad_element(const char *flag, const char *text, int error)
                                                   : "an element of it is empty");
 }
 
-/* Sizes of 1 and more are wanted everywhere. */
-static int bad_size(const char *flag, const char *text, int error)
+/* Why parse_size(text, 1, ...) failed. */
+static const char *size_fault(const char *text, int error)
 {
     uint64_t size;
 
-    if (error == -ERANGE)
-        return cli_usage_error(&cmd_run, "%s %s: %s", flag, text,
-                               parse_size(text, 0, 0, &size) ? "too large" : "must not be zero");
-    return cli_usage_error(&cmd_run, "%s %s: not a size (digits, then at most one of K, M, G, T)",
-                           flag, text);
+    if (error != -ERANGE)
+        return "not a size (digits, then at most one of K, M, G, T)";
+    return parse_size(text, 0, 0, &size) ? "too large" : "must not be zero";
 }
 
 static int parse_memory(struct run_options *options, const char *text)
@@ -83,7 +81,7 @@ static int parse_memory(struct run_options *options, const char *text)
     /* 0 means "default" to the library, so it is refused here, where a user typed it. */
     ret = parse_size(list.value, 1, UINT64_MAX, &options->vm.memory_bytes);
     if (ret)
-        return bad_size("-m", list.value, ret);
+        return cli_usage_error(&cmd_run, "-m %s: %s", text, size_fault(list.value, ret));
     /* Other programs count in MiB. */
     if (!parse_u64(list.value, 1, MIB - 1, &number))
         return cli_usage_error(&cmd_run, "-m %s: that is in bytes; %sM is that many MiB", text,
@@ -107,12 +105,13 @@ static int parse_cpus(struct run_options *options, const char *text)
     return 0;
 }
 
-static int parse_count(const char *flag, const char *key, const char *text, uint64_t max,
-                       uint64_t *out)
+/* One key=number of the device `of`, which flag gives. */
+static int parse_count(const char *flag, const char *of, const struct option_list *list,
+                       uint64_t max, uint64_t *out)
 {
-    if (parse_u64(text, 1, max, out))
-        return cli_usage_error(&cmd_run, "%s: %s=%s: wants a number from 1 to %llu", flag, key,
-                               text, (unsigned long long)max);
+    if (parse_u64(list->value, 1, max, out))
+        return cli_usage_error(&cmd_run, "%s %s: %s=%s: wants a number from 1 to %llu", flag, of,
+                               list->key, list->value, (unsigned long long)max);
     return 0;
 }
 
@@ -142,15 +141,17 @@ static int parse_disk_word(struct husk_drive_options *drive, const struct option
         return 0;
     }
     if (!strcmp(list->key, "queues")) {
-        ret = parse_count("-d", "queues", list->value, 16, &number);
+        ret = parse_count("-d", drive->path, list, 16, &number);
         drive->queues = ret ? 0 : (unsigned)number;
         return ret;
     }
     if (!strcmp(list->key, "iops"))
-        return parse_count("-d", "iops", list->value, UINT32_MAX, &drive->operations.per_second);
+        return parse_count("-d", drive->path, list, UINT32_MAX, &drive->operations.per_second);
     if (!strcmp(list->key, "bw")) {
         ret = parse_size(list->value, 1, INT64_MAX, &drive->bandwidth.per_second);
-        return ret ? bad_size("-d bw", list->value, ret) : 0;
+        return ret ? cli_usage_error(&cmd_run, "-d %s: bw=%s: %s", drive->path, list->value,
+                                     size_fault(list->value, ret))
+                   : 0;
     }
     return cli_usage_error(&cmd_run, "-d %s: unknown key '%s' (known: " DISK_WORDS ")", drive->path,
                            list->key);
@@ -213,7 +214,7 @@ static int parse_net_word(struct run_options *options, struct husk_net_options *
         return 0;
     }
     if (!strcmp(list->key, "queues")) {
-        ret = parse_count("-n", "queues", list->value, 16, &number);
+        ret = parse_count("-n", net->tap_name ? net->tap_name : "", list, 16, &number);
         net->queue_pairs = ret ? 0 : (unsigned)number;
         return ret;
     }
@@ -226,7 +227,8 @@ static int parse_net_word(struct run_options *options, struct husk_net_options *
     if (!strcmp(list->key, "bw")) {
         ret = parse_size(list->value, 1, INT64_MAX, &number);
         if (ret)
-            return bad_size("-n bw", list->value, ret);
+            return cli_usage_error(&cmd_run, "-n: bw=%s: %s", list->value,
+                                   size_fault(list->value, ret));
         net->rx_bandwidth.per_second = net->tx_bandwidth.per_second = number;
         return 0;
     }
