@@ -92,7 +92,7 @@ static int read_failed(const struct elf *elf, int r, const char *part)
         return error_set(elf->err, -r, elf->image->name, BOOT_CANNOT_LOAD_KERNEL, NULL);
     return error_set(
         elf->err, ENOEXEC, elf->image->name, BOOT_CANNOT_LOAD_KERNEL,
-        "the ELF file is truncated: its %s lie behind the end of the file (%llu bytes)", part,
+        "the ELF file is truncated: its %s would end behind the end of the file (%llu bytes)", part,
         (unsigned long long)elf->image->size);
 }
 

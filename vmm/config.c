@@ -256,11 +256,28 @@ static int check_tap(const struct husk_net_options *options, const char *name,
     return 0;
 }
 
-static int check_net(const struct husk_net_options *options, const char *name,
-                     struct husk_error *err)
+/* The second device would find the tap in use, and blame another process. */
+static int check_tap_is_free(const struct machine_config *config,
+                             const struct husk_net_options *options, const char *name,
+                             struct husk_error *err)
+{
+    for (unsigned i = 0; options->tap_fd < 0 && i < config->net_count; i++) {
+        const char *taken = config->nets[i].tap_name;
+
+        if (taken && !strcmp(taken, options->tap_name))
+            return error_set(err, EINVAL, name, CANNOT_CONFIGURE, "%s is given to net %u already",
+                             taken, i + 1);
+    }
+    return 0;
+}
+
+static int check_net(const struct machine_config *config, const struct husk_net_options *options,
+                     const char *name, struct husk_error *err)
 {
     int ret = check_tap(options, name, err);
 
+    if (!ret)
+        ret = check_tap_is_free(config, options, name, err);
     if (ret)
         return ret;
     if (options->mac[0] & 1)
@@ -300,7 +317,7 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
     if (!ret)
         ret = config_copy_options(&options, sizeof(options), given, name, err);
     if (!ret)
-        ret = check_net(&options, name, err);
+        ret = check_net(config, &options, name, err);
     if (ret)
         return ret;
     if (!copy_string(&tap_name, options.tap_fd < 0 ? options.tap_name : NULL))

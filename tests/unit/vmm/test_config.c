@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -203,13 +204,31 @@ static void test_device_numbers(void **state)
     for (unsigned i = 0; i < 10; i++)
         assert_int_equal(machine_config_add_drive(config, &drive, NULL), 0);
     /* The entropy device takes a place as well. */
-    for (unsigned i = 0; i < arch_virtio_mmio_max - 1 - 10; i++)
+    for (unsigned i = 0; i < arch_virtio_mmio_max - 1 - 10; i++) {
+        char tap_name[16];
+
+        snprintf(tap_name, sizeof(tap_name), "tap%u", i);
+        net.tap_name = tap_name;
         assert_int_equal(machine_config_add_net(config, &net, NULL), 0);
+    }
     assert_int_equal(machine_config_add_drive(config, &drive, &err), -ENOSPC);
     assert_string_equal(err.where, "drive 11");
     assert_int_equal(machine_config_add_net(config, &net, &err), -ENOSPC);
     assert_int_equal(config->drive_count, 10);
     assert_int_equal(config->net_count, arch_virtio_mmio_max - 1 - 10);
+}
+
+static void test_tap_given_twice(void **state)
+{
+    struct machine_config *config = *state;
+    struct husk_net_options net = good_net();
+    struct husk_error err = {0};
+
+    assert_int_equal(machine_config_add_net(config, &net, NULL), 0);
+    assert_int_equal(machine_config_add_net(config, &net, &err), -EINVAL);
+    assert_string_equal(err.where, "net 2");
+    assert_non_null(strstr(err.why, "given to net 1"));
+    assert_int_equal(config->net_count, 1);
 }
 
 /* Taken on success only, and closed by the release. */
@@ -290,6 +309,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_net, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rates_exclude_vhost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_device_numbers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tap_given_twice, setup, teardown),
         cmocka_unit_test(test_owned_descriptors),
         cmocka_unit_test(test_older_struct),
         cmocka_unit_test(test_newer_struct),
