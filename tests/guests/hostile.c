@@ -475,22 +475,49 @@ static void attack_storms(void)
 
 /* ---- a second processor that rewrites what the device reads ---- */
 
-static struct descriptor *volatile raced;
+static struct descriptor *volatile raced;   /* the table to rewrite, NULL: none */
+static struct descriptor *volatile written; /* the table that is being rewritten */
 
 void ap_main(uint32_t number);
 
 void ap_main(uint32_t number)
 {
+    interrupts_init_ap();
     for (uint32_t i = 0;; i++) {
-        struct descriptor *table = raced;
+        struct descriptor *table;
 
-        if (!table)
+        __asm__ volatile("cli" : : : "memory");
+        table = raced;
+        written = table;
+        if (!table) {
+            __asm__ volatile("sti; hlt" : : : "memory"); /* until start_race() interrupts */
+            continue;
+        }
+        __asm__ volatile("sti" : : : "memory");
+        memory_barrier(); /* with stop_race(): one of the two sees what the other wrote */
+        if (raced != table)
             continue;
         table[0].address = i & 1 ? (uint64_t)page : memory_end - 4;
         table[0].len = i & 2 ? 0xffffffff : 64;
         table[0].flags = (uint16_t)(i & 7);
         table[0].next = (uint16_t)(i & 4 ? 1 : 0x7fff);
     }
+}
+
+static void start_race(struct descriptor *table)
+{
+    raced = table;
+    apic_send(1, 0x4000 | VECTOR_IPI);
+    while (!written)
+        ;
+}
+
+static void stop_race(void)
+{
+    raced = NULL;
+    memory_barrier();
+    while (written)
+        ;
 }
 
 static void start_racer(void)
@@ -509,12 +536,12 @@ static void attack_by_race(void)
 
         set_up(&queue, round & 1 ? F_INDIRECT : 0);
         queue.desc[1] = (struct descriptor){(uint64_t)page, 64, DESC_WRITE, 0};
-        raced = queue.desc;
+        start_race(queue.desc);
         for (unsigned i = 0; i < SIZE; i++) {
             virtq_offer(&queue, 0);
             virtq_kick(&queue);
         }
-        raced = NULL;
+        stop_race();
         virtio_reset(device);
         allocation_release(mark);
     }

@@ -5,8 +5,9 @@
  * not at all.
  *
  * A guest is a function guest_main() that makes checks, each of which prints one line on COM1
- * ("ok: NAME" or "FAIL: NAME: why"), and returns; the machine then ends with status 0 or 1. Other
- * lines tell the test on the host what to do next. An unexpected exception ends it with status 2.
+ * ("ok: NAME" or "FAIL: NAME: why"), and returns; the machine then ends with status 0 or 1, or,
+ * where COM1 is not there, 10 and the number of the first failed check. Other lines tell the test
+ * on the host what to do next. An unexpected exception ends it with status 2.
  */
 #ifndef HUSK_TESTS_GUESTS_GUEST_H
 #define HUSK_TESTS_GUESTS_GUEST_H
