@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * PID 1 of the lab machine: makes the host's file system its own (read-only through 9p, changes in
- * a tmpfs above it), runs one command in the same directory and environment, carries its three
- * standard streams over virtio-serial ports, stores its exit status, and powers off.
+ * PID 1 of the lab machine: makes the root directory, runs one command in it, carries the command's
+ * standard streams over virtio-serial ports, and reports its exit status.
  *
- * The writable share /run/lab comes from tests/lab/run: `command` holds the NUL-separated
- * directory, number of arguments, arguments and environment; `status` is written at the end.
+ * The root directory is the host's own, read-only through 9p with changes in a tmpfs above it, or
+ * what the initial RAM disk carries below /newroot. /command says which; its NUL-separated words
+ * are:
+ *
+ *     root ("host" or "carried"), standard input ("port" or "null"), the host's directory with
+ * kernel modules or "", the working directory, number of arguments, arguments, number of files to
+ * copy out, these files, environment
+ *
+ * At the end the port "control" gets one line: exit status, bytes of standard output, bytes of
+ * standard error. The machine is stopped from outside once these bytes have arrived; powering off
+ * from here could overtake them. One thread; all state is on the stack of main.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,20 +27,25 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NEW_ROOT     "/newroot"
-#define MAX_WORDS    4096
-#define STATUS_LAB   125
-#define COPY_OPTIONS "trans=virtio,version=9p2000.L,msize=1048576"
+#define NEW_ROOT   "/newroot"
+#define SHARE      "/run/lab" /* a directory of the host that takes the files copied out */
+#define STATUS_LAB 125
 
-static void die(const char *what)
+/* 512000 is the most that 9p's virtio transport takes. Loose caching: nobody else writes. */
+#define SHARE_OPTIONS "trans=virtio,version=9p2000.L,msize=512000"
+#define ROOT_OPTIONS  SHARE_OPTIONS ",cache=loose"
+
+/* Standard error is the console, hence the machine's log, which is shown when no status comes. */
+static _Noreturn void die(const char *what)
 {
-    /* The machine's log is what tests/lab/run shows when no status was stored. */
     fprintf(stderr, "lab-init: %s: %s\n", what, strerror(errno));
     reboot(RB_POWER_OFF);
     for (;;)
@@ -47,6 +60,82 @@ static void mount_at(const char *source, const char *target, const char *type, u
         die(target);
 }
 
+struct command {
+    char *root;
+    char *input;
+    char *modules;
+    char *directory;
+    char **argv;
+    char **outs;
+    char **envp;
+};
+
+/* The whole of a file and a NUL after it. */
+static char *read_file(const char *path, size_t *size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    char *text;
+    size_t at = 0;
+    ssize_t n;
+
+    if (fd < 0 || fstat(fd, &st))
+        die(path);
+    text = malloc((size_t)st.st_size + 1);
+    if (!text)
+        die(path);
+    while (at < (size_t)st.st_size && (n = read(fd, text + at, (size_t)st.st_size - at)) > 0)
+        at += (size_t)n;
+    text[at] = '\0';
+    close(fd);
+    *size = at;
+    return text;
+}
+
+static char *take_word(char **at, const char *end)
+{
+    char *word = *at;
+
+    if (word >= end) {
+        errno = EINVAL;
+        die("/command");
+    }
+    *at += strlen(word) + 1;
+    return word;
+}
+
+static char **take_words(char **at, const char *end, size_t count)
+{
+    char **words = calloc(count + 1, sizeof(*words));
+
+    if (!words)
+        die("/command");
+    for (size_t i = 0; i < count; i++)
+        words[i] = take_word(at, end);
+    return words;
+}
+
+static void read_command(struct command *command)
+{
+    size_t size, variables = 0;
+    char *at = read_file("/command", &size);
+    const char *end = at + size;
+
+    command->root = take_word(&at, end);
+    command->input = take_word(&at, end);
+    command->modules = take_word(&at, end);
+    command->directory = take_word(&at, end);
+    command->argv = take_words(&at, end, strtoul(take_word(&at, end), NULL, 10));
+    if (!command->argv[0]) {
+        errno = EINVAL;
+        die("/command");
+    }
+    command->outs = take_words(&at, end, strtoul(take_word(&at, end), NULL, 10));
+    for (const char *p = at; p < end; p++)
+        variables += *p == '\0';
+    command->envp = take_words(&at, end, variables);
+}
+
 static void load_modules(void)
 {
     char path[256];
@@ -59,34 +148,70 @@ static void load_modules(void)
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST))
             fprintf(stderr, "lab-init: module %s: %s\n", path, strerror(errno));
-        close(fd);
+        if (fd >= 0)
+            close(fd);
     }
     if (list)
         fclose(list);
 }
 
-static void make_root(void)
+/* Opening one of these loads its driver, when that is a module. */
+static void make_node(const char *path, unsigned major, unsigned minor)
 {
-    mount_at("root", "/lower", "9p", MS_RDONLY, COPY_OPTIONS ",cache=loose");
-    mount_at("tmpfs", "/changes", "tmpfs", 0, "size=90%");
-    mkdir("/changes/upper", 0755);
-    mkdir("/changes/work", 0755);
-    mount_at("overlay", NEW_ROOT, "overlay", 0,
-             "lowerdir=/lower,upperdir=/changes/upper,workdir=/changes/work,xino=off,index=off,"
-             "metacopy=off,redirect_dir=off");
-    mount_at("tmpfs", NEW_ROOT "/run", "tmpfs", 0, "mode=755");
-    mount_at("share", NEW_ROOT "/run/lab", "9p", 0, COPY_OPTIONS);
-    mount_at("proc", NEW_ROOT "/proc", "proc", 0, NULL);
-    mount_at("sysfs", NEW_ROOT "/sys", "sysfs", 0, NULL);
-    mount_at("devtmpfs", NEW_ROOT "/dev", "devtmpfs", 0, NULL);
-    mount_at("devpts", NEW_ROOT "/dev/pts", "devpts", 0, "ptmxmode=666");
-    mount_at("tmpfs", NEW_ROOT "/dev/shm", "tmpfs", 0, NULL);
-    mount("cgroup2", NEW_ROOT "/sys/fs/cgroup", "cgroup2", 0, NULL);
-    mount("securityfs", NEW_ROOT "/sys/kernel/security", "securityfs", 0, NULL);
-    if (chdir(NEW_ROOT) || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
-        die("changing the root");
+    if (mknod(path, S_IFCHR | 0600, makedev(major, minor)) && errno != EEXIST)
+        die(path);
+}
+
+static void make_devices(void)
+{
+    mount_at("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+    mount_at("devpts", "/dev/pts", "devpts", 0, "ptmxmode=666");
+    mount_at("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777");
+    mkdir("/dev/net", 0755);
+    make_node("/dev/net/tun", 10, 200);
+    make_node("/dev/vhost-net", 10, 238);
+    make_node("/dev/vhost-vsock", 10, 241);
+    make_node("/dev/fuse", 10, 229);
+    make_node("/dev/loop-control", 10, 237);
     if (symlink("/proc/self/fd", "/dev/fd") && errno != EEXIST)
         die("/dev/fd");
+    if (symlink("/proc/self/fd/1", "/dev/stdout") && errno != EEXIST)
+        die("/dev/stdout");
+    if (symlink("/proc/self/fd/2", "/dev/stderr") && errno != EEXIST)
+        die("/dev/stderr");
+}
+
+static void make_root(const struct command *command)
+{
+    if (!strcmp(command->root, "host")) {
+        mount_at("root", "/lower", "9p", MS_RDONLY, ROOT_OPTIONS);
+        mount_at("tmpfs", "/changes", "tmpfs", 0, "size=90%");
+        mkdir("/changes/upper", 0755);
+        mkdir("/changes/work", 0755);
+        mount_at("overlay", NEW_ROOT, "overlay", 0,
+                 "lowerdir=/lower,upperdir=/changes/upper,workdir=/changes/work,xino=off,index=off,"
+                 "metacopy=off,redirect_dir=off");
+    } else {
+        /* A mount of its own, since pivot_root refuses the initial RAM disk's. */
+        mount_at(NEW_ROOT, NEW_ROOT, NULL, MS_BIND, NULL);
+    }
+    if (chdir(NEW_ROOT) || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
+        die("changing the root");
+    mkdir("/tmp", 01777);
+    chmod("/tmp", 01777);
+    mount_at("tmpfs", "/run", "tmpfs", 0, "mode=755");
+    mount_at("proc", "/proc", "proc", 0, NULL);
+    mount_at("sysfs", "/sys", "sysfs", 0, NULL);
+    make_devices();
+    mount_at("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL);
+    /* Not in every kernel. */
+    mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+    mount("securityfs", "/sys/kernel/security", "securityfs", 0, NULL);
+    if (command->modules[0]) {
+        mkdir("/lib/modules", 0755);
+        if (mount(command->modules, "/lib/modules", NULL, MS_BIND, NULL))
+            die(command->modules);
+    }
 }
 
 static void bring_loopback_up(void)
@@ -95,17 +220,19 @@ static void bring_loopback_up(void)
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     memcpy(ifr.ifr_name, "lo", 3);
-    ioctl(fd, SIOCSIFFLAGS, &ifr);
+    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
+        die("lo");
     close(fd);
 }
 
-/* Opens the virtio-serial port that tests/lab/run named. */
+/* Opens a virtio-serial port by the name it has on QEMU's command line. */
 static int open_port(const char *name, int flags)
 {
     DIR *dir = opendir("/sys/class/virtio-ports");
     struct dirent *entry;
     int found = -1;
 
+    errno = ENODEV;
     while (dir && found < 0 && (entry = readdir(dir))) {
         char path[320], text[64] = "";
         FILE *file;
@@ -114,7 +241,8 @@ static int open_port(const char *name, int flags)
         file = fopen(path, "re");
         if (!file)
             continue;
-        if (fgets(text, sizeof(text), file) && !strncmp(text, name, strlen(name))) {
+        if (fgets(text, sizeof(text), file) &&
+            (text[strcspn(text, "\n")] = '\0', !strcmp(text, name))) {
             snprintf(path, sizeof(path), "/dev/%.64s", entry->d_name);
             found = open(path, flags | O_CLOEXEC);
         }
@@ -127,150 +255,223 @@ static int open_port(const char *name, int flags)
     return found;
 }
 
-struct command {
-    char *directory;
-    char *argv[MAX_WORDS];
-    char *envp[MAX_WORDS];
-};
-
-static void read_command(struct command *command)
+static void write_all(int fd, const char *data, size_t size)
 {
-    static char text[1 << 20];
-    unsigned words = 0, count;
-    int fd = open("/run/lab/command", O_RDONLY | O_CLOEXEC);
-    ssize_t size = 0, n;
-    char *at = text;
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
 
-    while (fd >= 0 && (n = read(fd, text + size, sizeof(text) - 1 - (size_t)size)) > 0)
-        size += n;
-    if (fd < 0 || size == 0)
-        die("/run/lab/command");
-    close(fd);
-    command->directory = at;
-    at += strlen(at) + 1;
-    count = (unsigned)atoi(at);
-    at += strlen(at) + 1;
-    for (; words < count && words < MAX_WORDS - 1; at += strlen(at) + 1)
-        command->argv[words++] = at;
-    for (words = 0; at < text + size && words < MAX_WORDS - 1; at += strlen(at) + 1)
-        command->envp[words++] = at;
-}
-
-static pid_t start(const struct command *command, int child_ends[3])
-{
-    pid_t pid = fork();
-
-    if (pid != 0)
-        return pid;
-    setsid();
-    for (int i = 0; i < 3; i++)
-        dup2(child_ends[i], i);
-    if (chdir(command->directory)) {
-        fprintf(stderr, "lab: %s: %s\n", command->directory, strerror(errno));
-        _exit(STATUS_LAB);
-    }
-    for (char *const *variable = command->envp; *variable; variable++)
-        putenv(*variable);
-    execvp(command->argv[0], command->argv);
-    fprintf(stderr, "lab: %s: %s\n", command->argv[0], strerror(errno));
-    _exit(errno == ENOENT ? 127 : 126);
-}
-
-static void write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n <= 0 && errno != EINTR)
-            return;
+        if (n < 0 && errno != EINTR)
+            die("writing to a port");
         if (n > 0) {
             data += n;
-            len -= (size_t)n;
+            size -= (size_t)n;
         }
     }
 }
 
-/* Moves what is there. Returns 0 at the end of the stream. */
-static int pump(int from, int to)
+/* Standard output or error on its way from the command (a pipe) to the host (a port). */
+struct output {
+    int pipe;
+    int port;
+    unsigned long long moved_bytes;
+};
+
+/* Standard input on its way from the host (a port, or -1) to the command (a non-blocking pipe). */
+struct input {
+    int port;
+    int pipe;
+    char data[4096];
+    size_t at, size;
+};
+
+static void end_input(struct input *input)
+{
+    close(input->port);
+    close(input->pipe);
+    input->port = input->pipe = -1;
+    input->at = input->size = 0;
+}
+
+static void pump_input(struct input *input)
+{
+    ssize_t n;
+
+    if (input->at == input->size) {
+        n = read(input->port, input->data, sizeof(input->data));
+        if (n > 0) {
+            input->at = 0;
+            input->size = (size_t)n;
+        }
+    } else {
+        n = write(input->pipe, input->data + input->at, input->size - input->at);
+        if (n > 0)
+            input->at += (size_t)n;
+    }
+    /* No more comes from the host, or the command closed its end. */
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        end_input(input);
+}
+
+static void pump_output(struct output *output)
 {
     char data[16384];
-    ssize_t n = read(from, data, sizeof(data));
+    ssize_t n = read(output->pipe, data, sizeof(data));
 
-    if (n > 0)
-        write_all(to, data, (size_t)n);
-    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-/* Carries the streams until the command has ended and its output is drained. Returns its status. */
-static int carry(pid_t pid, int ports[3], int ends[3])
-{
-    struct pollfd fds[3] = {{.fd = ports[0], .events = POLLIN},
-                            {.fd = ends[1], .events = POLLIN},
-                            {.fd = ends[2], .events = POLLIN}};
-    int status = 0, ended = 0;
-
-    for (;;) {
-        int busy = poll(fds, 3, ended ? 0 : 20);
-
-        if (fds[0].revents && !pump(ports[0], ends[0])) {
-            close(ends[0]);
-            fds[0].fd = -1;
-        }
-        for (int i = 1; i < 3; i++) {
-            if (fds[i].revents && !pump(ends[i], ports[i]))
-                fds[i].fd = -1;
-        }
-        if (ended && (busy == 0 || (fds[1].fd < 0 && fds[2].fd < 0)))
-            break;
-        for (pid_t gone; !ended && (gone = waitpid(-1, &status, WNOHANG)) > 0;)
-            ended = gone == pid;
+    if (n > 0) {
+        write_all(output->port, data, (size_t)n);
+        output->moved_bytes += (unsigned long long)n;
+    } else if (n == 0) {
+        close(output->pipe);
+        output->pipe = -1;
     }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void store_status(int status)
+/* What the command wrote before it ended; a process that it left behind may go on writing. */
+static void drain_output(struct output *output)
 {
-    FILE *file = fopen("/run/lab/status.partial", "we");
+    unsigned long long end;
+    int ready = 0;
 
-    if (!file)
-        die("/run/lab/status");
-    fprintf(file, "%d\n", status);
-    if (fclose(file) || rename("/run/lab/status.partial", "/run/lab/status"))
-        die("/run/lab/status");
+    if (output->pipe < 0 || ioctl(output->pipe, FIONREAD, &ready))
+        return;
+    end = output->moved_bytes + (unsigned long long)ready;
+    while (output->pipe >= 0 && output->moved_bytes < end)
+        pump_output(output);
+}
+
+/* Moves the streams until the command has ended. Returns its status as a shell has it. */
+static int carry(pid_t command, int signals, struct input *input, struct output outputs[2])
+{
+    for (;;) {
+        int idle = input->at == input->size, status;
+        struct pollfd fds[] = {{.fd = idle ? input->port : -1, .events = POLLIN},
+                               {.fd = idle ? -1 : input->pipe, .events = POLLOUT},
+                               {.fd = outputs[0].pipe, .events = POLLIN},
+                               {.fd = outputs[1].pipe, .events = POLLIN},
+                               {.fd = signals, .events = POLLIN}};
+        struct signalfd_siginfo info;
+        pid_t pid;
+
+        if (poll(fds, 5, -1) < 0)
+            die("poll");
+        if (fds[0].revents || fds[1].revents)
+            pump_input(input);
+        for (int i = 0; i < 2; i++) {
+            if (fds[2 + i].revents)
+                pump_output(&outputs[i]);
+        }
+        if (!fds[4].revents || read(signals, &info, sizeof(info)) < 0)
+            continue;
+        while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+            if (pid != command)
+                continue; /* an orphan of the command */
+            drain_output(&outputs[0]);
+            drain_output(&outputs[1]);
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        }
+    }
+}
+
+static void run(const struct command *command, const int ends[3])
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    setsid();
+    for (int i = 0; i < 3; i++)
+        dup2(ends[i], i);
+    if (!strcmp(command->root, "carried"))
+        mkdir(command->directory, 0755);
+    if (chdir(command->directory)) {
+        fprintf(stderr, "lab: %s: %s (inside the lab)\n", command->directory, strerror(errno));
+        _exit(STATUS_LAB);
+    }
+    environ = command->envp;
+    execvp(command->argv[0], command->argv);
+    {
+        int status = errno == ENOENT ? 127 : 126;
+
+        fprintf(stderr, "lab: %s: %s\n", command->argv[0], strerror(errno));
+        _exit(status);
+    }
+}
+
+/* Copies to SHARE/0, SHARE/1 and so on. What cp has to say goes to the machine's log. */
+static void copy_out(const struct command *command)
+{
+    if (command->outs[0])
+        mount_at("share", SHARE, "9p", 0, SHARE_OPTIONS);
+    for (unsigned i = 0; command->outs[i]; i++) {
+        char target[64];
+        pid_t pid;
+
+        snprintf(target, sizeof(target), SHARE "/%u", i);
+        pid = fork();
+        if (pid == 0) {
+            if (chdir(command->directory) == 0)
+                execl("/bin/cp", "cp", "-R", "--sparse=always", "--", command->outs[i], target,
+                      NULL);
+            die("/bin/cp");
+        }
+        if (pid < 0 || waitpid(pid, NULL, 0) < 0)
+            die("copying out");
+    }
 }
 
 int main(void)
 {
     static struct command command;
-    int ports[3], pipes[3][2], child_ends[3], own_ends[3];
+    struct input input = {.port = -1};
+    struct output outputs[2];
+    int control, signals, ends[3], pair[2], status;
+    sigset_t child_ended;
     pid_t pid;
 
     mount("proc", "/proc", "proc", 0, NULL);
-    mount("sysfs", "/sys", "sysfs", 0, NULL);
+    read_command(&command);
     load_modules();
-    make_root();
+    make_root(&command);
     if (sethostname("lab", 3))
         die("sethostname");
     bring_loopback_up();
-    read_command(&command);
-    ports[0] = open_port("stdin", O_RDONLY | O_NONBLOCK);
-    ports[1] = open_port("stdout", O_WRONLY);
-    ports[2] = open_port("stderr", O_WRONLY);
-    for (int i = 0; i < 3; i++) {
-        if (pipe2(pipes[i], O_CLOEXEC))
+
+    control = open_port("control", O_WRONLY);
+    if (!strcmp(command.input, "port")) {
+        input.port = open_port("stdin", O_RDONLY | O_NONBLOCK);
+        if (pipe2(pair, O_CLOEXEC) || fcntl(pair[1], F_SETFL, O_NONBLOCK))
             die("pipe");
-        child_ends[i] = pipes[i][i == 0 ? 0 : 1];
-        own_ends[i] = pipes[i][i == 0 ? 1 : 0];
+        ends[0] = pair[0];
+        input.pipe = pair[1];
+    } else {
+        ends[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (pipe2(pair, O_CLOEXEC))
+            die("pipe");
+        outputs[i] = (struct output){.pipe = pair[0],
+                                     .port = open_port(i == 0 ? "stdout" : "stderr", O_WRONLY)};
+        ends[1 + i] = pair[1];
     }
     signal(SIGPIPE, SIG_IGN);
-    pid = start(&command, child_ends);
+    sigemptyset(&child_ended);
+    sigaddset(&child_ended, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child_ended, NULL);
+    signals = signalfd(-1, &child_ended, SFD_CLOEXEC);
+    if (signals < 0)
+        die("signalfd");
+
+    pid = fork();
     if (pid < 0)
         die("fork");
+    if (pid == 0)
+        run(&command, ends);
     for (int i = 0; i < 3; i++)
-        close(child_ends[i]);
-    store_status(carry(pid, ports, own_ends));
-    sync();
-    reboot(RB_POWER_OFF);
+        close(ends[i]);
+    status = carry(pid, signals, &input, outputs);
+    copy_out(&command);
+    dprintf(control, "%d %llu %llu\n", status, outputs[0].moved_bytes, outputs[1].moved_bytes);
     for (;;)
         pause();
 }
