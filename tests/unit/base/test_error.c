@@ -58,8 +58,7 @@ static void test_long_paths_keep_their_end(void **state)
         memset(path, 'd', len);
         strcpy(path + len - strlen(end), end);
         error_set(&err, ENOENT, path, "cannot open the disk", NULL);
-        assert_int_equal(strlen(err.where),
-                         len < sizeof(err.where) ? len : sizeof(err.where) - 1);
+        assert_int_equal(strlen(err.where), len < sizeof(err.where) ? len : sizeof(err.where) - 1);
         assert_int_equal(strncmp(err.where, "...", 3) == 0, len >= sizeof(err.where));
         error_format(&err, text, sizeof(text));
         assert_non_null(strstr(text, "d/disk.img: cannot open the disk: No such file"));
