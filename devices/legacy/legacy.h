@@ -12,7 +12,8 @@
 
 struct console_backend;
 
-/* What a guest asks of the machine. Called on a vCPU thread, at most once a write; must not block. */
+/* What a guest asks of the machine. Called on a vCPU thread, at most once a write; must not block.
+ */
 enum guest_request {
     GUEST_REQUEST_POWER_OFF,
     GUEST_REQUEST_RESET,
@@ -26,25 +27,25 @@ struct guest_request_sink {
     void *arg;
 };
 
-#define UART_PORT              0x3f8 /* COM1, 8 ports */
-#define UART_GSI               4
-#define RTC_PORT               0x70 /* index and data */
-#define RTC_GSI                8
-#define I8042_DATA_PORT        0x60
-#define I8042_COMMAND_PORT     0x64
-#define I8042_GSI              1
-#define DEBUG_EXIT_PORT        0xf4
-#define MARK_PORT              0xf5
-#define PVPANIC_PORT           0x505
-#define ACPI_PM_PORT           0x600 /* 4 ports, see below */
-#define ACPI_SLEEP_CONTROL     (ACPI_PM_PORT + 0)
-#define ACPI_SLEEP_STATUS      (ACPI_PM_PORT + 1)
-#define ACPI_RESET             (ACPI_PM_PORT + 2)
-#define ACPI_EVENT             (ACPI_PM_PORT + 3)
-#define ACPI_RESET_VALUE       0x42
-#define ACPI_SLEEP_TYPE_S5     5 /* SLP_TYP of \_S5 in the DSDT */
-#define ACPI_EVENT_POWER       0x01 /* bit in ACPI_EVENT: power button pressed */
-#define ACPI_GSI               9
+#define UART_PORT          0x3f8 /* COM1, 8 ports */
+#define UART_GSI           4
+#define RTC_PORT           0x70 /* index and data */
+#define RTC_GSI            8
+#define I8042_DATA_PORT    0x60
+#define I8042_COMMAND_PORT 0x64
+#define I8042_GSI          1
+#define DEBUG_EXIT_PORT    0xf4
+#define MARK_PORT          0xf5
+#define PVPANIC_PORT       0x505
+#define ACPI_PM_PORT       0x600 /* 4 ports, see below */
+#define ACPI_SLEEP_CONTROL (ACPI_PM_PORT + 0)
+#define ACPI_SLEEP_STATUS  (ACPI_PM_PORT + 1)
+#define ACPI_RESET         (ACPI_PM_PORT + 2)
+#define ACPI_EVENT         (ACPI_PM_PORT + 3)
+#define ACPI_RESET_VALUE   0x42
+#define ACPI_SLEEP_TYPE_S5 5    /* SLP_TYP of \_S5 in the DSDT */
+#define ACPI_EVENT_POWER   0x01 /* bit in ACPI_EVENT: power button pressed */
+#define ACPI_GSI           9
 
 /* NS16550A on COM1. The console backend (may be NULL: output is swallowed) outlives the device. */
 int uart16550_create(const struct device_env *env, const struct irq_line *irq,
