@@ -34,11 +34,12 @@ int virtio_blk_create(const struct device_env *env, const struct virtio_blk_conf
                       struct virtio_device **out);
 
 struct virtio_net_config {
-    const int *tap_fds; /* one per queue pair, from tap_open(); become the device's on success */
+    const int *tap_fds;   /* one per queue pair, from tap_open(); become the device's on success */
     unsigned queue_pairs; /* 1..16 */
     uint8_t mac[6];
-    uint16_t mtu;     /* 0: VIRTIO_NET_F_MTU is not offered */
-    int *vhost_fds;   /* one open /dev/vhost-net per pair (owned on success), or NULL: own data path */
+    uint16_t mtu; /* 0: VIRTIO_NET_F_MTU is not offered */
+    int *
+        vhost_fds; /* one open /dev/vhost-net per pair (owned on success), or NULL: own data path */
     struct rate_limit rx_bandwidth, tx_bandwidth, rx_operations, tx_operations;
 };
 int virtio_net_create(const struct device_env *env, const struct virtio_net_config *config,

@@ -128,7 +128,8 @@ void virtio_device_set_transport(struct virtio_device *device,
 void virtio_device_set_status(struct virtio_device *device, uint8_t status);
 uint8_t virtio_device_status(struct virtio_device *device);
 
-/* 32 bits of the feature words; select 0 or 1, others read 0. Writes after FEATURES_OK are ignored. */
+/* 32 bits of the feature words; select 0 or 1, others read 0. Writes after FEATURES_OK are ignored.
+ */
 uint32_t virtio_device_offered(struct virtio_device *device, uint32_t select);
 void virtio_device_accept(struct virtio_device *device, uint32_t select, uint32_t bits);
 
