@@ -58,13 +58,17 @@ static int run_net(char **argv)
     return 0;
 }
 
+/* RFC 1071, for an even number of bytes. */
 static uint16_t ip_checksum(const void *data, size_t len)
 {
-    const uint16_t *words = data;
     uint32_t sum = 0;
 
-    for (size_t i = 0; i < len / 2; i++)
-        sum += words[i];
+    for (size_t i = 0; i + 1 < len; i += 2) {
+        uint16_t word;
+
+        memcpy(&word, (const uint8_t *)data + i, sizeof(word));
+        sum += word;
+    }
     while (sum >> 16)
         sum = (sum & 0xffff) + (sum >> 16);
     return (uint16_t)~sum;
