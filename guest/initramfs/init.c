@@ -14,7 +14,15 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
+
+/* Out of the terminal's buffer too: the kernel's own messages overtake what waits there. */
+static void flush_output(void)
+{
+    fflush(stdout);
+    tcdrain(STDOUT_FILENO);
+}
 
 void report(const char *name, const char *format, ...)
 {
@@ -25,7 +33,7 @@ void report(const char *name, const char *format, ...)
     vprintf(format, args);
     va_end(args);
     printf("\n");
-    fflush(stdout);
+    flush_output();
 }
 
 int report_failure(const char *name, int error_number, const char *format, ...)
@@ -37,7 +45,7 @@ int report_failure(const char *name, int error_number, const char *format, ...)
     vprintf(format, args);
     va_end(args);
     printf(error_number ? ": %s\n" : "\n", strerror(error_number));
-    fflush(stdout);
+    flush_output();
     return -1;
 }
 

@@ -234,6 +234,7 @@ static int run_demo(char **argv)
     text[strcspn(text, "\n")] = '\0';
     printf("  disk    /dev/vda, %llu KiB, says: %s\n\n", sectors / 2, text);
     fflush(stdout);
+    tcdrain(STDOUT_FILENO);
     return 0;
 }
 
