@@ -264,7 +264,7 @@ static int check_tap_is_free(const struct machine_config *config,
     for (unsigned i = 0; options->tap_fd < 0 && i < config->net_count; i++) {
         const char *taken = config->nets[i].tap_name;
 
-        if (taken && !strcmp(taken, options->tap_name))
+        if (taken && options->tap_name && !strcmp(taken, options->tap_name))
             return error_set(err, EINVAL, name, CANNOT_CONFIGURE, "%s is given to net %u already",
                              taken, i + 1);
     }

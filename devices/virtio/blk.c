@@ -248,18 +248,19 @@ static void signal_queues(struct virtio_blk *blk)
 static void serve(struct virtio_blk *blk, uint32_t queues)
 {
     struct virtio_device *device = &blk->device;
+    unsigned count = device->queue_count ? device->queue_count : 1; /* never 0: see create */
     uint64_t again_ns = NEVER;
 
     block_backend_reap(blk->backend);
     queues |= blk->waiting;
     blk->turn_bytes = 0;
-    for (unsigned i = 0; i < device->queue_count && device->active && !device->paused; i++) {
-        unsigned index = (blk->first + i) % device->queue_count;
+    for (unsigned i = 0; i < count && device->active && !device->paused; i++) {
+        unsigned index = (blk->first + i) % count;
 
         if (queues & (1u << index))
             again_ns = min_u64(again_ns, serve_queue(blk, index));
     }
-    blk->first = (blk->first + 1) % device->queue_count;
+    blk->first = (blk->first + 1) % count;
 
     block_backend_kick(blk->backend);
     /* What the page cache held is finished already: answer without another round of the loop. */
