@@ -30,9 +30,10 @@
 #include "devices/legacy/legacy.h"
 #include "vmm/bus.h"
 
-#define UART_PORTS      8u
-#define FIFO_BYTES      16u
-#define DEFAULT_DIVISOR 12u /* 9600 baud: never 0, by which drivers divide */
+#define UART_PORTS          8u
+#define FIFO_BYTES          16u
+#define POLLS_OF_A_LISTENER 16u
+#define DEFAULT_DIVISOR     12u /* 9600 baud: never 0, by which drivers divide */
 
 #define IER_MASK       (UART_IER_RDI | UART_IER_THRI | UART_IER_RLSI | UART_IER_MSI)
 #define MCR_MASK       0x1fu /* DTR, RTS, OUT1, OUT2, LOOP */
@@ -59,6 +60,7 @@ struct uart16550 {
     bool fifo_enabled;
     bool overrun;           /* LSR.OE */
     bool transmit_reported; /* the THRE interrupt was read from IIR or never became due */
+    unsigned polls;         /* reads of LSR since IER or THR were written, at most a listener's */
     bool input_stalled;     /* the backend was told that there is no room */
     uint8_t rx_trigger;     /* bytes in the receive FIFO that interrupt */
     uint8_t ier, lcr, mcr, msr, scr;
@@ -101,13 +103,14 @@ static bool is_loopback(const struct uart16550 *uart)
 }
 
 /*
- * Whether anybody is there to read: a driver that raised RTS ("ready to receive") or enabled the
- * receive interrupt. Before that input stays with the host, for a driver's start clears the FIFO,
- * and with it the beginning of what was piped in.
+ * Whether anybody is there to read: a driver that enabled the receive interrupt, or one that polls
+ * LSR over and over with nothing to send. Before that input stays with the host, for a driver's
+ * start clears the FIFO and reads RBR for good measure, and what was piped in would lose its
+ * beginning.
  */
 static bool is_listening(const struct uart16550 *uart)
 {
-    return (uart->mcr & UART_MCR_RTS) || (uart->ier & UART_IER_RDI);
+    return (uart->ier & UART_IER_RDI) || uart->polls >= POLLS_OF_A_LISTENER;
 }
 
 static size_t receive_room(const struct uart16550 *uart)
@@ -198,6 +201,7 @@ static void transmit(struct uart16550 *uart, uint8_t byte)
     } else {
         count_lost(uart);
     }
+    uart->polls = 0;
     /* The write takes the THRE interrupt back, the empty transmitter makes it due anew. */
     uart->transmit_reported = false;
     update_interrupt(uart, UART_IER_THRI);
@@ -258,6 +262,7 @@ static void write_ier(struct uart16550 *uart, uint8_t value)
     if ((value & UART_IER_THRI) && !(uart->ier & UART_IER_THRI))
         uart->transmit_reported = false;
     uart->ier = value & IER_MASK;
+    uart->polls = 0;
     update_interrupt(uart, IER_MASK);
 }
 
@@ -319,6 +324,8 @@ static uint8_t read_lsr(struct uart16550 *uart)
 {
     uint8_t lsr = 0;
 
+    if (uart->polls < POLLS_OF_A_LISTENER)
+        uart->polls++;
     if (uart->rx.count > 0)
         lsr |= UART_LSR_DR;
     if (uart->overrun)
