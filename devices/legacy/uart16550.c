@@ -11,7 +11,7 @@
  *
  * Interrupts are edges on the I/O APIC: one is raised whenever an enabled condition becomes
  * pending, and again when the driver removed the condition of the highest priority while another
- * one remains. OUT2, which gates the line on a PC, is ignored: some small guests never set it.
+ * one remains. OUT2, which gates the line on a PC, does not gate the interrupt here.
  *
  * Threads: registers from any vCPU thread, console callbacks on the I/O thread, all under `lock`.
  * console_backend_write() is called with it held (it never calls back),
@@ -103,14 +103,17 @@ static bool is_loopback(const struct uart16550 *uart)
 }
 
 /*
- * Whether anybody is there to read: a driver that enabled the receive interrupt, or one that polls
- * LSR over and over with nothing to send. Before that input stays with the host, for a driver's
- * start clears the FIFO and reads RBR for good measure, and what was piped in would lose its
- * beginning.
+ * Whether anybody is there to read: a driver that enabled the receive interrupt and raised OUT2 or
+ * RTS (without OUT2 a PC delivers no interrupt; Linux tries IER out with both down), or one that
+ * polls LSR over and over with nothing to send. Before that input stays with the host, for a
+ * driver's start clears the FIFO and reads RBR for good measure, and what was piped in would lose
+ * its beginning.
  */
 static bool is_listening(const struct uart16550 *uart)
 {
-    return (uart->ier & UART_IER_RDI) || uart->polls >= POLLS_OF_A_LISTENER;
+    if (uart->polls >= POLLS_OF_A_LISTENER)
+        return true;
+    return (uart->ier & UART_IER_RDI) && (uart->mcr & (UART_MCR_OUT2 | UART_MCR_RTS));
 }
 
 static size_t receive_room(const struct uart16550 *uart)
@@ -245,8 +248,12 @@ static void write_fcr(struct uart16550 *uart, uint8_t value)
     static const uint8_t triggers[] = {1, 4, 8, 14};
     bool enable = value & UART_FCR_ENABLE_FIFO;
 
-    /* 8.4: switching the FIFOs on or off empties them; the other bits need bit 0. */
-    if (enable != uart->fifo_enabled || (enable && (value & UART_FCR_CLEAR_RCVR)))
+    /*
+     * 8.4: switching the FIFOs on or off empties them; the other bits need bit 0. One exception:
+     * the byte that was received without FIFO stays when it is switched on. Linux does that after
+     * it has enabled the receive interrupt, and would lose the beginning of a pipe.
+     */
+    if ((!enable && uart->fifo_enabled) || (enable && (value & UART_FCR_CLEAR_RCVR)))
         uart->rx.count = 0;
     if (enable != uart->fifo_enabled || (enable && (value & UART_FCR_CLEAR_XMIT)))
         uart->tx.count = 0;
