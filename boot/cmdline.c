@@ -57,26 +57,38 @@ static const char *choose_defaults(enum cmdline_console console, const char *app
     return cmdline_default(console);
 }
 
-int cmdline_build(enum cmdline_console console, const char *append, char *out, size_t size)
+static bool has_control_character(const char *line)
 {
-    const char *defaults = choose_defaults(console, append);
-    size_t head = strlen(defaults);
+    for (; *line; line++) {
+        unsigned char byte = (unsigned char)*line;
+
+        if (byte < 0x20 || byte == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+int cmdline_join(const char *line, const char *append, char *out, size_t size)
+{
+    size_t head = strlen(line);
     size_t tail = append ? strlen(append) : 0;
+    size_t space = head > 0 && tail > 0;
 
     if (size > 0)
         *out = '\0';
-    for (size_t i = 0; i < tail; i++) {
-        unsigned char byte = (unsigned char)append[i];
-
-        if (byte < 0x20 || byte == 0x7f)
-            return -EINVAL;
-    }
-    if (size == 0 || head >= size || (tail > 0 && tail >= size - head - 1))
+    if (has_control_character(line) || (append && has_control_character(append)))
+        return -EINVAL;
+    if (head >= size || tail + space >= size - head)
         return -E2BIG;
-    memcpy(out, defaults, head + 1);
-    if (tail > 0) {
+    memcpy(out, line, head + 1);
+    if (space)
         out[head] = ' ';
-        memcpy(out + head + 1, append, tail + 1);
-    }
+    if (tail > 0)
+        memcpy(out + head + space, append, tail + 1);
     return 0;
+}
+
+int cmdline_build(enum cmdline_console console, const char *append, char *out, size_t size)
+{
+    return cmdline_join(choose_defaults(console, append), append, out, size);
 }

@@ -16,11 +16,16 @@ enum cmdline_console {
 const char *cmdline_default(enum cmdline_console console);
 
 /*
- * The default words, then `append` (NULL or "" for nothing): the kernel lets the last word win.
- * With the word "quiet" in `append` there is no early console among the defaults. Returns 0 with a
- * NUL-terminated line in out, -EINVAL for a byte in append that is a control character (a newline,
- * say), or -E2BIG when line and NUL do not fit into size bytes. On failure out is an empty string
- * (when size is not 0).
+ * The words of `line`, then those of `append` (NULL or "" for nothing). Returns 0 with a
+ * NUL-terminated line in out, -EINVAL for a byte that is a control character (a newline, say), or
+ * -E2BIG when line and NUL do not fit into size bytes. On failure out is an empty string (when size
+ * is not 0).
+ */
+int cmdline_join(const char *line, const char *append, char *out, size_t size);
+
+/*
+ * cmdline_join() of the default words and `append`: the kernel lets the last word win. With the
+ * word "quiet" in `append` there is no early console among the defaults.
  */
 int cmdline_build(enum cmdline_console console, const char *append, char *out, size_t size);
 

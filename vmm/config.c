@@ -43,6 +43,11 @@ int config_copy_options(void *out, size_t out_size, const void *options, const c
     return 0;
 }
 
+static int given_fd(int fd)
+{
+    return fd < 0 ? -1 : fd;
+}
+
 /* NULL stays NULL. False when there is no memory. */
 static bool copy_string(char **out, const char *text)
 {
@@ -74,17 +79,19 @@ static int build_command_line(const struct husk_vm_options *options, char **out,
         [HUSK_CONSOLE_VIRTIO] = CMDLINE_CONSOLE_VIRTIO,
         [HUSK_CONSOLE_NONE] = CMDLINE_CONSOLE_NONE,
     };
+    const char *append = options->command_line_append;
     char line[BOOT_COMMAND_LINE_MAX];
-    int ret =
-        cmdline_build(consoles[options->console], options->command_line_append, line, sizeof(line));
+    int ret = options->command_line
+                  ? cmdline_join(options->command_line, append, line, sizeof(line))
+                  : cmdline_build(consoles[options->console], append, line, sizeof(line));
 
     if (ret == -EINVAL)
         return error_set(err, EINVAL, "command line", CANNOT_CONFIGURE,
                          "it holds a control character, such as a newline");
     if (ret)
-        return error_set(err, -ret, "command line", CANNOT_CONFIGURE,
-                         "with the default words it is longer than %u bytes",
-                         BOOT_COMMAND_LINE_MAX - 1);
+        return error_set(
+            err, -ret, "command line", CANNOT_CONFIGURE, "%sit is longer than %u bytes",
+            options->command_line ? "" : "with the default words ", BOOT_COMMAND_LINE_MAX - 1);
     *out = strdup(line);
     return *out ? 0 : error_set(err, ENOMEM, "command line", CANNOT_CONFIGURE, NULL);
 }
@@ -124,20 +131,23 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     if (ret)
         return ret;
     memset(config, 0, sizeof(*config));
-    config->kernel_fd = options.kernel_fd < 0 ? -1 : options.kernel_fd;
-    config->initrd_fd = options.initrd_fd < 0 ? -1 : options.initrd_fd;
+    config->kernel = (struct boot_file){.callers_fd = given_fd(options.kernel_fd), .fd = -1};
+    config->initrd = (struct boot_file){.callers_fd = given_fd(options.initrd_fd), .fd = -1};
+    config->callers_kvm_fd = given_fd(options.kvm_fd);
+    config->kvm_fd = -1;
+    config->confine_threads = options.confine_threads != 0;
     config->memory_bytes = options.memory_bytes ? options.memory_bytes : DEFAULT_MEMORY_BYTES;
     config->memory_shared = options.memory_shared != 0;
     config->vcpus = options.vcpus ? options.vcpus : 1;
     config->console = options.console;
-    config->console_in_fd = options.console_in_fd < 0 ? -1 : options.console_in_fd;
-    config->console_out_fd = options.console_out_fd < 0 ? -1 : options.console_out_fd;
+    config->console_in_fd = given_fd(options.console_in_fd);
+    config->console_out_fd = given_fd(options.console_out_fd);
     config->console_columns = options.console_columns;
     config->console_rows = options.console_rows;
     config->rng = !options.no_rng;
     config->command_line = command_line;
-    copied = copy_string(&config->kernel_path, options.kernel_path);
-    copied &= copy_string(&config->initrd_path, options.initrd_path);
+    copied = copy_string(&config->kernel.path, options.kernel_path);
+    copied &= copy_string(&config->initrd.path, options.initrd_path);
     if (!copied) {
         machine_config_release(config);
         return error_set(err, ENOMEM, "", CANNOT_CONFIGURE, NULL);
@@ -222,7 +232,7 @@ int machine_config_add_drive(struct machine_config *config, const struct husk_dr
         return error_set(err, ENOMEM, name, CANNOT_CONFIGURE, NULL);
     *drive = (struct drive_config){
         .path = path,
-        .fd = options.fd < 0 ? -1 : options.fd,
+        .fd = given_fd(options.fd),
         .read_only = options.read_only != 0,
         .engine = options.engine,
         .queues = options.queues ? options.queues : 1,
@@ -239,15 +249,38 @@ static bool has_rates(const struct husk_net_options *options)
            options->rx_operations.per_second || options->tx_operations.per_second;
 }
 
+static unsigned pairs_of(const struct husk_net_options *options)
+{
+    return options->queue_pairs ? options->queue_pairs : 1;
+}
+
+/* Descriptors of the kernel's data path: then it is wanted. */
+static int check_vhost_fds(const struct husk_net_options *options, const char *name,
+                           struct husk_error *err)
+{
+    for (unsigned i = 0; options->vhost_fds && i < pairs_of(options); i++) {
+        if (options->vhost_fds[i] < 0)
+            return error_set(err, EBADF, name, CANNOT_CONFIGURE,
+                             "the vhost descriptor of queue pair %u is %d", i + 1,
+                             options->vhost_fds[i]);
+    }
+    if (options->vhost_fds && options->vhost == HUSK_VHOST_OFF)
+        return error_set(err, EINVAL, name, CANNOT_CONFIGURE,
+                         "vhost descriptors are given, and vhost is off");
+    return 0;
+}
+
 static int check_tap(const struct husk_net_options *options, const char *name,
                      struct husk_error *err)
 {
-    if (options->tap_fd >= 0) {
-        if (options->queue_pairs > 1)
-            return error_set(err, EINVAL, name, CANNOT_CONFIGURE,
-                             "a tap given as a descriptor has one queue pair");
-        return 0;
+    for (unsigned i = 0; options->tap_fds && i < pairs_of(options); i++) {
+        if (options->tap_fds[i] < 0)
+            return error_set(err, EBADF, name, CANNOT_CONFIGURE,
+                             "the tap's descriptor of queue pair %u is %d", i + 1,
+                             options->tap_fds[i]);
     }
+    if (options->tap_fds)
+        return 0;
     if (!options->tap_name || !options->tap_name[0])
         return error_set(err, EINVAL, name, CANNOT_CONFIGURE, "no tap interface was given");
     if (strlen(options->tap_name) >= IFNAMSIZ)
@@ -261,7 +294,7 @@ static int check_tap_is_free(const struct machine_config *config,
                              const struct husk_net_options *options, const char *name,
                              struct husk_error *err)
 {
-    for (unsigned i = 0; options->tap_fd < 0 && i < config->net_count; i++) {
+    for (unsigned i = 0; !options->tap_fds && i < config->net_count; i++) {
         const char *taken = config->nets[i].tap_name;
 
         if (taken && options->tap_name && !strcmp(taken, options->tap_name))
@@ -274,10 +307,14 @@ static int check_tap_is_free(const struct machine_config *config,
 static int check_net(const struct machine_config *config, const struct husk_net_options *options,
                      const char *name, struct husk_error *err)
 {
-    int ret = check_tap(options, name, err);
+    int ret = check_queues(options->queue_pairs, name, "queue pairs", err);
 
     if (!ret)
+        ret = check_tap(options, name, err);
+    if (!ret)
         ret = check_tap_is_free(config, options, name, err);
+    if (!ret)
+        ret = check_vhost_fds(options, name, err);
     if (ret)
         return ret;
     if (options->mac[0] & 1)
@@ -288,16 +325,14 @@ static int check_net(const struct machine_config *config, const struct husk_net_
     if ((unsigned)options->vhost > HUSK_VHOST_OFF)
         return error_set(err, EINVAL, name, CANNOT_CONFIGURE, "there is no vhost mode %u",
                          (unsigned)options->vhost);
-    ret = check_queues(options->queue_pairs, name, "queue pairs", err);
-    if (!ret)
-        ret = check_rate(&options->rx_bandwidth, name, "receive bandwidth", err);
+    ret = check_rate(&options->rx_bandwidth, name, "receive bandwidth", err);
     if (!ret)
         ret = check_rate(&options->tx_bandwidth, name, "transmit bandwidth", err);
     if (!ret)
         ret = check_rate(&options->rx_operations, name, "receive operations", err);
     if (!ret)
         ret = check_rate(&options->tx_operations, name, "transmit operations", err);
-    if (!ret && options->vhost == HUSK_VHOST_ON && has_rates(options))
+    if (!ret && (options->vhost == HUSK_VHOST_ON || options->vhost_fds) && has_rates(options))
         return error_set(err, EINVAL, name, CANNOT_CONFIGURE,
                          "the kernel's data path (vhost=on) has no rate limits (bw)");
     return ret;
@@ -320,13 +355,12 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
         ret = check_net(config, &options, name, err);
     if (ret)
         return ret;
-    if (!copy_string(&tap_name, options.tap_fd < 0 ? options.tap_name : NULL))
+    if (!copy_string(&tap_name, options.tap_fds ? NULL : options.tap_name))
         return error_set(err, ENOMEM, name, CANNOT_CONFIGURE, NULL);
     *net = (struct net_config){
         .tap_name = tap_name,
-        .tap_fd = options.tap_fd < 0 ? -1 : options.tap_fd,
         .mtu = options.mtu,
-        .queue_pairs = options.queue_pairs ? options.queue_pairs : 1,
+        .queue_pairs = pairs_of(&options),
         .vhost = has_rates(&options) ? HUSK_VHOST_OFF : options.vhost,
         .rx_bandwidth = options.rx_bandwidth,
         .tx_bandwidth = options.tx_bandwidth,
@@ -334,14 +368,21 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
         .tx_operations = options.tx_operations,
     };
     memcpy(net->mac, options.mac, sizeof(net->mac));
+    for (unsigned i = 0; i < CONFIG_QUEUES_MAX; i++) {
+        net->tap_fds[i] = options.tap_fds && i < net->queue_pairs ? options.tap_fds[i] : -1;
+        net->vhost_fds[i] = options.vhost_fds && i < net->queue_pairs ? options.vhost_fds[i] : -1;
+    }
     config->net_count++;
     return 0;
 }
 
 void machine_config_release(struct machine_config *config)
 {
-    free(config->kernel_path);
-    free(config->initrd_path);
+    free(config->kernel.path);
+    close_fd(&config->kernel.fd);
+    free(config->initrd.path);
+    close_fd(&config->initrd.fd);
+    close_fd(&config->kvm_fd);
     free(config->command_line);
     for (unsigned i = 0; i < config->drive_count; i++) {
         free(config->drives[i].path);
@@ -349,9 +390,14 @@ void machine_config_release(struct machine_config *config)
     }
     for (unsigned i = 0; i < config->net_count; i++) {
         free(config->nets[i].tap_name);
-        close_fd(&config->nets[i].tap_fd);
+        for (unsigned queue = 0; queue < CONFIG_QUEUES_MAX; queue++) {
+            close_fd(&config->nets[i].tap_fds[queue]);
+            close_fd(&config->nets[i].vhost_fds[queue]);
+        }
     }
     memset(config, 0, sizeof(*config));
-    config->kernel_fd = config->initrd_fd = -1;
+    config->kernel.fd = config->kernel.callers_fd = -1;
+    config->initrd.fd = config->initrd.callers_fd = -1;
+    config->kvm_fd = config->callers_kvm_fd = -1;
     config->console_in_fd = config->console_out_fd = -1;
 }

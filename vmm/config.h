@@ -16,10 +16,19 @@
 
 #define CONFIG_DEVICES_MAX 32u /* of one kind; all together: arch_virtio_mmio_max */
 #define CONFIG_QUEUES_MAX  16u
+#define CONFIG_NAME_MAX    24u /* of a device in messages: "drive 2" */
+
+/* A file to boot from. */
+struct boot_file {
+    char *path;     /* NULL: none, or only a descriptor is given */
+    int callers_fd; /* -1, or what the caller gave */
+    int fd;         /* -1, or owned: machine_open() */
+};
 
 struct drive_config {
-    char *path; /* NULL when only fd is given */
-    int fd;     /* -1, or owned */
+    char *path;          /* NULL when only fd is given */
+    int fd;              /* -1, or owned */
+    uint64_t size_bytes; /* machine_open() */
     bool read_only;
     enum husk_block_engine engine;
     unsigned queues;
@@ -27,9 +36,10 @@ struct drive_config {
 };
 
 struct net_config {
-    char *tap_name; /* NULL when tap_fd is given */
-    int tap_fd;     /* -1, or owned */
-    uint8_t mac[6]; /* all zero: to be derived */
+    char *tap_name;                   /* NULL when tap_fds are given */
+    int tap_fds[CONFIG_QUEUES_MAX];   /* -1, or owned: one for each queue pair */
+    int vhost_fds[CONFIG_QUEUES_MAX]; /* as tap_fds; -1 throughout: the packets are ours to move */
+    uint8_t mac[6];                   /* all zero: machine_open() derives it */
     uint16_t mtu;
     unsigned queue_pairs;
     enum husk_vhost vhost; /* never AUTO or ON together with a rate */
@@ -37,11 +47,13 @@ struct net_config {
 };
 
 struct machine_config {
-    char *kernel_path; /* NULL when only kernel_fd is given */
-    int kernel_fd;     /* -1, or the caller's */
-    char *initrd_path;
-    int initrd_fd;
-    char *command_line; /* the default words and the caller's */
+    struct boot_file kernel, initrd;
+    char *command_line; /* whole */
+    int callers_kvm_fd; /* -1, or what the caller gave */
+    int kvm_fd;         /* -1, or owned: machine_open() */
+    bool kvm_is_pvm;    /* machine_open(); see struct kvm */
+
+    bool confine_threads; /* the VM's threads go under seccomp filters */
 
     uint64_t memory_bytes;
     bool memory_shared;

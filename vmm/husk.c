@@ -154,7 +154,9 @@ int husk_vm_build(struct husk_vm *vm, struct husk_error *err)
 
     if (ret)
         return ret;
-    ret = machine_build(&vm->config, &vm->log, &vm->machine, err);
+    ret = machine_open(&vm->config, &vm->log, err);
+    if (!ret)
+        ret = machine_build(&vm->config, &vm->log, &vm->machine, err);
     vm->build_failed = ret != 0;
     return ret;
 }

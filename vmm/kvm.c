@@ -57,13 +57,13 @@ int kvm_capability(const struct kvm *kvm, int capability)
     return ret > 0 ? ret : 0;
 }
 
-static int open_device(struct kvm *kvm, struct husk_error *err)
+int kvm_open_device(struct husk_error *err)
 {
     const char *advice;
+    int fd = open(KVM_DEVICE, O_RDWR | O_CLOEXEC);
 
-    kvm->dev_fd = open(KVM_DEVICE, O_RDWR | O_CLOEXEC);
-    if (kvm->dev_fd >= 0)
-        return 0;
+    if (fd >= 0)
+        return fd;
     switch (errno) {
     case ENOENT:
     case ENODEV:
@@ -145,22 +145,25 @@ static int create_vm(struct kvm *kvm, struct husk_error *err)
     return 0;
 }
 
-int kvm_open(struct kvm *kvm, const struct kvm_requirement *requirements, unsigned count,
-             struct husk_error *err)
+bool kvm_host_is_pvm(void)
+{
+    return access(KVM_PVM_MARK, F_OK) == 0;
+}
+
+int kvm_open(struct kvm *kvm, int dev_fd, const struct kvm_requirement *requirements,
+             unsigned count, struct husk_error *err)
 {
     int ret;
 
     *kvm = (struct kvm)KVM_CLOSED;
-    ret = open_device(kvm, err);
-    if (!ret)
-        ret = check_host(kvm, requirements, count, err);
+    kvm->dev_fd = dev_fd;
+    ret = check_host(kvm, requirements, count, err);
     if (!ret)
         ret = create_vm(kvm, err);
     if (ret) {
         kvm_close(kvm);
         return ret;
     }
-    kvm->is_pvm = access(KVM_PVM_MARK, F_OK) == 0;
     return 0;
 }
 

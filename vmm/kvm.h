@@ -26,7 +26,6 @@ struct kvm {
     size_t run_bytes; /* size of the mapping that a vCPU shares with KVM */
     unsigned max_vcpus;
     unsigned max_memslots;
-    bool is_pvm; /* this KVM emulates ring 0 of ordinary kernels instruction by instruction */
 };
 
 /* A capability that the machine cannot do without. */
@@ -41,13 +40,19 @@ struct kvm_requirement {
         .dev_fd = -1, .vm_fd = -1 \
     }
 
+/* A descriptor of /dev/kvm, or -errno with err saying what helps. */
+int kvm_open_device(struct husk_error *err);
+
+/* Whether this KVM emulates ring 0 of ordinary kernels instruction by instruction. Asks sysfs. */
+bool kvm_host_is_pvm(void);
+
 /*
- * Open /dev/kvm, check its version and that it has everything that `requirements` (of the
- * architecture) and the machine itself need, and create a VM. Returns 0, or -errno with err naming
- * what is missing and what helps; *kvm is then closed.
+ * Check the version of an open /dev/kvm and that it has everything that `requirements` (of the
+ * architecture) and the machine itself need, and create a VM. dev_fd becomes kvm's, on failure as
+ * well. Returns 0, or -errno with err naming what is missing; *kvm is then closed.
  */
-int kvm_open(struct kvm *kvm, const struct kvm_requirement *requirements, unsigned count,
-             struct husk_error *err);
+int kvm_open(struct kvm *kvm, int dev_fd, const struct kvm_requirement *requirements,
+             unsigned count, struct husk_error *err);
 
 /* Closes what is open. */
 void kvm_close(struct kvm *kvm);

@@ -107,8 +107,11 @@ struct machine {
     unsigned alive;        /* vCPU threads that have not quit */
 };
 
-/* Open and create everything, load the kernel (machine_build.c lists the steps). On failure err
- * names what is at fault and nothing remains. The caller owns *out. */
+/* Open what the configuration names: see machine_open.c. What was opened is the configuration's. */
+int machine_open(struct machine_config *config, const struct log *log, struct husk_error *err);
+
+/* Create everything from an opened configuration, load the kernel (machine_build.c lists the
+ * steps). On failure err names what is at fault and nothing remains. The caller owns *out. */
 int machine_build(struct machine_config *config, const struct log *log, struct machine **out,
                   struct husk_error *err);
 

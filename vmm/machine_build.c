@@ -5,11 +5,8 @@
  * made, and copes with all that they did not.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/sysinfo.h>
-#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -26,8 +23,10 @@ static int create_vm(struct machine *machine, struct husk_error *err)
     unsigned requirement_count;
     const struct kvm_requirement *requirements = arch_requirements(&requirement_count);
     unsigned vcpus_max;
-    int ret = kvm_open(&machine->kvm, requirements, requirement_count, err);
+    int ret =
+        kvm_open(&machine->kvm, machine->config->kvm_fd, requirements, requirement_count, err);
 
+    machine->config->kvm_fd = -1;
     if (ret)
         return ret;
     vcpus_max = arch_vcpus_max(&machine->kvm);
@@ -111,69 +110,22 @@ static int write_tables(struct machine *machine, struct husk_error *err)
                              machine->devices, &power, err);
 }
 
-/* A file to boot from. O_NONBLOCK: a FIFO must be refused, not waited for. */
-static int open_boot_file(const char *path, const char *what, struct husk_error *err)
+/* The files are not needed any more once they are loaded. */
+static int load_kernel(struct machine *machine, struct husk_error *err)
 {
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    int code = 0;
-
-    if (fd < 0)
-        return error_set(err, errno, path, what, NULL);
-    if (fstat(fd, &info) < 0)
-        code = errno;
-    else if (S_ISDIR(info.st_mode))
-        code = EISDIR;
-    if (code) {
-        close_fd(&fd);
-        return error_set(err, code, path, what, NULL);
-    }
-    if (!S_ISREG(info.st_mode)) {
-        close_fd(&fd);
-        return error_set(err, EINVAL, path, what, "it is not a regular file");
-    }
-    return fd;
-}
-
-static int load_from(struct machine *machine, int kernel_fd, int initrd_fd, struct husk_error *err)
-{
-    const struct machine_config *config = machine->config;
+    struct machine_config *config = machine->config;
     const struct boot_options options = {
-        .kernel_fd = kernel_fd,
-        .kernel_name = config->kernel_path ? config->kernel_path : "kernel",
-        .initrd_fd = initrd_fd,
-        .initrd_name = config->initrd_path ? config->initrd_path : "initrd",
+        .kernel_fd = config->kernel.fd,
+        .kernel_name = config->kernel.path ? config->kernel.path : "kernel",
+        .initrd_fd = config->initrd.fd,
+        .initrd_name = config->initrd.path ? config->initrd.path : "initrd",
         .command_line = config->command_line,
         .layout = machine->layout.boot,
     };
+    int ret = boot_load(machine->memory, &options, &machine->entry, err);
 
-    return boot_load(machine->memory, &options, &machine->entry, err);
-}
-
-/* Open descriptors in the configuration are the caller's; those opened here are closed here. */
-static int load_kernel(struct machine *machine, struct husk_error *err)
-{
-    const struct machine_config *config = machine->config;
-    int opened_kernel = -1, opened_initrd = -1;
-    int ret;
-
-    if (config->kernel_fd < 0) {
-        opened_kernel = open_boot_file(config->kernel_path, "cannot open the kernel", err);
-        if (opened_kernel < 0)
-            return opened_kernel;
-    }
-    if (config->initrd_fd < 0 && config->initrd_path) {
-        opened_initrd = open_boot_file(config->initrd_path, "cannot open the initrd", err);
-        if (opened_initrd < 0) {
-            ret = opened_initrd;
-            goto out;
-        }
-    }
-    ret = load_from(machine, opened_kernel >= 0 ? opened_kernel : config->kernel_fd,
-                    opened_initrd >= 0 ? opened_initrd : config->initrd_fd, err);
-out:
-    close_fd(&opened_initrd);
-    close_fd(&opened_kernel);
+    close_fd(&config->initrd.fd);
+    close_fd(&config->kernel.fd);
     return ret;
 }
 
@@ -186,6 +138,7 @@ static int create_vcpus(struct machine *machine, struct husk_error *err)
         .ports = machine->ports,
         .mmio = machine->mmio,
         .timeline = &machine->timeline,
+        .host_is_pvm = machine->config->kvm_is_pvm,
     };
     machine->vcpus = calloc(count, sizeof(*machine->vcpus));
     if (!machine->vcpus)

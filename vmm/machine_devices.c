@@ -7,21 +7,14 @@
  * first, so that vda, vdb, … are in the order in which they were configured.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "devices/backend/block.h"
 #include "devices/backend/console.h"
-#include "devices/backend/tap.h"
 #include "devices/legacy/legacy.h"
 #include "devices/virtio/devices.h"
 #include "devices/virtio/mmio.h"
@@ -233,54 +226,23 @@ static enum block_engine block_engine(enum husk_block_engine engine)
     }
 }
 
-static bool same_file(const char *one, const char *other)
+/* The image behind an asynchronous engine. The configuration's descriptor is used up. */
+static int create_block_backend(const struct machine *machine, struct drive_config *drive,
+                                const char *name, struct block_backend **out,
+                                struct husk_error *err)
 {
-    struct stat a, b;
-
-    if (!one || !other || stat(one, &a) || stat(other, &b))
-        return false;
-    return S_ISBLK(a.st_mode) ? S_ISBLK(b.st_mode) && a.st_rdev == b.st_rdev
-                              : a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-/* An image that is in use may be so by an earlier drive of this VM: then say that instead. */
-static void explain_busy(const struct machine_config *config, const struct drive_config *drive,
-                         struct husk_error *err)
-{
-    for (const struct drive_config *at = config->drives; at < drive; at++) {
-        if (same_file(at->path, drive->path)) {
-            error_set(err, EBUSY, drive->path, "cannot use the file as a disk",
-                      "it is given twice, as drive %u and drive %u; only read-only disks can be",
-                      (unsigned)(at - config->drives) + 1, (unsigned)(drive - config->drives) + 1);
-            return;
-        }
-    }
-}
-
-/* The image behind an asynchronous engine. A descriptor in the configuration is used up. */
-static int open_drive(const struct machine *machine, struct drive_config *drive, const char *name,
-                      struct block_backend **out, uint64_t *size_bytes, struct husk_error *err)
-{
-    struct block_open_options open_options = {
-        .path = drive->path ? drive->path : name, .fd = drive->fd, .read_only = drive->read_only};
-    int fd = block_image_open(&open_options, size_bytes, err);
+    const char *path = drive->path ? drive->path : name;
     int ret;
 
-    if (fd == -EBUSY)
-        explain_busy(machine->config, drive, err);
-    if (fd < 0)
-        return fd;
-    drive->fd = -1;
-    if (*size_bytes % SECTOR_BYTES)
+    if (drive->size_bytes % SECTOR_BYTES)
         log_warn(machine->log, name, "%s: the last %u bytes are no whole sector and out of reach",
-                 open_options.path, (unsigned)(*size_bytes % SECTOR_BYTES));
-    ret = block_backend_create(fd, block_engine(drive->engine), BLOCK_DEPTH, out, err);
-    if (ret) {
-        close_fd(&fd);
+                 path, (unsigned)(drive->size_bytes % SECTOR_BYTES));
+    ret = block_backend_create(drive->fd, block_engine(drive->engine), BLOCK_DEPTH, out, err);
+    if (ret)
         return ret;
-    }
-    log_info(machine->log, name, "%s: %llu bytes, engine %s", open_options.path,
-             (unsigned long long)*size_bytes, block_backend_engine_name(*out));
+    drive->fd = -1;
+    log_info(machine->log, name, "%s: %llu bytes, engine %s", path,
+             (unsigned long long)drive->size_bytes, block_backend_engine_name(*out));
     return 0;
 }
 
@@ -290,13 +252,14 @@ static int create_drive(struct machine *machine, unsigned index, const char *nam
     struct drive_config *drive = &machine->config->drives[index];
     struct virtio_blk_config config = {
         .read_only = drive->read_only,
+        .size_bytes = drive->size_bytes,
         .queues = drive->queues,
         .operations = rate_limit(drive->operations),
         .bandwidth = rate_limit(drive->bandwidth),
     };
     struct virtio_device *virtio = NULL;
     char serial[sizeof(config.serial) + 1];
-    int ret = open_drive(machine, drive, name, &config.backend, &config.size_bytes, err);
+    int ret = create_block_backend(machine, drive, name, &config.backend, err);
 
     if (ret)
         return ret;
@@ -316,84 +279,15 @@ static unsigned count_nets(const struct machine_config *config)
     return config->net_count;
 }
 
-/*
- * A stable address of our own: locally administered, from the interface's name (which is unique on
- * a host) and the position in the VM. FNV-1a, because any spread will do.
- */
-static void derive_mac(const char *tap_name, unsigned index, uint8_t mac[6])
-{
-    uint64_t hash = 0xcbf29ce484222325ull + index;
-
-    for (const char *at = tap_name; *at; at++)
-        hash = (hash ^ (uint8_t)*at) * 0x100000001b3ull;
-    hash ^= hash >> 40;
-    mac[0] = 0x02; /* unicast, locally administered */
-    for (unsigned i = 1; i < 6; i++)
-        mac[i] = (uint8_t)(hash >> (8 * (i - 1)));
-}
-
-/* The taps of one device: opened by name, or the configuration's descriptor, which is used up. Also
- * tells the interface's name. */
-static int open_taps(struct net_config *net, const char *name, int *fds, char *tap_name,
-                     struct husk_error *err)
-{
-    struct ifreq request;
-
-    if (net->tap_fd < 0) {
-        snprintf(tap_name, IFNAMSIZ, "%s", net->tap_name);
-        return tap_open(net->tap_name, net->queue_pairs, fds, err);
-    }
-    memset(&request, 0, sizeof(request));
-    if (ioctl(net->tap_fd, TUNGETIFF, &request) < 0)
-        return error_set(err, EINVAL, name, "cannot use the descriptor", "it is not a tap");
-    if (!(request.ifr_flags & IFF_TAP) || !(request.ifr_flags & IFF_VNET_HDR) ||
-        !(request.ifr_flags & IFF_NO_PI))
-        return error_set(err, EINVAL, name, "cannot use the descriptor",
-                         "it must be a tap with IFF_NO_PI and IFF_VNET_HDR");
-    snprintf(tap_name, IFNAMSIZ, "%.*s", IFNAMSIZ - 1, request.ifr_name);
-    if (fcntl(net->tap_fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
-        return error_set(err, errno, name, "cannot use the descriptor", NULL);
-    fds[0] = net->tap_fd;
-    net->tap_fd = -1;
-    return 0;
-}
-
-/* 1 with fds filled when the kernel's data path is to be used, 0 when not, or -errno. */
-static int open_vhost(const struct machine *machine, const struct net_config *net, const char *name,
-                      int *fds, struct husk_error *err)
-{
-    struct husk_error reason;
-    char text[256];
-    int ret;
-
-    if (net->vhost == HUSK_VHOST_OFF)
-        return 0;
-    ret = vhost_net_open(net->queue_pairs, fds, net->vhost == HUSK_VHOST_ON ? err : &reason);
-    if (ret == 0)
-        return 1;
-    if (net->vhost == HUSK_VHOST_ON)
-        return ret;
-    log_info(machine->log, name, "without the kernel's data path: %s",
-             error_format(&reason, text, sizeof(text)));
-    return 0;
-}
-
-static void close_fds(int *fds, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        close_fd(&fds[i]);
-}
-
+/* The configuration's descriptors become the device's. */
 static int create_net(struct machine *machine, unsigned index, const char *name,
                       struct husk_error *err)
 {
-    static const uint8_t no_mac[6];
     struct net_config *net = &machine->config->nets[index];
-    int tap_fds[CONFIG_QUEUES_MAX], vhost_fds[CONFIG_QUEUES_MAX];
-    char tap_name[IFNAMSIZ] = "";
     struct virtio_device *virtio = NULL;
     struct virtio_net_config config = {
-        .tap_fds = tap_fds,
+        .tap_fds = net->tap_fds,
+        .vhost_fds = net->vhost_fds[0] >= 0 ? net->vhost_fds : NULL,
         .queue_pairs = net->queue_pairs,
         .mtu = net->mtu,
         .rx_bandwidth = rate_limit(net->rx_bandwidth),
@@ -401,26 +295,14 @@ static int create_net(struct machine *machine, unsigned index, const char *name,
         .rx_operations = rate_limit(net->rx_operations),
         .tx_operations = rate_limit(net->tx_operations),
     };
-    int ret = open_taps(net, name, tap_fds, tap_name, err);
+    int ret;
 
-    if (ret)
-        return ret;
     memcpy(config.mac, net->mac, sizeof(config.mac));
-    if (!memcmp(config.mac, no_mac, sizeof(no_mac)))
-        derive_mac(tap_name, index, config.mac);
-    ret = open_vhost(machine, net, name, vhost_fds, err);
-    if (ret < 0) {
-        close_fds(tap_fds, net->queue_pairs);
-        return ret;
-    }
-    config.vhost_fds = ret ? vhost_fds : NULL;
     ret = virtio_net_create(&machine->device_env, &config, &virtio);
-    if (ret) {
-        close_fds(tap_fds, net->queue_pairs);
-        if (config.vhost_fds)
-            close_fds(vhost_fds, net->queue_pairs);
+    if (ret)
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
-    }
+    for (unsigned i = 0; i < net->queue_pairs; i++)
+        net->tap_fds[i] = net->vhost_fds[i] = -1;
     return attach_virtio(machine, virtio, name, err);
 }
 

@@ -172,7 +172,7 @@ static bool internal_error(const struct vcpu *vcpu, struct vcpu_end *end)
     if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
         error_set(&end->error, EIO, vcpu->name, CANNOT_RUN, "cannot emulate an instruction (%s)%s",
                   at,
-                  vcpu->env->kvm->is_pvm
+                  vcpu->env->host_is_pvm
                       ? ": this host's KVM is of the PVM kind and runs no ordinary kernels"
                       : "");
     else

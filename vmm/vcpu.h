@@ -31,6 +31,7 @@ struct vcpu_env {
     struct bus *ports;
     struct bus *mmio;
     struct timeline *timeline;
+    bool host_is_pvm; /* see kvm_host_is_pvm() */
 };
 
 /* How a guest ended, seen from one vCPU. */

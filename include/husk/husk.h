@@ -19,10 +19,19 @@
  *
  * The library never exits, never installs signal handlers or changes dispositions, never touches
  * stdin, the working directory or umask, and has no global state: any number of VMs may live in one
- * process. A VM runs on threads of its own (one for I/O, one per vCPU, a few for disks), which
- * block all signals but those of their own faults. vCPU threads are called back from the guest by
- * SIGRTMAX, directed at the thread; a SIGRTMAX sent to the whole process while a guest runs may be
- * swallowed by one of them.
+ * process.
+ *
+ * Where a VM runs, with the same calls for both (husk_vm_options.mode):
+ *
+ *   HUSK_MODE_JAILED (the default): in a child process of its own, the program husk-vmm. The caller
+ *     opens every file with its own rights, when the VM is built; the child gets descriptors only,
+ *     and lives in a jail (see struct husk_jail_options) in which it can open nothing. A guest that
+ *     breaks out of its VM finds itself there. The child raises no SIGCHLD and is nobody's to wait
+ *     for but the library's; it ends with the VM, or when the caller's process dies.
+ *   HUSK_MODE_IN_PROCESS: on threads of the calling process: one for I/O, one per vCPU, a few for
+ *     disks, which block all signals but those of their own faults. vCPU threads are called back
+ *     from the guest by SIGRTMAX, directed at the thread; a SIGRTMAX sent to the whole process
+ *     while a guest runs may be swallowed by one of them.
  *
  * Option structs carry their own size in the first member (set by the _INIT macros), so that they
  * can grow without breaking callers. Strings are copied. Paths are opened by husk_vm_build().
@@ -30,15 +39,20 @@
  * Errors: 0 on success, a negative errno value on failure, with *err (may be NULL) filled. A call
  * that fails changes nothing, except husk_vm_build(), after which only husk_vm_free() is useful.
  *
- * Threads: calls on different VMs never interfere. On one VM, configuration (new, add, build,
- * start, free) belongs to one thread at a time; the control calls after start (pause, resume,
- * power_button, ctrl_alt_del, stop, state, console_resize, next_event) may come from any thread.
+ * Threads: calls on different VMs never interfere. On one VM, the calls that shape it (new, add,
+ * set, build, start, free, and remove before the build) belong to one thread at a time; all others
+ * may come from any thread, also at the same time, as long as husk_vm_free() comes after them.
+ *
+ * Blocking: each call says so when it may wait for longer than it takes to do its work. Talking to
+ * a jailed VM counts as work: its process answers at once, and one that does not within 10 seconds
+ * (30 for pause and build) is ended, the call failing with -ETIMEDOUT.
  */
 #ifndef HUSK_HUSK_H
 #define HUSK_HUSK_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "husk/error.h"
 
@@ -58,8 +72,91 @@ typedef void (*husk_log_fn)(void *arg, enum husk_log_level level, const char *li
 
 enum husk_console { HUSK_CONSOLE_SERIAL, HUSK_CONSOLE_VIRTIO, HUSK_CONSOLE_NONE };
 
+/* A limit in units per second; 0 is unlimited. burst 0 gives one second's worth. */
+struct husk_rate {
+    uint64_t per_second;
+    uint64_t burst;
+};
+
+enum husk_mode { HUSK_MODE_JAILED, HUSK_MODE_IN_PROCESS };
+
+enum husk_pages {
+    HUSK_PAGES_DEFAULT, /* 4 KiB, transparent huge pages where the host has them */
+    HUSK_PAGES_2M,      /* from the host's reserved 2 MiB pages (vm.nr_hugepages); memory_bytes must
+                           be a multiple of 2 MiB */
+};
+
+/* Receives what the guest wrote to its console: `len` bytes, 1..65536. Called from a thread of the
+ * library's, one call at a time; the guest's output waits while it runs. It must not call
+ * husk_vm_free(). */
+typedef void (*husk_console_fn)(void *arg, const void *bytes, size_t len);
+
+/*
+ * The walls around a jailed VM. What the host does not permit is left out, with a line of log that
+ * names it, unless `strict`.
+ *
+ *   namespaces  user (unless the caller is root), mount, pid, net, ipc, uts: all new and empty
+ *   files       pivot_root into an empty read-only directory; every path is gone
+ *   rights      uid and gid below, no supplementary groups, no capabilities, no_new_privs
+ *   limits      rlimits: no core, no files beyond the VM's own, no processes
+ *   seccomp     a filter for each kind of thread: control, I/O, vCPU
+ *   cgroup v2   a cgroup of its own, when `cgroup_parent` is set
+ */
+struct husk_jail_options {
+    size_t size;
+    int strict;   /* non-zero: fail the build when a wall cannot be put up */
+    uint32_t uid; /* what the VM's process runs as, when the caller is root; 0: 65534 (nobody) */
+    uint32_t gid; /* as uid */
+
+    /* A cgroup below /sys/fs/cgroup, e.g. "husk.slice", with the controllers in its
+     * cgroup.subtree_control that the limits need. It is created when missing; the VM's own is
+     * made in it, named "husk-ID", and removed with the VM. NULL: the caller's cgroup, no limits.
+     */
+    const char *cgroup_parent;
+    uint64_t memory_max_bytes; /* memory.max: guest memory and the monitor's; 0: none */
+    uint32_t cpu_max_percent;  /* cpu.max, 100 is one CPU; 0: none */
+    uint32_t cpu_weight;       /* 1..10000; 0: the default of 100 */
+    uint64_t io_max_bytes;     /* io.max, per second and direction, of each block device under a
+                                  drive; 0: none */
+    uint32_t pids_max;         /* threads; 0: what the VM needs */
+};
+
+#define HUSK_JAIL_OPTIONS_INIT                   \
+    {                                            \
+        .size = sizeof(struct husk_jail_options) \
+    }
+
+/*
+ * Changes to what the guest's CPUID says and to its model-specific registers, before it starts.
+ * Each is applied to every vCPU, after husk's own settings: value = (value & ~mask) | (bits &
+ * mask).
+ */
+struct husk_cpuid_change {
+    uint32_t leaf, subleaf;
+    uint32_t flags; /* KVM_CPUID_FLAG_*: 1 when the subleaf matters */
+    struct {
+        uint32_t mask, bits;
+    } eax, ebx, ecx, edx;
+};
+
+struct husk_msr_change {
+    uint32_t index;
+    uint64_t mask, bits;
+};
+
 struct husk_vm_options {
     size_t size; /* sizeof(struct husk_vm_options) */
+
+    /* Names the VM in messages and on the host (cgroup): 1..64 of A-Z a-z 0-9 - _; NULL: made up.
+     */
+    const char *id;
+
+    enum husk_mode mode;
+    const struct husk_jail_options *jail; /* NULL: HUSK_JAIL_OPTIONS_INIT; jailed mode only */
+    const char *vmm_path;                 /* the husk-vmm program; NULL: where it was installed */
+    /* In-process mode: non-zero puts the I/O and vCPU threads under their seccomp filters. The log
+     * callback, which they call, may then only write to open files. */
+    int confine_threads;
 
     /* Kernel and initrd are mapped copy-on-write where possible, not read: replace such a file by
      * renaming a new one over it, never write into it or cut it while a VM that booted it exists.
@@ -68,36 +165,46 @@ struct husk_vm_options {
     int kernel_fd;           /* -1, or an open file; stays the caller's, used during build only */
     const char *initrd_path; /* NULL: none */
     int initrd_fd;           /* -1, or as kernel_fd */
-    /* Appended to the default command line (husk_default_command_line()), NULL for nothing. */
+    /* The whole command line; NULL: husk_default_command_line(). */
+    const char *command_line;
+    /* Appended to that, after a space; NULL for nothing. */
     const char *command_line_append;
 
     uint64_t memory_bytes; /* multiple of 4096; 0 gives 256 MiB; at least 1 MiB */
     int memory_shared;     /* non-zero: a memfd mapped shared instead of private memory */
-    unsigned vcpus;        /* 0 gives 1; at most what KVM supports here */
+    enum husk_pages pages;
+    unsigned vcpus;            /* 0 gives 1; at most what KVM supports here */
+    unsigned threads_per_core; /* 0 gives 1; 1 or 2, a divisor of vcpus */
+
+    const struct husk_cpuid_change *cpuid_changes; /* at most 256; copied */
+    unsigned cpuid_change_count;
+    const struct husk_msr_change *msr_changes; /* at most 256; copied */
+    unsigned msr_change_count;
 
     enum husk_console console;
     int console_in_fd;  /* -1: no input. Stays the caller's until husk_vm_free(). */
     int console_out_fd; /* -1: output is swallowed */
+    /* Instead of the two: output comes to console_write, input is given by husk_vm_console_input().
+     */
+    husk_console_fn console_write;
+    void *console_arg;
     uint16_t console_columns, console_rows; /* initial size; 0: unknown */
 
-    int no_rng; /* non-zero: without the virtio entropy device */
+    int no_rng;                /* non-zero: without the virtio entropy device */
+    struct husk_rate rng_rate; /* bytes per second */
+
+    int kvm_fd; /* -1, or an open /dev/kvm, used during build only */
 
     enum husk_log_level log_level;
     husk_log_fn log; /* NULL: silent */
     void *log_arg;
 };
 
-#define HUSK_VM_OPTIONS_INIT                                                      \
-    {                                                                             \
-        .size = sizeof(struct husk_vm_options), .kernel_fd = -1, .initrd_fd = -1, \
-        .console_in_fd = -1, .console_out_fd = -1, .log_level = HUSK_LOG_WARN     \
+#define HUSK_VM_OPTIONS_INIT                                                                \
+    {                                                                                       \
+        .size = sizeof(struct husk_vm_options), .kernel_fd = -1, .initrd_fd = -1,           \
+        .console_in_fd = -1, .console_out_fd = -1, .kvm_fd = -1, .log_level = HUSK_LOG_WARN \
     }
-
-/* A limit in units per second; 0 is unlimited. burst 0 gives one second's worth. */
-struct husk_rate {
-    uint64_t per_second;
-    uint64_t burst;
-};
 
 enum husk_block_engine {
     HUSK_BLOCK_ENGINE_AUTO, /* io_uring where the host permits it, else threads */
@@ -107,6 +214,7 @@ enum husk_block_engine {
 
 struct husk_drive_options {
     size_t size;
+    const char *id; /* for the calls below; as husk_vm_options.id. NULL: "drive1", "drive2", … */
     const char *path; /* raw file or block device; locked against use by another VM */
     int fd;           /* -1, or an open descriptor to use instead; becomes the VM's on success */
     int read_only;
@@ -125,8 +233,13 @@ enum husk_vhost { HUSK_VHOST_AUTO, HUSK_VHOST_ON, HUSK_VHOST_OFF };
 
 struct husk_net_options {
     size_t size;
+    const char *id;       /* as husk_drive_options.id. NULL: "net1", "net2", … */
     const char *tap_name; /* an existing tap interface */
-    int tap_fd;           /* -1, or an open single-queue tap with IFF_VNET_HDR; becomes the VM's */
+    /* NULL, or an open tap with IFF_NO_PI and IFF_VNET_HDR for each queue pair; become the VM's on
+     * success. */
+    const int *tap_fds;
+    /* NULL, or an open /dev/vhost-net for each queue pair; become the VM's on success. */
+    const int *vhost_fds;
     uint8_t mac[6]; /* all zero: a stable locally administered address is derived from the VM's
                        and the interface's position */
     uint16_t mtu;   /* 0: not announced; else 68..65535 */
@@ -136,9 +249,26 @@ struct husk_net_options {
     struct husk_rate rx_operations, tx_operations; /* packets per second; not with vhost */
 };
 
-#define HUSK_NET_OPTIONS_INIT                                 \
-    {                                                         \
-        .size = sizeof(struct husk_net_options), .tap_fd = -1 \
+#define HUSK_NET_OPTIONS_INIT                   \
+    {                                           \
+        .size = sizeof(struct husk_net_options) \
+    }
+
+/*
+ * A virtio socket device between guest and host programs. The host side is a unix stream socket:
+ * a program that connects to it and writes "CONNECT PORT\n" gets "OK HOSTPORT\n" and is then
+ * connected to the guest's listener on PORT, or finds the connection closed. A guest's connection
+ * to port N of the host (CID 2) is made to the unix socket "PATH_N", where a host program listens.
+ */
+struct husk_vsock_options {
+    size_t size;
+    uint32_t guest_cid; /* 3..4294967294 */
+    const char *path;   /* the unix socket, created by build and removed by free; must not exist */
+};
+
+#define HUSK_VSOCK_OPTIONS_INIT                   \
+    {                                             \
+        .size = sizeof(struct husk_vsock_options) \
     }
 
 enum husk_state { HUSK_STATE_CREATED, HUSK_STATE_RUNNING, HUSK_STATE_PAUSED, HUSK_STATE_STOPPED };
@@ -181,11 +311,52 @@ HUSK_API const char *husk_default_command_line(enum husk_console console);
 HUSK_API int husk_vm_new(const struct husk_vm_options *options, struct husk_vm **out,
                          struct husk_error *err);
 
-/* Add a device, before build. Drives appear as vda, vdb, … in the order of the calls. */
+/* Add a device. Drives appear as vda, vdb, … in the order of the calls. -EOPNOTSUPP once the VM is
+ * built: virtio-mmio cannot be plugged. */
 HUSK_API int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_options *options,
                                struct husk_error *err);
 HUSK_API int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,
                              struct husk_error *err);
+
+/* Give the VM a virtio socket device, before build. A second call is -EEXIST. */
+HUSK_API int husk_vm_set_vsock(struct husk_vm *vm, const struct husk_vsock_options *options,
+                               struct husk_error *err);
+
+/* Take a device away by its id: -ENOENT when there is none, -EOPNOTSUPP once the VM is built. */
+HUSK_API int husk_vm_remove_drive(struct husk_vm *vm, const char *id, struct husk_error *err);
+HUSK_API int husk_vm_remove_net(struct husk_vm *vm, const char *id, struct husk_error *err);
+
+/* What to change of a device; members left as in _INIT stay as they are. */
+struct husk_drive_update {
+    size_t size;
+    const char *path; /* another file in place of the present one, opened as that was: the guest is
+                         told its new size. Requests in flight finish on the old one. */
+    int fd;           /* -1, or an open descriptor instead of path; becomes the VM's on success */
+    const struct husk_rate *operations, *bandwidth; /* NULL: unchanged */
+};
+
+#define HUSK_DRIVE_UPDATE_INIT                             \
+    {                                                      \
+        .size = sizeof(struct husk_drive_update), .fd = -1 \
+    }
+
+struct husk_net_update {
+    size_t size;
+    const struct husk_rate *rx_bandwidth, *tx_bandwidth; /* NULL: unchanged; not with vhost */
+    const struct husk_rate *rx_operations, *tx_operations;
+};
+
+#define HUSK_NET_UPDATE_INIT                   \
+    {                                          \
+        .size = sizeof(struct husk_net_update) \
+    }
+
+/* Change a device of a VM that is built and not stopped. -ENOENT when there is no such id. A drive
+ * update waits until the file's last request has finished. */
+HUSK_API int husk_vm_update_drive(struct husk_vm *vm, const char *id,
+                                  const struct husk_drive_update *update, struct husk_error *err);
+HUSK_API int husk_vm_update_net(struct husk_vm *vm, const char *id,
+                                const struct husk_net_update *update, struct husk_error *err);
 
 /* Open and create everything, load the kernel. Blocks for as long as reading the kernel takes. */
 HUSK_API int husk_vm_build(struct husk_vm *vm, struct husk_error *err);
@@ -206,7 +377,16 @@ HUSK_API int husk_vm_ctrl_alt_del(struct husk_vm *vm, struct husk_error *err);
  */
 HUSK_API int husk_vm_stop(struct husk_vm *vm, struct husk_error *err);
 
+/* Press the power button now, and end the VM as husk_vm_stop() does when it has not stopped by
+ * itself within grace_ms; 0 is husk_vm_stop(). Does not block: the event says how it ended. A
+ * second call presses again and moves the deadline. */
+HUSK_API int husk_vm_shutdown(struct husk_vm *vm, unsigned grace_ms, struct husk_error *err);
+
 HUSK_API enum husk_state husk_vm_state(const struct husk_vm *vm);
+
+/* Give bytes to the guest's console (with console_write only). Returns how many were taken, 0..len:
+ * the rest when the guest has read; or -EINVAL, -EPIPE after the VM's end. Does not block. */
+HUSK_API ssize_t husk_vm_console_input(struct husk_vm *vm, const void *bytes, size_t len);
 
 /* Tell the guest a new console size (virtio console only; otherwise ignored). */
 HUSK_API void husk_vm_console_resize(struct husk_vm *vm, uint16_t columns, uint16_t rows);
@@ -235,9 +415,44 @@ struct husk_vm_info {
     const char *kernel_format; /* "bzImage", "ELF (PVH)", … */
     int kernel_is_linux;
     const char *command_line; /* whole, as given to the guest */
+    int pid;                  /* of the VM's process; the caller's own in in-process mode */
 };
 /* 0, or -EINVAL before the build. */
 HUSK_API int husk_vm_info(const struct husk_vm *vm, struct husk_vm_info *info);
+
+/* Counters since the start. In a struct of an earlier release the later members are not filled. */
+struct husk_drive_stats {
+    size_t size; /* of the struct, set by the caller; so in the two below */
+    uint64_t read_requests, write_requests, flush_requests, other_requests;
+    uint64_t read_bytes, write_bytes;
+    uint64_t failed_requests;
+    uint64_t throttled; /* how often the rate limits made it wait */
+};
+
+struct husk_net_stats {
+    size_t size; /* all zero but rx/tx queue kicks when vhost moves the packets */
+    uint64_t rx_packets, rx_bytes, rx_dropped, rx_throttled;
+    uint64_t tx_packets, tx_bytes, tx_dropped, tx_throttled;
+};
+
+struct husk_vm_stats {
+    size_t size;
+    uint64_t vcpu_exits; /* returns from the guest to the monitor */
+    uint64_t port_reads, port_writes, mmio_reads, mmio_writes; /* of which */
+    uint64_t vcpu_cpu_ns, io_cpu_ns; /* CPU time of the vCPU threads, and of the I/O thread */
+    uint64_t memory_resident_bytes;  /* guest memory that the host holds in RAM */
+    uint64_t console_tx_bytes, console_rx_bytes, console_dropped_bytes;
+    uint64_t rng_bytes;
+    uint64_t vsock_tx_bytes, vsock_rx_bytes;
+    uint32_t vsock_connections; /* open now */
+};
+
+/* Any time after build. Blocks shortly. -ENOENT when there is no such id. */
+HUSK_API int husk_vm_stats(struct husk_vm *vm, struct husk_vm_stats *stats, struct husk_error *err);
+HUSK_API int husk_vm_drive_stats(struct husk_vm *vm, const char *id, struct husk_drive_stats *stats,
+                                 struct husk_error *err);
+HUSK_API int husk_vm_net_stats(struct husk_vm *vm, const char *id, struct husk_net_stats *stats,
+                               struct husk_error *err);
 
 /* Stop if running, join all threads, release everything. NULL is fine. Blocks until in-flight disk
  * requests have finished. */

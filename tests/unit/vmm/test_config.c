@@ -52,9 +52,9 @@ static void test_defaults(void **state)
     assert_int_equal(machine_config_init(&config, &vm, NULL), 0);
     assert_int_equal(machine_config_add_drive(&config, &drive, NULL), 0);
     assert_int_equal(machine_config_add_net(&config, &net, NULL), 0);
-    assert_string_equal(config.kernel_path, "vmlinux");
-    assert_ptr_not_equal(config.kernel_path, vm.kernel_path);
-    assert_null(config.initrd_path);
+    assert_string_equal(config.kernel.path, "vmlinux");
+    assert_ptr_not_equal(config.kernel.path, vm.kernel_path);
+    assert_null(config.initrd.path);
     assert_string_equal(config.command_line, husk_default_command_line(HUSK_CONSOLE_SERIAL));
     assert_int_equal(config.memory_bytes, 256 << 20);
     assert_int_equal(config.vcpus, 1);
@@ -102,6 +102,24 @@ static void test_bad_vm(void **state)
     VM_CASE("control character", "command line", EINVAL, vm.command_line_append = "a\nb")
 }
 
+static void test_command_line(void **state)
+{
+    struct husk_vm_options vm = good_vm();
+    struct machine_config config;
+
+    vm.command_line = "root=/dev/vda";
+    vm.command_line_append = "ro";
+    assert_int_equal(machine_config_init(&config, &vm, NULL), 0);
+    assert_string_equal(config.command_line, "root=/dev/vda ro");
+    machine_config_release(&config);
+    vm.command_line = "";
+    assert_int_equal(machine_config_init(&config, &vm, NULL), 0);
+    assert_string_equal(config.command_line, "ro");
+    machine_config_release(&config);
+    vm.command_line = "a\tb";
+    assert_int_equal(machine_config_init(&config, &vm, NULL), -EINVAL);
+}
+
 static void test_good_vm_limits(void **state)
 {
     struct husk_vm_options vm = good_vm();
@@ -114,7 +132,7 @@ static void test_good_vm_limits(void **state)
     vm.kernel_fd = 0;
     assert_int_equal(machine_config_init(&config, &vm, NULL), 0);
     assert_int_equal(config.memory_bytes, 1 << 20);
-    assert_int_equal(config.kernel_fd, 0);
+    assert_int_equal(config.kernel.callers_fd, 0);
     machine_config_release(&config);
     assert_int_equal(fcntl(0, F_GETFD) >= 0 || errno == EBADF, 1);
 }
@@ -170,6 +188,7 @@ static void test_bad_drive(void **state)
 
 static void test_bad_net(void **state)
 {
+    static const int half[] = {0, -1}, whole[] = {0};
     struct machine_config *config = *state;
 
     NET_CASE("no tap", "net 1", EINVAL, net.tap_name = NULL)
@@ -177,7 +196,9 @@ static void test_bad_net(void **state)
     NET_CASE("group", "net 1", EINVAL, net.mac[0] = 0x01)
     NET_CASE("less than 68", "net 1", ERANGE, net.mtu = 67)
     NET_CASE("between 1 and 16", "net 1: queue pairs", ERANGE, net.queue_pairs = 17)
-    NET_CASE("one queue pair", "net 1", EINVAL, (net.tap_fd = 0, net.queue_pairs = 2))
+    NET_CASE("queue pair 2 is -1", "net 1", EBADF, (net.tap_fds = half, net.queue_pairs = 2))
+    NET_CASE("queue pair 2 is -1", "net 1", EBADF, (net.vhost_fds = half, net.queue_pairs = 2))
+    NET_CASE("vhost is off", "net 1", EINVAL, (net.vhost_fds = whole, net.vhost = HUSK_VHOST_OFF))
     NET_CASE("no vhost mode", "net 1", EINVAL, net.vhost = (enum husk_vhost)5)
     NET_CASE("no rate limits", "net 1", EINVAL,
              (net.vhost = HUSK_VHOST_ON, net.tx_operations.per_second = 1))
@@ -304,6 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_bad_vm),
+        cmocka_unit_test(test_command_line),
         cmocka_unit_test(test_good_vm_limits),
         cmocka_unit_test_setup_teardown(test_bad_drive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_net, setup, teardown),

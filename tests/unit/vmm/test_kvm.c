@@ -27,7 +27,9 @@ static int open_kvm(struct kvm *kvm, struct husk_error *err)
     unsigned count;
     const struct kvm_requirement *requirements = arch_requirements(&count);
 
-    return kvm_open(kvm, requirements, count, err);
+    int fd = kvm_open_device(err);
+
+    return fd < 0 ? fd : kvm_open(kvm, fd, requirements, count, err);
 }
 
 static void test_open(void **state)
@@ -54,7 +56,8 @@ static void test_missing_capabilities(void **state)
     struct husk_error err = {0};
     struct kvm kvm;
 
-    assert_int_equal(kvm_open(&kvm, impossible, ARRAY_SIZE(impossible), &err), -ENOTSUP);
+    assert_int_equal(
+        kvm_open(&kvm, kvm_open_device(NULL), impossible, ARRAY_SIZE(impossible), &err), -ENOTSUP);
     assert_string_equal(err.where, "/dev/kvm");
     assert_string_equal(err.why, "it lacks TIME_TRAVEL, MIND_READING");
     assert_int_equal(kvm.dev_fd, -1);

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Opening: every path and name in a configuration becomes a descriptor in it, with the rights of
+ * the calling process. What builds the machine from then on needs descriptors only, so it may live
+ * in a process that can open nothing.
+ *
+ * Runs on the configuring thread. What was opened before a failure is in the configuration, whose
+ * release closes it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "devices/backend/block.h"
+#include "devices/backend/tap.h"
+#include "vmm/kvm.h"
+#include "vmm/machine.h"
+
+/* A file to boot from. O_NONBLOCK: a FIFO must be refused, not waited for. */
+static int open_boot_file(const char *path, const char *what, struct husk_error *err)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int code = 0;
+
+    if (fd < 0)
+        return error_set(err, errno, path, what, NULL);
+    if (fstat(fd, &info) < 0)
+        code = errno;
+    else if (S_ISDIR(info.st_mode))
+        code = EISDIR;
+    if (code) {
+        close_fd(&fd);
+        return error_set(err, code, path, what, NULL);
+    }
+    if (!S_ISREG(info.st_mode)) {
+        close_fd(&fd);
+        return error_set(err, EINVAL, path, what, "it is not a regular file");
+    }
+    return fd;
+}
+
+/* The caller's descriptor stays the caller's: ours is a duplicate. */
+static int open_boot(struct boot_file *file, const char *name, const char *what,
+                     struct husk_error *err)
+{
+    if (file->callers_fd >= 0) {
+        file->fd = fcntl(file->callers_fd, F_DUPFD_CLOEXEC, 0);
+        return file->fd < 0 ? error_set(err, errno, name, what, NULL) : 0;
+    }
+    if (!file->path)
+        return 0;
+    file->fd = open_boot_file(file->path, what, err);
+    return file->fd < 0 ? file->fd : 0;
+}
+
+static int open_kvm(struct machine_config *config, struct husk_error *err)
+{
+    if (config->callers_kvm_fd >= 0)
+        config->kvm_fd = fcntl(config->callers_kvm_fd, F_DUPFD_CLOEXEC, 0);
+    else
+        config->kvm_fd = kvm_open_device(err);
+    config->kvm_is_pvm = kvm_host_is_pvm();
+    if (config->kvm_fd < 0 && config->callers_kvm_fd >= 0)
+        return error_set(err, errno, "kvm", "cannot use the descriptor", NULL);
+    return config->kvm_fd < 0 ? config->kvm_fd : 0;
+}
+
+/* ---- drives ---- */
+
+static bool same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+
+    if (!one || !other || stat(one, &a) || stat(other, &b))
+        return false;
+    return S_ISBLK(a.st_mode) ? S_ISBLK(b.st_mode) && a.st_rdev == b.st_rdev
+                              : a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* An image that is in use may be so by an earlier drive of this VM: then say that instead. */
+static void explain_busy(const struct machine_config *config, const struct drive_config *drive,
+                         struct husk_error *err)
+{
+    for (const struct drive_config *at = config->drives; at < drive; at++) {
+        if (same_file(at->path, drive->path)) {
+            error_set(err, EBUSY, drive->path, "cannot use the file as a disk",
+                      "it is given twice, as drive %u and drive %u; only read-only disks can be",
+                      (unsigned)(at - config->drives) + 1, (unsigned)(drive - config->drives) + 1);
+            return;
+        }
+    }
+}
+
+static int open_drive(const struct machine_config *config, struct drive_config *drive,
+                      struct husk_error *err)
+{
+    char name[CONFIG_NAME_MAX];
+    struct block_open_options options = {
+        .path = drive->path, .fd = drive->fd, .read_only = drive->read_only};
+    int fd;
+
+    if (!drive->path) {
+        snprintf(name, sizeof(name), "drive %u", (unsigned)(drive - config->drives) + 1);
+        options.path = name;
+    }
+    fd = block_image_open(&options, &drive->size_bytes, err);
+    if (fd == -EBUSY)
+        explain_busy(config, drive, err);
+    if (fd < 0)
+        return fd;
+    drive->fd = fd;
+    return 0;
+}
+
+/* ---- network devices ---- */
+
+/*
+ * A stable address of our own: locally administered, from the interface's name (which is unique on
+ * a host) and the position in the VM. FNV-1a, because any spread will do.
+ */
+static void derive_mac(const char *tap_name, unsigned index, uint8_t mac[6])
+{
+    uint64_t hash = 0xcbf29ce484222325ull + index;
+
+    for (const char *at = tap_name; *at; at++)
+        hash = (hash ^ (uint8_t)*at) * 0x100000001b3ull;
+    hash ^= hash >> 40;
+    mac[0] = 0x02; /* unicast, locally administered */
+    for (unsigned i = 1; i < 6; i++)
+        mac[i] = (uint8_t)(hash >> (8 * (i - 1)));
+}
+
+/* Also tells the interface's name. */
+static int check_tap_fd(int fd, const char *name, char *tap_name, struct husk_error *err)
+{
+    struct ifreq request;
+
+    memset(&request, 0, sizeof(request));
+    if (ioctl(fd, TUNGETIFF, &request) < 0)
+        return error_set(err, EINVAL, name, "cannot use the descriptor", "it is not a tap");
+    if (!(request.ifr_flags & IFF_TAP) || !(request.ifr_flags & IFF_VNET_HDR) ||
+        !(request.ifr_flags & IFF_NO_PI))
+        return error_set(err, EINVAL, name, "cannot use the descriptor",
+                         "it must be a tap with IFF_NO_PI and IFF_VNET_HDR");
+    if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return error_set(err, errno, name, "cannot use the descriptor", NULL);
+    snprintf(tap_name, IFNAMSIZ, "%.*s", IFNAMSIZ - 1, request.ifr_name);
+    return 0;
+}
+
+static int open_taps(struct net_config *net, unsigned index, const char *name,
+                     struct husk_error *err)
+{
+    static const uint8_t no_mac[6];
+    char tap_name[IFNAMSIZ] = "";
+    int ret = 0;
+
+    if (net->tap_fds[0] < 0) {
+        snprintf(tap_name, sizeof(tap_name), "%s", net->tap_name);
+        ret = tap_open(net->tap_name, net->queue_pairs, net->tap_fds, err);
+    } else {
+        for (unsigned i = 0; !ret && i < net->queue_pairs; i++)
+            ret = check_tap_fd(net->tap_fds[i], name, tap_name, err);
+    }
+    if (!ret && !memcmp(net->mac, no_mac, sizeof(no_mac)))
+        derive_mac(tap_name, index, net->mac);
+    return ret;
+}
+
+static int open_vhost(struct net_config *net, const char *name, const struct log *log,
+                      struct husk_error *err)
+{
+    struct husk_error reason;
+    char text[256];
+    int ret;
+
+    if (net->vhost == HUSK_VHOST_OFF || net->vhost_fds[0] >= 0)
+        return 0;
+    ret = vhost_net_open(net->queue_pairs, net->vhost_fds, &reason);
+    if (!ret)
+        return 0;
+    for (unsigned i = 0; i < net->queue_pairs; i++)
+        net->vhost_fds[i] = -1;
+    if (net->vhost == HUSK_VHOST_ON) {
+        if (err)
+            *err = reason;
+        return ret;
+    }
+    log_info(log, name, "without the kernel's data path: %s",
+             error_format(&reason, text, sizeof(text)));
+    return 0;
+}
+
+static int open_net(struct machine_config *config, unsigned index, const struct log *log,
+                    struct husk_error *err)
+{
+    struct net_config *net = &config->nets[index];
+    char name[CONFIG_NAME_MAX];
+    int ret;
+
+    snprintf(name, sizeof(name), "net %u", index + 1);
+    ret = open_taps(net, index, name, err);
+    return ret ? ret : open_vhost(net, name, log, err);
+}
+
+int machine_open(struct machine_config *config, const struct log *log, struct husk_error *err)
+{
+    int ret = open_kvm(config, err);
+
+    if (!ret)
+        ret = open_boot(&config->kernel, "kernel", "cannot open the kernel", err);
+    if (!ret)
+        ret = open_boot(&config->initrd, "initrd", "cannot open the initrd", err);
+    for (unsigned i = 0; !ret && i < config->drive_count; i++)
+        ret = open_drive(config, &config->drives[i], err);
+    for (unsigned i = 0; !ret && i < config->net_count; i++)
+        ret = open_net(config, i, log, err);
+    return ret;
+}
