@@ -55,7 +55,7 @@ static bool copy_string(char **out, const char *text)
     return !text || *out;
 }
 
-static int check_memory(uint64_t bytes, struct husk_error *err)
+static int check_memory(uint64_t bytes, enum husk_pages pages, struct husk_error *err)
 {
     if (bytes < arch_memory_min_bytes || bytes > arch_memory_max_bytes)
         return error_set(err, ERANGE, "memory", CANNOT_CONFIGURE,
@@ -67,6 +67,10 @@ static int check_memory(uint64_t bytes, struct husk_error *err)
         return error_set(err, EINVAL, "memory", CANNOT_CONFIGURE,
                          "%llu bytes is not a multiple of %u", (unsigned long long)bytes,
                          GUEST_PAGE_SIZE);
+    if (pages == HUSK_PAGES_2M && !is_aligned(bytes, GUEST_HUGE_PAGE_SIZE))
+        return error_set(err, EINVAL, "memory", CANNOT_CONFIGURE,
+                         "%llu bytes is not a multiple of 2 MiB, the size of its pages",
+                         (unsigned long long)bytes);
     return 0;
 }
 
@@ -96,8 +100,15 @@ static int build_command_line(const struct husk_vm_options *options, char **out,
     return *out ? 0 : error_set(err, ENOMEM, "command line", CANNOT_CONFIGURE, NULL);
 }
 
+static uint64_t memory_of(const struct husk_vm_options *options)
+{
+    return options->memory_bytes ? options->memory_bytes : DEFAULT_MEMORY_BYTES;
+}
+
 static int check_vm(const struct husk_vm_options *options, struct husk_error *err)
 {
+    int ret;
+
     if (!options->kernel_path && options->kernel_fd < 0)
         return error_set(err, EINVAL, "kernel", CANNOT_CONFIGURE, "no kernel was given");
     if (options->kernel_path && !options->kernel_path[0])
@@ -113,7 +124,11 @@ static int check_vm(const struct husk_vm_options *options, struct husk_error *er
     if ((unsigned)options->log_level > HUSK_LOG_DEBUG)
         return error_set(err, EINVAL, "log level", CANNOT_CONFIGURE, "there is no level %u",
                          (unsigned)options->log_level);
-    return options->memory_bytes ? check_memory(options->memory_bytes, err) : 0;
+    if ((unsigned)options->pages > HUSK_PAGES_2M)
+        return error_set(err, EINVAL, "pages", CANNOT_CONFIGURE, "there is no kind %u",
+                         (unsigned)options->pages);
+    ret = check_memory(memory_of(options), options->pages, err);
+    return ret ? ret : config_check_cpu(options, err);
 }
 
 int machine_config_init(struct machine_config *config, const struct husk_vm_options *given,
@@ -136,8 +151,9 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     config->callers_kvm_fd = given_fd(options.kvm_fd);
     config->kvm_fd = -1;
     config->confine_threads = options.confine_threads != 0;
-    config->memory_bytes = options.memory_bytes ? options.memory_bytes : DEFAULT_MEMORY_BYTES;
+    config->memory_bytes = memory_of(&options);
     config->memory_shared = options.memory_shared != 0;
+    config->pages = options.pages;
     config->vcpus = options.vcpus ? options.vcpus : 1;
     config->console = options.console;
     config->console_in_fd = given_fd(options.console_in_fd);
@@ -148,6 +164,7 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     config->command_line = command_line;
     copied = copy_string(&config->kernel.path, options.kernel_path);
     copied &= copy_string(&config->initrd.path, options.initrd_path);
+    copied &= config_copy_cpu(config, &options);
     if (!copied) {
         machine_config_release(config);
         return error_set(err, ENOMEM, "", CANNOT_CONFIGURE, NULL);
@@ -384,6 +401,8 @@ void machine_config_release(struct machine_config *config)
     close_fd(&config->initrd.fd);
     close_fd(&config->kvm_fd);
     free(config->command_line);
+    free(config->cpuid_changes);
+    free(config->msr_changes);
     for (unsigned i = 0; i < config->drive_count; i++) {
         free(config->drives[i].path);
         close_fd(&config->drives[i].fd);

@@ -14,9 +14,11 @@
 
 #include "husk/husk.h"
 
-#define CONFIG_DEVICES_MAX 32u /* of one kind; all together: arch_virtio_mmio_max */
-#define CONFIG_QUEUES_MAX  16u
-#define CONFIG_NAME_MAX    24u /* of a device in messages: "drive 2" */
+#define CONFIG_DEVICES_MAX     32u /* of one kind; all together: arch_virtio_mmio_max */
+#define CONFIG_QUEUES_MAX      16u
+#define CONFIG_CPU_CHANGES_MAX 256u /* of CPUID, and of MSRs */
+#define CONFIG_CHANGE_NAME_MAX 40u
+#define CONFIG_NAME_MAX        24u /* of a device in messages: "drive 2" */
 
 /* A file to boot from. */
 struct boot_file {
@@ -57,7 +59,13 @@ struct machine_config {
 
     uint64_t memory_bytes;
     bool memory_shared;
+    enum husk_pages pages;
     unsigned vcpus;
+    unsigned threads_per_core;               /* divides vcpus */
+    struct husk_cpuid_change *cpuid_changes; /* owned, as the next; applied in order */
+    unsigned cpuid_change_count;
+    struct husk_msr_change *msr_changes;
+    unsigned msr_change_count;
 
     enum husk_console console;
     int console_in_fd, console_out_fd; /* the caller's */
@@ -79,6 +87,17 @@ int machine_config_add_drive(struct machine_config *config,
                              const struct husk_drive_options *options, struct husk_error *err);
 int machine_config_add_net(struct machine_config *config, const struct husk_net_options *options,
                            struct husk_error *err);
+
+/* config_cpu.c: the processor's part of machine_config_init(). The second returns false without
+ * memory; what it copied is the configuration's in any case. */
+int config_check_cpu(const struct husk_vm_options *options, struct husk_error *err);
+bool config_copy_cpu(struct machine_config *config, const struct husk_vm_options *options);
+
+/* What messages call a change: "cpuid leaf 0x7 subleaf 0x0", "msr 0x10a". */
+void config_cpuid_change_name(const struct husk_cpuid_change *change,
+                              char name[CONFIG_CHANGE_NAME_MAX]);
+void config_msr_change_name(const struct husk_msr_change *change,
+                            char name[CONFIG_CHANGE_NAME_MAX]);
 
 /* Frees strings and closes owned descriptors. */
 void machine_config_release(struct machine_config *config);

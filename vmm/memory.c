@@ -19,8 +19,6 @@
 #include "base/error.h"
 #include "base/io.h"
 
-#define HUGE_PAGE_SIZE (2ull << 20)
-
 struct guest_memory {
     struct guest_region regions[GUEST_MEMORY_MAX_REGIONS];
     unsigned count;
@@ -56,14 +54,14 @@ static void *reserve_aligned(uint64_t size)
     uintptr_t start, aligned;
     void *reserved;
 
-    if (!checked_add(size, HUGE_PAGE_SIZE, &slack_size) || slack_size > SIZE_MAX)
+    if (!checked_add(size, GUEST_HUGE_PAGE_SIZE, &slack_size) || slack_size > SIZE_MAX)
         return MAP_FAILED;
     reserved =
         mmap(NULL, slack_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (reserved == MAP_FAILED)
         return MAP_FAILED;
     start = (uintptr_t)reserved;
-    aligned = (start + HUGE_PAGE_SIZE - 1) & ~(uintptr_t)(HUGE_PAGE_SIZE - 1);
+    aligned = (start + GUEST_HUGE_PAGE_SIZE - 1) & ~(uintptr_t)(GUEST_HUGE_PAGE_SIZE - 1);
     if (aligned > start)
         munmap(reserved, aligned - start);
     if (aligned + size < start + slack_size)

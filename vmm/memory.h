@@ -30,6 +30,7 @@ static inline gpa_t gpa(uint64_t value)
 }
 
 #define GUEST_PAGE_SIZE          4096u
+#define GUEST_HUGE_PAGE_SIZE     (2ull << 20)
 #define GUEST_MEMORY_MAX_REGIONS 8u
 
 /* Where one region of RAM goes. base and size are multiples of the page size. */
