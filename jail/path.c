@@ -101,10 +101,9 @@ int path_resolve_parent(const char *path, char *out, size_t size)
         return -errno;
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     len = readlink(link, text, sizeof(text) - 1);
-    ret = len < 0 ? -errno : 0;
     close_fd(&fd);
-    if (ret)
-        return ret;
+    if (len < 0)
+        return -errno;
     text[len] = '\0';
     /* "(unreachable)/..." is a directory outside of this process's root. */
     if (text[0] != '/')
