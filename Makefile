@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 .PHONY: all demo check bench fuzz lint format install clean
 
 all:
-	@cmake --preset $(PRESET) $(CMAKE_ARGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@cmake --preset $(PRESET) -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_ARGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
 	@cmake --build --preset $(PRESET)
 
 $(shell mkdir -p build)
@@ -35,8 +35,10 @@ lint:
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
+# The command, its manual and completion, libhusk, its headers, and the program of jailed VMs. PREFIX
+# is compiled in (the library looks for that program there); DESTDIR stages without being seen.
 install: all
-	@DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
+	@DESTDIR=$(DESTDIR) cmake --install $(BUILD)
 
 clean:
 	rm -rf build
