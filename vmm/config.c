@@ -43,6 +43,21 @@ int config_copy_options(void *out, size_t out_size, const void *options, const c
     return 0;
 }
 
+int config_copy_results(void *out, const void *results, size_t results_size, const char *what,
+                        struct husk_error *err)
+{
+    size_t size;
+
+    if (!out)
+        return error_set(err, EINVAL, "", what, "there is no place for the result");
+    memcpy(&size, out, sizeof(size));
+    if (size < sizeof(size) || size > OPTIONS_MAX_BYTES)
+        return error_set(err, EINVAL, "", what, "the struct does not say its size");
+    memcpy(out, results, min_u64(size, results_size));
+    memcpy(out, &size, sizeof(size));
+    return 0;
+}
+
 static int given_fd(int fd)
 {
     return fd < 0 ? -1 : fd;
@@ -72,6 +87,17 @@ static int check_memory(uint64_t bytes, enum husk_pages pages, struct husk_error
                          "%llu bytes is not a multiple of 2 MiB, the size of its pages",
                          (unsigned long long)bytes);
     return 0;
+}
+
+int config_check_rate(const struct husk_rate *rate, const char *device, const char *name,
+                      struct husk_error *err)
+{
+    char where[64];
+
+    if (rate->per_second || !rate->burst)
+        return 0;
+    snprintf(where, sizeof(where), "%s: %s", device, name);
+    return error_set(err, EINVAL, where, CANNOT_CONFIGURE, "there is a burst but no rate");
 }
 
 /* The whole line, in memory of its own. What the given kernel takes is known when it is loaded. */
@@ -128,6 +154,8 @@ static int check_vm(const struct husk_vm_options *options, struct husk_error *er
         return error_set(err, EINVAL, "pages", CANNOT_CONFIGURE, "there is no kind %u",
                          (unsigned)options->pages);
     ret = check_memory(memory_of(options), options->pages, err);
+    if (!ret)
+        ret = config_check_rate(&options->rng_rate, "rng", "rate", err);
     return ret ? ret : config_check_cpu(options, err);
 }
 
@@ -161,6 +189,7 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     config->console_columns = options.console_columns;
     config->console_rows = options.console_rows;
     config->rng = !options.no_rng;
+    config->rng_rate = options.rng_rate;
     config->command_line = command_line;
     copied = copy_string(&config->kernel.path, options.kernel_path);
     copied &= copy_string(&config->initrd.path, options.initrd_path);
@@ -184,18 +213,6 @@ static int check_device_count(const struct machine_config *config, unsigned of_k
                          "at most %u devices fit: drives, networks, virtio console and rng",
                          arch_virtio_mmio_max);
     return 0;
-}
-
-/* A burst without a rate is a mistake, not a limit. */
-static int check_rate(const struct husk_rate *rate, const char *device, const char *name,
-                      struct husk_error *err)
-{
-    char where[64];
-
-    if (rate->per_second || !rate->burst)
-        return 0;
-    snprintf(where, sizeof(where), "%s: %s", device, name);
-    return error_set(err, EINVAL, where, CANNOT_CONFIGURE, "there is a burst but no rate");
 }
 
 static int check_queues(unsigned queues, const char *device, const char *name,
@@ -222,9 +239,9 @@ static int check_drive(const struct husk_drive_options *options, const char *nam
                          (unsigned)options->engine);
     ret = check_queues(options->queues, name, "queues", err);
     if (!ret)
-        ret = check_rate(&options->operations, name, "operations", err);
+        ret = config_check_rate(&options->operations, name, "operations", err);
     if (!ret)
-        ret = check_rate(&options->bandwidth, name, "bandwidth", err);
+        ret = config_check_rate(&options->bandwidth, name, "bandwidth", err);
     return ret;
 }
 
@@ -233,7 +250,7 @@ int machine_config_add_drive(struct machine_config *config, const struct husk_dr
 {
     struct husk_drive_options options = HUSK_DRIVE_OPTIONS_INIT;
     struct drive_config *drive = &config->drives[config->drive_count];
-    char name[24];
+    char name[CONFIG_NAME_MAX], id[CONFIG_ID_MAX + 1];
     char *path;
     int ret;
 
@@ -243,6 +260,8 @@ int machine_config_add_drive(struct machine_config *config, const struct husk_dr
         ret = config_copy_options(&options, sizeof(options), given, name, err);
     if (!ret)
         ret = check_drive(&options, name, err);
+    if (!ret)
+        ret = config_choose_drive_id(config, options.id, id, err);
     if (ret)
         return ret;
     if (!copy_string(&path, options.path))
@@ -256,6 +275,7 @@ int machine_config_add_drive(struct machine_config *config, const struct husk_dr
         .operations = options.operations,
         .bandwidth = options.bandwidth,
     };
+    memcpy(drive->id, id, sizeof(drive->id));
     config->drive_count++;
     return 0;
 }
@@ -342,13 +362,13 @@ static int check_net(const struct machine_config *config, const struct husk_net_
     if ((unsigned)options->vhost > HUSK_VHOST_OFF)
         return error_set(err, EINVAL, name, CANNOT_CONFIGURE, "there is no vhost mode %u",
                          (unsigned)options->vhost);
-    ret = check_rate(&options->rx_bandwidth, name, "receive bandwidth", err);
+    ret = config_check_rate(&options->rx_bandwidth, name, "receive bandwidth", err);
     if (!ret)
-        ret = check_rate(&options->tx_bandwidth, name, "transmit bandwidth", err);
+        ret = config_check_rate(&options->tx_bandwidth, name, "transmit bandwidth", err);
     if (!ret)
-        ret = check_rate(&options->rx_operations, name, "receive operations", err);
+        ret = config_check_rate(&options->rx_operations, name, "receive operations", err);
     if (!ret)
-        ret = check_rate(&options->tx_operations, name, "transmit operations", err);
+        ret = config_check_rate(&options->tx_operations, name, "transmit operations", err);
     if (!ret && (options->vhost == HUSK_VHOST_ON || options->vhost_fds) && has_rates(options))
         return error_set(err, EINVAL, name, CANNOT_CONFIGURE,
                          "the kernel's data path (vhost=on) has no rate limits (bw)");
@@ -360,7 +380,7 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
 {
     struct husk_net_options options = HUSK_NET_OPTIONS_INIT;
     struct net_config *net = &config->nets[config->net_count];
-    char name[24];
+    char name[CONFIG_NAME_MAX], id[CONFIG_ID_MAX + 1];
     char *tap_name;
     int ret;
 
@@ -370,6 +390,8 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
         ret = config_copy_options(&options, sizeof(options), given, name, err);
     if (!ret)
         ret = check_net(config, &options, name, err);
+    if (!ret)
+        ret = config_choose_net_id(config, options.id, id, err);
     if (ret)
         return ret;
     if (!copy_string(&tap_name, options.tap_fds ? NULL : options.tap_name))
@@ -384,6 +406,7 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
         .rx_operations = options.rx_operations,
         .tx_operations = options.tx_operations,
     };
+    memcpy(net->id, id, sizeof(net->id));
     memcpy(net->mac, options.mac, sizeof(net->mac));
     for (unsigned i = 0; i < CONFIG_QUEUES_MAX; i++) {
         net->tap_fds[i] = options.tap_fds && i < net->queue_pairs ? options.tap_fds[i] : -1;
@@ -391,6 +414,23 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
     }
     config->net_count++;
     return 0;
+}
+
+void drive_config_release(struct drive_config *drive)
+{
+    free(drive->path);
+    drive->path = NULL;
+    close_fd(&drive->fd);
+}
+
+void net_config_release(struct net_config *net)
+{
+    free(net->tap_name);
+    net->tap_name = NULL;
+    for (unsigned queue = 0; queue < CONFIG_QUEUES_MAX; queue++) {
+        close_fd(&net->tap_fds[queue]);
+        close_fd(&net->vhost_fds[queue]);
+    }
 }
 
 void machine_config_release(struct machine_config *config)
@@ -403,17 +443,10 @@ void machine_config_release(struct machine_config *config)
     free(config->command_line);
     free(config->cpuid_changes);
     free(config->msr_changes);
-    for (unsigned i = 0; i < config->drive_count; i++) {
-        free(config->drives[i].path);
-        close_fd(&config->drives[i].fd);
-    }
-    for (unsigned i = 0; i < config->net_count; i++) {
-        free(config->nets[i].tap_name);
-        for (unsigned queue = 0; queue < CONFIG_QUEUES_MAX; queue++) {
-            close_fd(&config->nets[i].tap_fds[queue]);
-            close_fd(&config->nets[i].vhost_fds[queue]);
-        }
-    }
+    for (unsigned i = 0; i < config->drive_count; i++)
+        drive_config_release(&config->drives[i]);
+    for (unsigned i = 0; i < config->net_count; i++)
+        net_config_release(&config->nets[i]);
     memset(config, 0, sizeof(*config));
     config->kernel.fd = config->kernel.callers_fd = -1;
     config->initrd.fd = config->initrd.callers_fd = -1;

@@ -19,6 +19,7 @@
 #define CONFIG_CPU_CHANGES_MAX 256u /* of CPUID, and of MSRs */
 #define CONFIG_CHANGE_NAME_MAX 40u
 #define CONFIG_NAME_MAX        24u /* of a device in messages: "drive 2" */
+#define CONFIG_ID_MAX          64u /* characters of an id */
 
 /* A file to boot from. */
 struct boot_file {
@@ -28,6 +29,7 @@ struct boot_file {
 };
 
 struct drive_config {
+    char id[CONFIG_ID_MAX + 1];
     char *path;          /* NULL when only fd is given */
     int fd;              /* -1, or owned */
     uint64_t size_bytes; /* machine_open() */
@@ -38,6 +40,7 @@ struct drive_config {
 };
 
 struct net_config {
+    char id[CONFIG_ID_MAX + 1];
     char *tap_name;                   /* NULL when tap_fds are given */
     int tap_fds[CONFIG_QUEUES_MAX];   /* -1, or owned: one for each queue pair */
     int vhost_fds[CONFIG_QUEUES_MAX]; /* as tap_fds; -1 throughout: the packets are ours to move */
@@ -71,6 +74,7 @@ struct machine_config {
     int console_in_fd, console_out_fd; /* the caller's */
     uint16_t console_columns, console_rows;
     bool rng;
+    struct husk_rate rng_rate; /* bytes */
 
     struct drive_config drives[CONFIG_DEVICES_MAX];
     unsigned drive_count;
@@ -88,6 +92,31 @@ int machine_config_add_drive(struct machine_config *config,
 int machine_config_add_net(struct machine_config *config, const struct husk_net_options *options,
                            struct husk_error *err);
 
+/* Take a device away again, before the machine is built: -ENOENT when there is no such id. */
+int machine_config_remove_drive(struct machine_config *config, const char *id,
+                                struct husk_error *err);
+int machine_config_remove_net(struct machine_config *config, const char *id,
+                              struct husk_error *err);
+
+/* The index of a device by its id; -ENOENT with err filled (`what` cannot be done). */
+int machine_config_find_drive(const struct machine_config *config, const char *id, const char *what,
+                              struct husk_error *err);
+int machine_config_find_net(const struct machine_config *config, const char *id, const char *what,
+                            struct husk_error *err);
+
+/* What any id must look like: 1..CONFIG_ID_MAX of A-Z a-z 0-9 - _. */
+int config_check_id(const char *id, const char *where, struct husk_error *err);
+
+/* The id of the next device: a copy of `given`, or for NULL one like "drive1" that is free. */
+int config_choose_drive_id(const struct machine_config *config, const char *given,
+                           char id[CONFIG_ID_MAX + 1], struct husk_error *err);
+int config_choose_net_id(const struct machine_config *config, const char *given,
+                         char id[CONFIG_ID_MAX + 1], struct husk_error *err);
+
+/* A burst without a rate is a mistake, not a limit: -EINVAL with err naming "device: name". */
+int config_check_rate(const struct husk_rate *rate, const char *device, const char *name,
+                      struct husk_error *err);
+
 /* config_cpu.c: the processor's part of machine_config_init(). The second returns false without
  * memory; what it copied is the configuration's in any case. */
 int config_check_cpu(const struct husk_vm_options *options, struct husk_error *err);
@@ -101,6 +130,8 @@ void config_msr_change_name(const struct husk_msr_change *change,
 
 /* Frees strings and closes owned descriptors. */
 void machine_config_release(struct machine_config *config);
+void drive_config_release(struct drive_config *drive);
+void net_config_release(struct net_config *net);
 
 /*
  * Copy an option struct of any release into this release's: `out` holds the defaults, of which a
@@ -108,6 +139,11 @@ void machine_config_release(struct machine_config *config);
  * Returns 0, -EINVAL (no size) or -E2BIG.
  */
 int config_copy_options(void *out, size_t out_size, const void *options, const char *where,
+                        struct husk_error *err);
+
+/* The other way: results of this release into a struct of any other, as far as both go. The
+ * caller's size stays. -EINVAL when there is none. */
+int config_copy_results(void *out, const void *results, size_t results_size, const char *what,
                         struct husk_error *err);
 
 #endif

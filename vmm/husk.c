@@ -132,10 +132,19 @@ static int check_built(const struct husk_vm *vm, const char *what, struct husk_e
     return vm->machine ? 0 : error_set(err, EINVAL, "", what, "the VM is not built");
 }
 
+/* Devices come and go before the build only. */
+static int check_pluggable(const struct husk_vm *vm, const char *what, struct husk_error *err)
+{
+    if (vm->machine)
+        return error_set(err, EOPNOTSUPP, "", what,
+                         "the VM is built already, and virtio-mmio cannot be plugged");
+    return check_not_built(vm, what, err);
+}
+
 int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_options *options,
                       struct husk_error *err)
 {
-    int ret = check_not_built(vm, "cannot add a drive", err);
+    int ret = check_pluggable(vm, "cannot add a drive", err);
 
     return ret ? ret : machine_config_add_drive(&vm->config, options, err);
 }
@@ -143,9 +152,23 @@ int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_options *optio
 int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,
                     struct husk_error *err)
 {
-    int ret = check_not_built(vm, "cannot add a network device", err);
+    int ret = check_pluggable(vm, "cannot add a network device", err);
 
     return ret ? ret : machine_config_add_net(&vm->config, options, err);
+}
+
+int husk_vm_remove_drive(struct husk_vm *vm, const char *id, struct husk_error *err)
+{
+    int ret = check_pluggable(vm, "cannot remove a drive", err);
+
+    return ret ? ret : machine_config_remove_drive(&vm->config, id, err);
+}
+
+int husk_vm_remove_net(struct husk_vm *vm, const char *id, struct husk_error *err)
+{
+    int ret = check_pluggable(vm, "cannot remove a network device", err);
+
+    return ret ? ret : machine_config_remove_net(&vm->config, id, err);
 }
 
 int husk_vm_build(struct husk_vm *vm, struct husk_error *err)
