@@ -34,7 +34,8 @@ static int create_vm(struct machine *machine, struct husk_error *err)
         return error_set(err, ERANGE, "vcpus", CANNOT_BUILD,
                          "%u were asked for, and KVM gives at most %u here", machine->config->vcpus,
                          vcpus_max);
-    return arch_cpu_model_create(&machine->kvm, machine->config->vcpus, &machine->cpu_model, err);
+    return arch_cpu_model_create(&machine->kvm, machine->config, machine->log, &machine->cpu_model,
+                                 err);
 }
 
 /* Guest memory is only reserved, so that it may exceed what the host has. */

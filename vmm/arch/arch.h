@@ -20,6 +20,8 @@
 #include "vmm/memory.h"
 
 struct kvm_run;
+struct log;
+struct machine_config;
 
 /* ---- memory ---- */
 
@@ -68,8 +70,10 @@ unsigned arch_vcpus_max(const struct kvm *kvm);
 
 struct arch_cpu_model;
 
-/* What all vCPUs of a machine have in common. Returns 0 or -errno; the caller owns *out. */
-int arch_cpu_model_create(const struct kvm *kvm, unsigned vcpu_count, struct arch_cpu_model **out,
+/* What all vCPUs of a machine have in common, the changes that `config` asks for included. The
+ * configuration must outlive the model. Returns 0 or -errno; the caller owns *out. */
+int arch_cpu_model_create(const struct kvm *kvm, const struct machine_config *config,
+                          const struct log *log, struct arch_cpu_model **out,
                           struct husk_error *err);
 void arch_cpu_model_destroy(struct arch_cpu_model *model); /* NULL is fine */
 

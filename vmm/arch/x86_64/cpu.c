@@ -4,7 +4,9 @@
  * registers of the boot vCPU. All others wait for INIT and SIPI, as after a reset; KVM has them so.
  *
  * A model is filled once and then only read, but for its CPUID table, in which the fields that
- * differ between vCPUs are rewritten for each: vCPUs are initialised one after the other.
+ * differ between vCPUs are rewritten for each: vCPUs are initialised one after the other. That
+ * comes after the configuration's changes (template.h), so a vCPU's ids are husk's in any case: the
+ * interrupts and the ACPI tables name them.
  */
 #include <errno.h>
 #include <linux/kvm.h>
@@ -16,6 +18,10 @@
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86_64/cpuid.h"
 #include "vmm/arch/x86_64/regs.h"
+#include "vmm/arch/x86_64/template.h"
+#include "vmm/config.h"
+
+#define CANNOT_DESCRIBE "cannot describe the processor"
 
 #define MSR_IA32_MISC_ENABLE    0x1a0u
 #define MISC_ENABLE_FAST_STRING (1ull << 0)
@@ -24,43 +30,61 @@
 #define MTRR_TYPE_WRITE_BACK    6ull
 
 struct arch_cpu_model {
+    const struct machine_config *config;
+    struct cpuid_machine machine;
+    uint64_t address_end;
     struct kvm_cpuid2 *cpuid;
 };
 
-int arch_cpu_model_create(const struct kvm *kvm, unsigned vcpu_count, struct arch_cpu_model **out,
+/* The table that all vCPUs share, but for their ids. */
+static int describe(struct arch_cpu_model *model, const struct kvm *kvm, const struct log *log,
+                    struct husk_error *err)
+{
+    const struct machine_config *config = model->config;
+    int ret;
+
+    model->cpuid = cpuid_table_new();
+    if (!model->cpuid)
+        return error_set(err, ENOMEM, "", CANNOT_DESCRIBE, NULL);
+    model->cpuid->nent = CPUID_ENTRIES_MAX;
+    ret = kvm_ioctl_ptr(kvm->dev_fd, KVM_GET_SUPPORTED_CPUID, model->cpuid);
+    if (ret < 0)
+        return error_set(err, -ret, "", "cannot ask KVM for the CPUID it supports", NULL);
+    ret = cpuid_prepare(model->cpuid, &model->machine);
+    if (ret)
+        return error_set(err, -ret, "", CANNOT_DESCRIBE, "its CPUID table is full");
+    model->address_end = cpuid_address_end(model->cpuid);
+    ret = template_change_cpuid(model->cpuid, config->cpuid_changes, config->cpuid_change_count,
+                                log, err);
+    if (ret)
+        return ret;
+    /* A template may narrow what the guest can address, but not widen what the processor can. */
+    model->address_end = min_u64(model->address_end, cpuid_address_end(model->cpuid));
+    return template_check_msrs(kvm, config->msr_changes, config->msr_change_count, err);
+}
+
+int arch_cpu_model_create(const struct kvm *kvm, const struct machine_config *config,
+                          const struct log *log, struct arch_cpu_model **out,
                           struct husk_error *err)
 {
-    struct cpuid_machine machine = {
-        .vcpu_count = vcpu_count,
-        .tsc_deadline_timer = kvm_capability(kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
-    };
     struct arch_cpu_model *model = calloc(1, sizeof(*model));
     int ret;
 
     if (!model)
-        return error_set(err, ENOMEM, "", "cannot describe the processor", NULL);
-    model->cpuid = cpuid_table_new();
-    if (!model->cpuid) {
-        ret = error_set(err, ENOMEM, "", "cannot describe the processor", NULL);
-        goto fail;
-    }
-    model->cpuid->nent = CPUID_ENTRIES_MAX;
-    ret = kvm_ioctl_ptr(kvm->dev_fd, KVM_GET_SUPPORTED_CPUID, model->cpuid);
-    if (ret < 0) {
-        error_set(err, -ret, "", "cannot ask KVM for the CPUID it supports", NULL);
-        goto fail;
-    }
-    ret = cpuid_prepare(model->cpuid, &machine);
+        return error_set(err, ENOMEM, "", CANNOT_DESCRIBE, NULL);
+    model->config = config;
+    model->machine = (struct cpuid_machine){
+        .vcpu_count = config->vcpus,
+        .threads_per_core = config->threads_per_core,
+        .tsc_deadline_timer = kvm_capability(kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+    };
+    ret = describe(model, kvm, log, err);
     if (ret) {
-        error_set(err, -ret, "", "cannot describe the processor", "its CPUID table is full");
-        goto fail;
+        arch_cpu_model_destroy(model);
+        return ret;
     }
     *out = model;
     return 0;
-
-fail:
-    arch_cpu_model_destroy(model);
-    return ret;
 }
 
 void arch_cpu_model_destroy(struct arch_cpu_model *model)
@@ -73,7 +97,7 @@ void arch_cpu_model_destroy(struct arch_cpu_model *model)
 
 uint64_t arch_cpu_model_address_end(const struct arch_cpu_model *model)
 {
-    return cpuid_address_end(model->cpuid);
+    return model->address_end;
 }
 
 /*
@@ -128,11 +152,14 @@ int arch_vcpu_init(int vcpu_fd, const struct arch_cpu_model *model, unsigned ind
 {
     int ret;
 
-    cpuid_personalize(model->cpuid, index);
+    cpuid_personalize(model->cpuid, &model->machine, index);
     ret = kvm_ioctl_ptr(vcpu_fd, KVM_SET_CPUID2, model->cpuid);
     if (ret < 0)
         return error_set(err, -ret, "", "cannot set a vCPU's CPUID", NULL);
     ret = set_msrs(vcpu_fd, err);
+    if (!ret)
+        ret = template_change_msrs(vcpu_fd, model->config->msr_changes,
+                                   model->config->msr_change_count, err);
     if (!ret && entry)
         ret = set_entry_registers(vcpu_fd, layout, entry, err);
     return ret;

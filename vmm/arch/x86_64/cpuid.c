@@ -3,9 +3,9 @@
  * The guest's CPUID: see cpuid.h.
  *
  * KVM says what it supports, with the host's topology in it. That part is replaced by the machine's
- * own: one package of N cores, one thread each, caches of level 1 and 2 private and the last level
- * shared. Sources: Intel SDM volume 2A, CPUID (leaf numbers as in table 3-8); AMD64 Architecture
- * Programmer's Manual volume 3, appendix E (24594, rev. 3.36).
+ * own: one package of cores with one or two threads each, caches of level 1 and 2 a core's own and
+ * the last level shared. Sources: Intel SDM volume 2A, CPUID (leaf numbers as in table 3-8); AMD64
+ * Architecture Programmer's Manual volume 3, appendix E (24594, rev. 3.36).
  */
 #include "vmm/arch/x86_64/cpuid.h"
 
@@ -15,22 +15,23 @@
 
 #include "base/checked.h"
 
-#define LEAF_VENDOR        0x0u
-#define LEAF_FEATURES      0x1u
-#define LEAF_CACHES        0x4u
-#define LEAF_MWAIT         0x5u
-#define LEAF_FEATURES_7    0x7u
-#define LEAF_TOPOLOGY      0xbu
-#define LEAF_XSAVE         0xdu
-#define LEAF_TILES         0x1du
-#define LEAF_TILE_MULTIPLY 0x1eu
-#define LEAF_TOPOLOGY_V2   0x1fu
-#define LEAF_KVM           0x40000000u
-#define LEAF_KVM_FEATURES  0x40000001u
-#define LEAF_EXT_FEATURES  0x80000001u
-#define LEAF_ADDRESS_SIZES 0x80000008u
-#define LEAF_AMD_CACHES    0x8000001du
-#define LEAF_AMD_TOPOLOGY  0x8000001eu
+#define LEAF_VENDOR          0x0u
+#define LEAF_FEATURES        0x1u
+#define LEAF_CACHES          0x4u
+#define LEAF_MWAIT           0x5u
+#define LEAF_FEATURES_7      0x7u
+#define LEAF_TOPOLOGY        0xbu
+#define LEAF_XSAVE           0xdu
+#define LEAF_TILES           0x1du
+#define LEAF_TILE_MULTIPLY   0x1eu
+#define LEAF_TOPOLOGY_V2     0x1fu
+#define LEAF_KVM             0x40000000u
+#define LEAF_KVM_FEATURES    0x40000001u
+#define LEAF_EXT_FEATURES    0x80000001u
+#define LEAF_ADDRESS_SIZES   0x80000008u
+#define LEAF_AMD_CACHES      0x8000001du
+#define LEAF_AMD_TOPOLOGY    0x8000001eu
+#define LEAF_AMD_TOPOLOGY_V2 0x80000026u
 
 /* Leaf 1, ECX and EDX. */
 #define F1_ECX_MONITOR      (1u << 3)
@@ -184,9 +185,11 @@ static void prepare_tiles(struct kvm_cpuid2 *table)
  * Leaves 4 (Intel) and 0x8000001d (AMD) have one shape: EAX[4:0] type (0: no more), [7:5] level,
  * [25:14] logical processors that share the cache, less one.
  */
-static void prepare_caches(struct kvm_cpuid2 *table, uint32_t function, unsigned vcpu_count)
+static void prepare_caches(struct kvm_cpuid2 *table, uint32_t function,
+                           const struct cpuid_machine *machine)
 {
-    uint32_t package_ids = 1u << bits_for(vcpu_count);
+    uint32_t package_ids = 1u << bits_for(machine->vcpu_count);
+    uint32_t core_ids = package_ids / machine->threads_per_core;
 
     for (uint32_t i = 0; i < table->nent; i++) {
         struct kvm_cpuid_entry2 *leaf = &table->entries[i];
@@ -195,22 +198,23 @@ static void prepare_caches(struct kvm_cpuid2 *table, uint32_t function, unsigned
 
         if (leaf->function != function || (leaf->eax & 0x1f) == 0)
             continue;
-        sharing = level >= 3 ? package_ids : 1;
+        sharing = level >= 3 ? package_ids : machine->threads_per_core;
         leaf->eax = (leaf->eax & ~0x03ffc000u) | (sharing - 1) << 14;
         /* Only Intel's has EAX[31:26]: core ids in the package, less one; saturates. */
         if (function == LEAF_CACHES)
-            leaf->eax = (leaf->eax & 0x03ffffffu) | (uint32_t)min_u64(package_ids - 1, 63) << 26;
+            leaf->eax = (leaf->eax & 0x03ffffffu) | (uint32_t)min_u64(core_ids - 1, 63) << 26;
     }
 }
 
-/* Extended topology: a level of one thread, a level of all cores, and the end. */
-static int prepare_topology(struct kvm_cpuid2 *table, uint32_t function, unsigned vcpu_count)
+/* Extended topology: a level of a core's threads, a level of all cores, and the end. */
+static int prepare_topology(struct kvm_cpuid2 *table, uint32_t function,
+                            const struct cpuid_machine *machine)
 {
     const struct {
         uint32_t shift, processors, type;
     } levels[] = {
-        {0, 1, LEVEL_THREAD},
-        {bits_for(vcpu_count), vcpu_count, LEVEL_CORE},
+        {bits_for(machine->threads_per_core), machine->threads_per_core, LEVEL_THREAD},
+        {bits_for(machine->vcpu_count), machine->vcpu_count, LEVEL_CORE},
         {0, 0, 0},
     };
     const struct kvm_cpuid_entry2 *vendor = cpuid_find(table, LEAF_VENDOR, 0);
@@ -231,8 +235,9 @@ static int prepare_topology(struct kvm_cpuid2 *table, uint32_t function, unsigne
     return 0;
 }
 
-static void prepare_amd(struct kvm_cpuid2 *table, unsigned vcpu_count)
+static void prepare_amd(struct kvm_cpuid2 *table, const struct cpuid_machine *machine)
 {
+    unsigned vcpu_count = machine->vcpu_count;
     struct kvm_cpuid_entry2 *leaf = cpuid_find(table, LEAF_ADDRESS_SIZES, 0);
 
     /* ECX[7:0]: threads in the package, less one; ECX[15:12]: APIC id bits for them. */
@@ -240,11 +245,15 @@ static void prepare_amd(struct kvm_cpuid2 *table, unsigned vcpu_count)
         leaf->ecx &= ~0x0000f0ffu;
         leaf->ecx |= (uint32_t)min_u64(vcpu_count - 1, 255) | bits_for(vcpu_count) << 12;
     }
-    prepare_caches(table, LEAF_AMD_CACHES, vcpu_count);
+    prepare_caches(table, LEAF_AMD_CACHES, machine);
     leaf = cpuid_find(table, LEAF_AMD_TOPOLOGY, 0);
     /* EBX[15:8] threads per core, less one; ECX[10:8] nodes, less one; ECX[7:0] node id. */
-    if (leaf)
-        leaf->ebx = leaf->ecx = leaf->edx = 0;
+    if (leaf) {
+        leaf->ebx = (machine->threads_per_core - 1) << 8;
+        leaf->ecx = leaf->edx = 0;
+    }
+    /* A newer form of leaf 0xb, which guests prefer to it: it would tell the host's topology. */
+    remove_leaf(table, LEAF_AMD_TOPOLOGY_V2);
 }
 
 /* The leaves by which a guest recognises KVM; its clock and more are advertised there. */
@@ -272,23 +281,24 @@ int cpuid_prepare(struct kvm_cpuid2 *table, const struct cpuid_machine *machine)
     prepare_features(table, machine);
     prepare_tiles(table);
     if (is_amd(table)) {
-        prepare_amd(table, machine->vcpu_count);
+        prepare_amd(table, machine);
     } else {
         struct kvm_cpuid_entry2 *leaf = cpuid_find(table, LEAF_ADDRESS_SIZES, 0);
 
-        prepare_caches(table, LEAF_CACHES, machine->vcpu_count);
+        prepare_caches(table, LEAF_CACHES, machine);
         if (leaf)
             leaf->ecx = 0; /* reserved outside AMD */
     }
-    ret = prepare_topology(table, LEAF_TOPOLOGY, machine->vcpu_count);
+    ret = prepare_topology(table, LEAF_TOPOLOGY, machine);
     if (!ret)
-        ret = prepare_topology(table, LEAF_TOPOLOGY_V2, machine->vcpu_count);
+        ret = prepare_topology(table, LEAF_TOPOLOGY_V2, machine);
     if (!ret)
         ret = prepare_hypervisor(table);
     return ret;
 }
 
-void cpuid_personalize(struct kvm_cpuid2 *table, unsigned vcpu_index)
+void cpuid_personalize(struct kvm_cpuid2 *table, const struct cpuid_machine *machine,
+                       unsigned vcpu_index)
 {
     for (uint32_t i = 0; i < table->nent; i++) {
         struct kvm_cpuid_entry2 *leaf = &table->entries[i];
@@ -303,7 +313,7 @@ void cpuid_personalize(struct kvm_cpuid2 *table, unsigned vcpu_index)
             break;
         case LEAF_AMD_TOPOLOGY: /* EAX: extended APIC id; EBX[7:0]: core id */
             leaf->eax = vcpu_index;
-            leaf->ebx = (leaf->ebx & ~0xffu) | (vcpu_index & 0xff);
+            leaf->ebx = (leaf->ebx & ~0xffu) | (vcpu_index / machine->threads_per_core & 0xff);
             break;
         default:
             break;

@@ -17,11 +17,12 @@
  * without memory. Released with free(). */
 struct kvm_cpuid2 *cpuid_table_new(void);
 
-/* The machine as CPUID tells it: one package of vcpu_count cores with one thread each, whose
- * (x2)APIC ids are their indices. */
+/* The machine as CPUID tells it: one package, whose cores have one or two threads each. The vCPUs
+ * are the threads, core by core; their (x2)APIC ids are their indices. */
 struct cpuid_machine {
     unsigned vcpu_count;
-    bool tsc_deadline_timer; /* KVM_CAP_TSC_DEADLINE_TIMER */
+    unsigned threads_per_core; /* 1 or 2, and divides vcpu_count */
+    bool tsc_deadline_timer;   /* KVM_CAP_TSC_DEADLINE_TIMER */
 };
 
 /* The entry for a leaf (and subleaf, where the leaf has them), or NULL. */
@@ -34,7 +35,8 @@ struct kvm_cpuid_entry2 *cpuid_find(struct kvm_cpuid2 *table, uint32_t function,
 int cpuid_prepare(struct kvm_cpuid2 *table, const struct cpuid_machine *machine);
 
 /* Set what differs between vCPUs, in a prepared table. May be repeated with another index. */
-void cpuid_personalize(struct kvm_cpuid2 *table, unsigned vcpu_index);
+void cpuid_personalize(struct kvm_cpuid2 *table, const struct cpuid_machine *machine,
+                       unsigned vcpu_index);
 
 /* One past the highest physical address (leaf 0x80000008; 2^36 without it). */
 uint64_t cpuid_address_end(struct kvm_cpuid2 *table);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * vmm/arch/x86_64/cpuid.c on tables as KVM gives them on an Intel and on an AMD machine: whatever
- * the host's topology was, the guest sees one package of single-threaded cores.
+ * the host's topology was, the guest sees one package of cores with one or two threads each.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -56,6 +56,8 @@ static const struct kvm_cpuid_entry2 amd[] = {
     {.function = 0x8000001d, .index = 3, .flags = INDEXED, .eax = 0x3c163, .ebx = 0x3c0003f},
     {.function = 0x8000001d, .index = 4, .flags = INDEXED},
     {.function = 0x8000001e, .eax = 5, .ebx = 0x102, .ecx = 0x100},
+    {.function = 0x80000026, .index = 0, .flags = INDEXED, .eax = 1, .ebx = 2, .ecx = 0x100},
+    {.function = 0x80000026, .index = 1, .flags = INDEXED, .eax = 4, .ebx = 16, .ecx = 0x201},
 };
 
 static struct kvm_cpuid2 *make(const struct kvm_cpuid_entry2 *entries, unsigned count,
@@ -88,20 +90,24 @@ static unsigned count_leaf(const struct kvm_cpuid2 *table, uint32_t function)
 }
 
 static const struct {
-    unsigned vcpus, bits;
-} counts[] = {{1, 0}, {2, 1}, {4, 2}, {7, 3}, {16, 4}, {255, 8}};
+    unsigned vcpus, threads, bits;
+} counts[] = {{1, 1, 0},   {2, 1, 1}, {4, 1, 2}, {7, 1, 3},  {16, 1, 4},
+              {255, 1, 8}, {2, 2, 1}, {6, 2, 3}, {16, 2, 4}, {254, 2, 8}};
 
 static uint32_t bits(uint32_t value, unsigned high, unsigned low)
 {
     return value >> low & (uint32_t)((1ull << (high - low + 1)) - 1);
 }
 
-static void check_extended_topology(struct kvm_cpuid2 *table, uint32_t function, unsigned vcpus,
-                                    unsigned id_bits, unsigned id)
+static void check_extended_topology(struct kvm_cpuid2 *table, uint32_t function,
+                                    const struct cpuid_machine *machine, unsigned id_bits,
+                                    unsigned id)
 {
+    unsigned vcpus = machine->vcpu_count, threads = machine->threads_per_core;
+
     assert_int_equal(count_leaf(table, function), 3);
-    assert_int_equal(leaf(table, function, 0)->eax, 0);
-    assert_int_equal(leaf(table, function, 0)->ebx, 1);
+    assert_int_equal(leaf(table, function, 0)->eax, threads - 1);
+    assert_int_equal(leaf(table, function, 0)->ebx, threads);
     assert_int_equal(leaf(table, function, 0)->ecx, 0x100);
     assert_int_equal(leaf(table, function, 1)->eax, id_bits);
     assert_int_equal(leaf(table, function, 1)->ebx, vcpus);
@@ -115,21 +121,22 @@ static void check_extended_topology(struct kvm_cpuid2 *table, uint32_t function,
 static void test_intel_topology(void **state)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
-        unsigned n = counts[i].vcpus, ids = 1u << counts[i].bits;
-        const struct cpuid_machine machine = {.vcpu_count = n, .tsc_deadline_timer = true};
+        unsigned n = counts[i].vcpus, threads = counts[i].threads, ids = 1u << counts[i].bits;
+        const struct cpuid_machine machine = {
+            .vcpu_count = n, .threads_per_core = threads, .tsc_deadline_timer = true};
         struct kvm_cpuid2 *table = make(intel, ARRAY_SIZE(intel), &machine);
 
-        cpuid_personalize(table, n - 1);
+        cpuid_personalize(table, &machine, n - 1);
         assert_int_equal(leaf(table, 1, 0)->ebx >> 24, n - 1);
         assert_int_equal(bits(leaf(table, 1, 0)->ebx, 23, 16), ids > 255 ? 255 : ids);
         assert_int_equal(bits(leaf(table, 1, 0)->edx, 28, 28), n > 1);
-        check_extended_topology(table, 0xb, n, counts[i].bits, n - 1);
-        check_extended_topology(table, 0x1f, n, counts[i].bits, n - 1);
+        check_extended_topology(table, 0xb, &machine, counts[i].bits, n - 1);
+        check_extended_topology(table, 0x1f, &machine, counts[i].bits, n - 1);
         for (unsigned cache = 0; cache < 4; cache++) {
             uint32_t eax = leaf(table, 4, cache)->eax;
 
-            assert_int_equal(bits(eax, 25, 14), cache == 3 ? ids - 1 : 0);
-            assert_int_equal(bits(eax, 31, 26), ids - 1 > 63 ? 63 : ids - 1);
+            assert_int_equal(bits(eax, 25, 14), (cache == 3 ? ids : threads) - 1);
+            assert_int_equal(bits(eax, 31, 26), ids / threads > 64 ? 63 : ids / threads - 1);
             assert_int_equal(bits(eax, 13, 0), bits(intel[2 + cache].eax, 13, 0));
         }
         assert_int_equal(leaf(table, 4, 4)->eax, 0);
@@ -140,22 +147,23 @@ static void test_intel_topology(void **state)
 static void test_amd_topology(void **state)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
-        unsigned n = counts[i].vcpus, ids = 1u << counts[i].bits;
-        const struct cpuid_machine machine = {.vcpu_count = n};
+        unsigned n = counts[i].vcpus, threads = counts[i].threads, ids = 1u << counts[i].bits;
+        const struct cpuid_machine machine = {.vcpu_count = n, .threads_per_core = threads};
         struct kvm_cpuid2 *table = make(amd, ARRAY_SIZE(amd), &machine);
 
-        cpuid_personalize(table, n - 1);
+        cpuid_personalize(table, &machine, n - 1);
         assert_int_equal(leaf(table, 1, 0)->ebx >> 24, n - 1);
         assert_int_equal(bits(leaf(table, 0x80000001, 0)->ecx, 1, 1), n > 1); /* CmpLegacy */
         assert_int_equal(bits(leaf(table, 0x80000008, 0)->ecx, 7, 0), n - 1);
         assert_int_equal(bits(leaf(table, 0x80000008, 0)->ecx, 15, 12), counts[i].bits);
-        check_extended_topology(table, 0xb, n, counts[i].bits, n - 1);
+        check_extended_topology(table, 0xb, &machine, counts[i].bits, n - 1);
         assert_int_equal(count_leaf(table, 0x1f), 0); /* beyond the highest leaf */
         for (unsigned cache = 0; cache < 4; cache++)
             assert_int_equal(bits(leaf(table, 0x8000001d, cache)->eax, 25, 14),
-                             cache == 3 ? ids - 1 : 0);
+                             (cache == 3 ? ids : threads) - 1);
+        assert_int_equal(count_leaf(table, 0x80000026), 0);
         assert_int_equal(leaf(table, 0x8000001e, 0)->eax, n - 1);
-        assert_int_equal(leaf(table, 0x8000001e, 0)->ebx, n - 1);
+        assert_int_equal(leaf(table, 0x8000001e, 0)->ebx, (threads - 1) << 8 | (n - 1) / threads);
         assert_int_equal(leaf(table, 0x8000001e, 0)->ecx, 0);
         free(table);
     }
@@ -163,8 +171,9 @@ static void test_amd_topology(void **state)
 
 static void test_features(void **state)
 {
-    const struct cpuid_machine with = {.vcpu_count = 2, .tsc_deadline_timer = true};
-    const struct cpuid_machine without = {.vcpu_count = 2};
+    const struct cpuid_machine with = {
+        .vcpu_count = 2, .threads_per_core = 1, .tsc_deadline_timer = true};
+    const struct cpuid_machine without = {.vcpu_count = 2, .threads_per_core = 1};
     struct kvm_cpuid2 *table = make(intel, ARRAY_SIZE(intel), &with);
     uint32_t ecx = leaf(table, 1, 0)->ecx;
 
@@ -189,7 +198,7 @@ static void test_features(void **state)
 /* XCR0 takes XTILE_CONFIG and XTILE_DATA together only; KVM withholds the latter alone. */
 static void test_tiles(void **state)
 {
-    const struct cpuid_machine machine = {.vcpu_count = 1};
+    const struct cpuid_machine machine = {.vcpu_count = 1, .threads_per_core = 1};
     struct kvm_cpuid_entry2 host[] = {
         intel[0],
         {.function = 0x7, .index = 0, .flags = INDEXED, .eax = 1, .edx = 0xffffffff},
@@ -223,7 +232,7 @@ static void test_tiles(void **state)
 
 static void test_kvm_leaves(void **state)
 {
-    const struct cpuid_machine machine = {.vcpu_count = 1};
+    const struct cpuid_machine machine = {.vcpu_count = 1, .threads_per_core = 1};
     struct kvm_cpuid2 *table = make(intel, ARRAY_SIZE(intel), &machine);
     char signature[12];
 
@@ -240,11 +249,11 @@ static void test_kvm_leaves(void **state)
 /* Each vCPU's id replaces the one before. */
 static void test_personalize_again(void **state)
 {
-    const struct cpuid_machine machine = {.vcpu_count = 4};
+    const struct cpuid_machine machine = {.vcpu_count = 4, .threads_per_core = 1};
     struct kvm_cpuid2 *table = make(amd, ARRAY_SIZE(amd), &machine);
 
     for (unsigned id = 4; id-- > 0;) {
-        cpuid_personalize(table, id);
+        cpuid_personalize(table, &machine, id);
         assert_int_equal(leaf(table, 1, 0)->ebx >> 24, id);
         assert_int_equal(leaf(table, 0xb, 1)->edx, id);
         assert_int_equal(leaf(table, 0x8000001e, 0)->ebx & 0xff, id);
@@ -254,7 +263,7 @@ static void test_personalize_again(void **state)
 
 static void test_address_end(void **state)
 {
-    const struct cpuid_machine machine = {.vcpu_count = 1};
+    const struct cpuid_machine machine = {.vcpu_count = 1, .threads_per_core = 1};
     struct kvm_cpuid2 *table = make(intel, ARRAY_SIZE(intel), &machine);
 
     assert_int_equal(cpuid_address_end(table), 1ull << 46);
@@ -267,7 +276,7 @@ static void test_address_end(void **state)
 
 static void test_full_table(void **state)
 {
-    const struct cpuid_machine machine = {.vcpu_count = 2};
+    const struct cpuid_machine machine = {.vcpu_count = 2, .threads_per_core = 1};
     struct kvm_cpuid2 *table = cpuid_table_new();
 
     table->nent = CPUID_ENTRIES_MAX;
