@@ -134,7 +134,7 @@ static int remove_entry(int dir_fd, const char *name, dev_t device, unsigned dep
         return 0;
     if (errno != EISDIR && errno != EPERM)
         return -errno;
-    fd = path_open_below(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    fd = path_open_below(dir_fd, name, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return fd;
     ret = fstat(fd, &st) < 0 ? -errno : 0;
@@ -179,7 +179,7 @@ int path_remove_tree(int parent_fd, const char *name, const struct stat *expecte
     struct stat st;
     int fd, ret;
 
-    fd = path_open_below(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    fd = path_open_below(parent_fd, name, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return fd;
     ret = fstat(fd, &st) < 0 ? -errno : 0;

@@ -80,7 +80,7 @@ int registry_open_directory(const char *directory, bool create, struct husk_erro
         close_fd(&parent_fd);
         return error_set(err, -ret, directory, "cannot make the registry of VMs", NULL);
     }
-    fd = path_open_below(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    fd = path_open_below(parent_fd, name, O_RDONLY | O_DIRECTORY, 0);
     close_fd(&parent_fd);
     if (fd < 0)
         return error_set(err, -fd, directory, what, NULL);
