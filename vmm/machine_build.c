@@ -55,6 +55,13 @@ static void warn_overcommit(const struct machine *machine)
                  (unsigned long long)(host_bytes >> 20));
 }
 
+static enum guest_memory_backing memory_backing(const struct machine_config *config)
+{
+    if (config->pages == HUSK_PAGES_2M)
+        return config->memory_shared ? GUEST_MEMORY_SHARED_2M : GUEST_MEMORY_PRIVATE_2M;
+    return config->memory_shared ? GUEST_MEMORY_SHARED : GUEST_MEMORY_PRIVATE;
+}
+
 static int create_memory(struct machine *machine, struct husk_error *err)
 {
     struct arch_layout *layout = &machine->layout;
@@ -67,9 +74,7 @@ static int create_memory(struct machine *machine, struct husk_error *err)
                          "the host's processor addresses %llu GiB",
                          (unsigned long long)(reach >> 30));
     warn_overcommit(machine);
-    ret = guest_memory_create(layout->ram, layout->ram_count,
-                              machine->config->memory_shared ? GUEST_MEMORY_SHARED
-                                                             : GUEST_MEMORY_PRIVATE,
+    ret = guest_memory_create(layout->ram, layout->ram_count, memory_backing(machine->config),
                               &machine->memory, err);
     if (ret)
         return ret;

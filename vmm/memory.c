@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
+#include <linux/mman.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +20,9 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/parse.h"
+
+#define CANNOT_MAP "cannot map guest memory"
 
 struct guest_memory {
     struct guest_region regions[GUEST_MEMORY_MAX_REGIONS];
@@ -26,8 +31,21 @@ struct guest_memory {
     int memfd; /* of a shared backing, else -1 */
 };
 
+static bool is_shared(enum guest_memory_backing backing)
+{
+    return backing == GUEST_MEMORY_SHARED || backing == GUEST_MEMORY_SHARED_2M;
+}
+
+static uint64_t page_bytes_of(enum guest_memory_backing backing)
+{
+    bool huge = backing == GUEST_MEMORY_PRIVATE_2M || backing == GUEST_MEMORY_SHARED_2M;
+
+    return huge ? GUEST_HUGE_PAGE_SIZE : GUEST_PAGE_SIZE;
+}
+
 /* Ascending, disjoint, page-aligned, not wrapping. Also sums the sizes. */
-static int check_specs(const struct guest_region_spec *specs, unsigned count, uint64_t *total)
+static int check_specs(const struct guest_region_spec *specs, unsigned count, uint64_t page_bytes,
+                       uint64_t *total)
 {
     uint64_t end = 0;
 
@@ -37,7 +55,7 @@ static int check_specs(const struct guest_region_spec *specs, unsigned count, ui
     for (unsigned i = 0; i < count; i++) {
         uint64_t base = specs[i].base.value, size = specs[i].size;
 
-        if (size == 0 || !is_aligned(base | size, GUEST_PAGE_SIZE) || base < end ||
+        if (size == 0 || !is_aligned(base | size, page_bytes) || base < end ||
             !checked_add(base, size, &end) || !checked_add(*total, size, total))
             return -EINVAL;
     }
@@ -79,15 +97,88 @@ static void keep_private(void *hva, uint64_t size)
     madvise(hva, size, MADV_DONTFORK);
 }
 
-static int map_region(struct guest_memory *memory, const struct guest_region_spec *spec)
+/* ---- the host's huge pages ---- */
+
+#define HUGE_PAGES_DIRECTORY "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+
+/* False where it cannot be read. */
+static bool read_count(const char *path, uint64_t *out)
+{
+    char text[24];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+    close_fd(&fd);
+    if (len <= 0)
+        return false;
+    text[len] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    return parse_u64(text, 0, UINT64_MAX, out) == 0;
+}
+
+/* What a new mapping could reserve: pages that are neither in use nor promised, and those that the
+ * host would make on demand. */
+static bool count_free_huge_pages(uint64_t *out)
+{
+    uint64_t free_pages, promised, on_demand, made;
+
+    if (!read_count(HUGE_PAGES_DIRECTORY "free_hugepages", &free_pages) ||
+        !read_count(HUGE_PAGES_DIRECTORY "resv_hugepages", &promised) ||
+        !read_count(HUGE_PAGES_DIRECTORY "nr_overcommit_hugepages", &on_demand) ||
+        !read_count(HUGE_PAGES_DIRECTORY "surplus_hugepages", &made))
+        return false;
+    *out = free_pages - min_u64(free_pages, promised) + on_demand - min_u64(on_demand, made);
+    return true;
+}
+
+#define RESERVE_ADVICE "reserve more with sysctl vm.nr_hugepages"
+
+static int no_huge_pages(uint64_t bytes, struct husk_error *err)
+{
+    unsigned long long needed = bytes / GUEST_HUGE_PAGE_SIZE;
+    uint64_t free_pages;
+
+    if (!count_free_huge_pages(&free_pages))
+        return error_set(err, ENOMEM, "memory", CANNOT_MAP,
+                         "%llu pages of 2 MiB are needed, and that many are not free: %s", needed,
+                         RESERVE_ADVICE);
+    return error_set(err, ENOMEM, "memory", CANNOT_MAP,
+                     "%llu pages of 2 MiB are needed, %llu are free: %s", needed,
+                     (unsigned long long)free_pages, RESERVE_ADVICE);
+}
+
+int guest_memory_check_2m(uint64_t bytes, struct husk_error *err)
+{
+    uint64_t free_pages;
+
+    if (!count_free_huge_pages(&free_pages) || free_pages >= bytes / GUEST_HUGE_PAGE_SIZE)
+        return 0;
+    return no_huge_pages(bytes, err);
+}
+
+/* ---- mapping ---- */
+
+/* Ordinary pages are taken when they are touched, without a promise: memory may be overcommitted.
+ * Huge pages are promised here (no MAP_NORESERVE), or a guest could touch one that is not there and
+ * take the whole process down. */
+static int map_flags(const struct guest_memory *memory, uint64_t page_bytes)
+{
+    int flags = memory->memfd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+
+    if (page_bytes == GUEST_PAGE_SIZE)
+        return flags | MAP_NORESERVE;
+    return memory->memfd >= 0 ? flags : flags | MAP_HUGETLB | (int)MAP_HUGE_2MB;
+}
+
+static int map_region(struct guest_memory *memory, const struct guest_region_spec *spec,
+                      uint64_t page_bytes)
 {
     struct guest_region *region = &memory->regions[memory->count];
-    int flags = memory->memfd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
     void *hva = reserve_aligned(spec->size);
 
     if (hva == MAP_FAILED)
         return -ENOMEM;
-    if (mmap(hva, spec->size, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE | MAP_FIXED,
+    if (mmap(hva, spec->size, PROT_READ | PROT_WRITE, map_flags(memory, page_bytes) | MAP_FIXED,
              memory->memfd, memory->memfd >= 0 ? (off_t)memory->size : 0) == MAP_FAILED) {
         int ret = -errno;
 
@@ -95,11 +186,13 @@ static int map_region(struct guest_memory *memory, const struct guest_region_spe
         return ret;
     }
     /* A wish: a host without huge pages is slower, nothing else. */
-    madvise(hva, spec->size, MADV_HUGEPAGE);
+    if (page_bytes == GUEST_PAGE_SIZE)
+        madvise(hva, spec->size, MADV_HUGEPAGE);
     keep_private(hva, spec->size);
     region->base = spec->base;
     region->size = spec->size;
     region->hva = hva;
+    region->page_bytes = page_bytes;
     region->fd = memory->memfd;
     region->fd_offset = memory->memfd >= 0 ? memory->size : 0;
     memory->count++;
@@ -107,9 +200,10 @@ static int map_region(struct guest_memory *memory, const struct guest_region_spe
     return 0;
 }
 
-static int open_memfd(uint64_t size)
+static int open_memfd(uint64_t size, uint64_t page_bytes)
 {
-    int fd = memfd_create("husk-guest-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    unsigned flags = page_bytes == GUEST_PAGE_SIZE ? 0 : MFD_HUGETLB | MFD_HUGE_2MB;
+    int fd = memfd_create("husk-guest-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
     int ret;
 
     if (fd < 0)
@@ -123,37 +217,41 @@ static int open_memfd(uint64_t size)
     return fd;
 }
 
+static int cannot_map(int error, uint64_t bytes, uint64_t page_bytes, struct husk_error *err)
+{
+    if (error == ENOMEM && page_bytes == GUEST_HUGE_PAGE_SIZE)
+        return no_huge_pages(bytes, err);
+    return error_set(err, error, "memory", CANNOT_MAP, "%s (%llu MiB asked for)", strerror(error),
+                     (unsigned long long)(bytes >> 20));
+}
+
 int guest_memory_create(const struct guest_region_spec *specs, unsigned count,
                         enum guest_memory_backing backing, struct guest_memory **out,
                         struct husk_error *err)
 {
+    uint64_t page_bytes = page_bytes_of(backing);
     struct guest_memory *memory;
     uint64_t total;
     int ret;
 
-    if (check_specs(specs, count, &total))
+    if (check_specs(specs, count, page_bytes, &total))
         return error_set(err, EINVAL, "memory", "cannot lay out guest memory", NULL);
     if (total > INT64_MAX)
-        return error_set(err, ENOMEM, "memory", "cannot map guest memory", NULL);
+        return error_set(err, ENOMEM, "memory", CANNOT_MAP, NULL);
     memory = calloc(1, sizeof(*memory));
     if (!memory)
-        return error_set(err, ENOMEM, "memory", "cannot map guest memory", NULL);
-    memory->memfd = -1;
-    if (backing == GUEST_MEMORY_SHARED) {
-        memory->memfd = open_memfd(total);
-        if (memory->memfd < 0) {
-            ret = memory->memfd;
-            free(memory);
-            return error_set(err, -ret, "memory", "cannot create the shared memory file", NULL);
-        }
+        return error_set(err, ENOMEM, "memory", CANNOT_MAP, NULL);
+    memory->memfd = is_shared(backing) ? open_memfd(total, page_bytes) : -1;
+    if (is_shared(backing) && memory->memfd < 0) {
+        ret = memory->memfd;
+        free(memory);
+        return error_set(err, -ret, "memory", "cannot create the shared memory file", NULL);
     }
     for (unsigned i = 0; i < count; i++) {
-        ret = map_region(memory, &specs[i]);
+        ret = map_region(memory, &specs[i], page_bytes);
         if (ret) {
             guest_memory_destroy(memory);
-            return error_set(err, -ret, "memory", "cannot map guest memory",
-                             "%s (%llu MiB asked for)", strerror(-ret),
-                             (unsigned long long)(total >> 20));
+            return cannot_map(-ret, total, page_bytes, err);
         }
     }
     *out = memory;
@@ -242,7 +340,7 @@ int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, ui
     void *at = guest_memory_at(memory, address, len);
     int ret;
 
-    if (!region || region->fd >= 0 || offset > INT64_MAX ||
+    if (!region || region->fd >= 0 || region->page_bytes != GUEST_PAGE_SIZE || offset > INT64_MAX ||
         !is_aligned(address.value | offset | len, GUEST_PAGE_SIZE))
         return -EINVAL;
     ret = check_file(fd, offset, len);

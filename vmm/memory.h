@@ -42,6 +42,10 @@ struct guest_region_spec {
 enum guest_memory_backing {
     GUEST_MEMORY_PRIVATE, /* anonymous, private, transparent huge pages advised */
     GUEST_MEMORY_SHARED,  /* one memfd for all regions, MAP_SHARED: for peers that map it too */
+    /* The same from the host's reserved 2 MiB pages (hugetlb). All that the guest may use is set
+     * aside at once: it never finds that there are no more. Regions are multiples of 2 MiB. */
+    GUEST_MEMORY_PRIVATE_2M,
+    GUEST_MEMORY_SHARED_2M,
 };
 
 struct guest_memory;
@@ -50,19 +54,27 @@ struct guest_memory;
 struct guest_region {
     gpa_t base;
     uint64_t size;
-    void *hva;          /* host address of the first byte */
-    int fd;             /* memfd of a shared backing, else -1 */
-    uint64_t fd_offset; /* where the region begins in fd */
+    void *hva;           /* host address of the first byte */
+    uint64_t page_bytes; /* that it is mapped in, at least */
+    int fd;              /* memfd of a shared backing, else -1 */
+    uint64_t fd_offset;  /* where the region begins in fd */
 };
 
 /*
  * Reserve and map `count` regions (ascending, not overlapping). Memory is zero and is not
- * populated. Returns 0 or -errno with err filled (ENOMEM names the size asked for). The caller owns
- * *out.
+ * populated. Returns 0 or -errno with err filled (ENOMEM names the size asked for, or how many huge
+ * pages are missing). The caller owns *out.
  */
 int guest_memory_create(const struct guest_region_spec *specs, unsigned count,
                         enum guest_memory_backing backing, struct guest_memory **out,
                         struct husk_error *err);
+
+/*
+ * Whether the host has this much left in 2 MiB pages, as far as it says: for a process that can
+ * read /sys, before one that cannot makes the memory. Returns 0, or -ENOMEM with err saying how
+ * many are needed, how many are free, and how to reserve them.
+ */
+int guest_memory_check_2m(uint64_t bytes, struct husk_error *err);
 
 /* Unmaps everything. NULL is fine. No pointer from guest_memory_at() may be used afterwards. */
 void guest_memory_destroy(struct guest_memory *memory);
@@ -82,9 +94,9 @@ int guest_memory_write(const struct guest_memory *memory, gpa_t address, const v
 /*
  * Replace [address, address + len) by a private copy-on-write mapping of fd at offset: the pages
  * come from the page cache and are shared until written. address, offset and len must be page
- * aligned and the range inside one private region. The file must reach into the last page, and must
- * not shrink afterwards; what that page holds past the end of the file reads as zero. Returns 0,
- * -EINVAL (not possible: copy instead) or -errno.
+ * aligned and the range inside one private region of ordinary pages. The file must reach into the
+ * last page, and must not shrink afterwards; what that page holds past the end of the file reads as
+ * zero. Returns 0, -EINVAL (not possible: copy instead) or -errno.
  */
 int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, uint64_t offset,
                           uint64_t len);
