@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/checked.h"
 
@@ -38,4 +39,42 @@ int thread_start(pthread_t *out, const char *name, size_t stack_bytes, void *(*r
     snprintf(shown, sizeof(shown), "%.15s", name);
     pthread_setname_np(*out, shown);
     return 0;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    if (clock_gettime(clock, &now) < 0)
+        return 0;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void thread_cpu_time_begin(struct thread_cpu_time *time)
+{
+    clockid_t clock;
+
+    if (pthread_getcpuclockid(pthread_self(), &clock))
+        return;
+    atomic_store(&time->ended_ns, 0);
+    atomic_store(&time->clock, clock);
+    atomic_store(&time->running, true);
+}
+
+void thread_cpu_time_end(struct thread_cpu_time *time)
+{
+    atomic_store(&time->ended_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID));
+    atomic_store(&time->running, false);
+}
+
+uint64_t thread_cpu_time_ns(const struct thread_cpu_time *time)
+{
+    uint64_t running_ns = 0, ended_ns;
+
+    if (atomic_load(&time->running))
+        running_ns = clock_ns(atomic_load(&time->clock));
+    /* Its clock says nothing any more once a thread has gone; then this is set, and is the most
+     * that it ever said. */
+    ended_ns = atomic_load(&time->ended_ns);
+    return running_ns > ended_ns ? running_ns : ended_ns;
 }

@@ -9,11 +9,25 @@
 #define HUSK_BASE_THREAD_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* name: for ps and debuggers, of which 15 characters show. stack_bytes: 0 for the system's default.
  * Returns 0 or -errno. */
 int thread_start(pthread_t *out, const char *name, size_t stack_bytes, void *(*run)(void *arg),
                  void *arg);
+
+/* The CPU time of one thread, also after its end. Zero-initialise. The thread itself calls begin
+ * and end; any thread reads, at any time. */
+struct thread_cpu_time {
+    atomic_bool running;
+    _Atomic int clock;         /* clockid_t of the thread, while it runs */
+    _Atomic uint64_t ended_ns; /* what it came to */
+};
+
+void thread_cpu_time_begin(struct thread_cpu_time *time);
+void thread_cpu_time_end(struct thread_cpu_time *time);
+uint64_t thread_cpu_time_ns(const struct thread_cpu_time *time);
 
 #endif

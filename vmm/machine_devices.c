@@ -335,8 +335,9 @@ static unsigned count_rng(const struct machine_config *config)
 static int create_rng(struct machine *machine, unsigned index, const char *name,
                       struct husk_error *err)
 {
+    const struct rate_limit rate = rate_limit(machine->config->rng_rate);
     struct virtio_device *virtio = NULL;
-    int ret = virtio_rng_create(&machine->device_env, &virtio);
+    int ret = virtio_rng_create(&machine->device_env, &rate, &virtio);
 
     if (ret)
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);

@@ -139,6 +139,18 @@ bool block_backend_can_discard(const struct block_backend *backend)
     return backend->can_discard;
 }
 
+bool block_backend_is_file(const struct block_backend *backend, int fd)
+{
+    struct stat ours, other;
+
+    if (fstat(backend->fd, &ours) || fstat(fd, &other) ||
+        S_ISBLK(ours.st_mode) != S_ISBLK(other.st_mode))
+        return false;
+    if (S_ISBLK(ours.st_mode))
+        return ours.st_rdev == other.st_rdev;
+    return ours.st_dev == other.st_dev && ours.st_ino == other.st_ino;
+}
+
 int block_backend_submit(struct block_backend *backend, struct block_request *request)
 {
     struct block_task *task = block_task_list_take(&backend->unused);

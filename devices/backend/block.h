@@ -77,6 +77,9 @@ const char *block_backend_engine_name(const struct block_backend *backend);
 /* Whether BLOCK_DISCARD can work: the file system can punch holes, the device can discard. */
 bool block_backend_can_discard(const struct block_backend *backend);
 
+/* Whether fd is open on the same file, or device, as the backend. */
+bool block_backend_is_file(const struct block_backend *backend, int fd);
+
 /* Readable when there are completions to reap. */
 int block_backend_event_fd(const struct block_backend *backend);
 

@@ -10,13 +10,15 @@
  *     all slots are in flight    goes on when a request finishes
  *     a rate limit is reached    goes on by the timer; the chain stays in the ring
  *     its turn is over           goes on by the timer, after the other devices of the I/O thread
+ *     the backend is replaced    goes on when that is done (blk_live.c)
  *
- * Threads: everything is guarded by the device's lock. serve() runs on the I/O thread and never
+ * Threads: everything is guarded by the device's lock. blk_serve() runs on the I/O thread and never
  * waits for the disk; reset and pause wait for what is in flight.
  *
  * Invariants:
  *  1. There are as many slots as the backend takes requests, so that submitting cannot fail.
- *  2. After a reset or a failure no status and no used ring is written for an older request:
+ *  2. While `held`, nothing is submitted; what the driver asks for waits in its rings.
+ *  3. After a reset or a failure no status and no used ring is written for an older request:
  *     `forgetting`, or an inactive device, turns a completion into the release of its slot.
  */
 #include "devices/virtio/devices.h"
@@ -28,10 +30,8 @@
 #include <sys/epoll.h>
 
 #include "base/bytes.h"
-#include "base/checked.h"
 #include "base/event_loop.h"
 #include "base/io.h"
-#include "base/token_bucket.h"
 #include "devices/virtio/blk_internal.h"
 
 #define MAX_QUEUES 16u
@@ -40,40 +40,6 @@
 /* What one turn may ask for: transfers that the page cache can serve are copied while they are
  * submitted, and the other devices of the I/O thread wait. */
 #define TURN_BYTES (4u << 20)
-
-struct virtio_blk {
-    struct virtio_device device;
-    struct block_backend *backend;
-    struct event_source *completions;
-    struct event_timer *timer;
-    struct blk_disk disk;
-    uint8_t config[BLK_CONFIG_BYTES];
-
-    struct token_bucket operations;
-    struct token_bucket bandwidth;
-    bool operation_paid; /* the next chain's operation token was taken, its bytes were not to be had
-                          */
-
-    uint32_t waiting;   /* queues with chains that nobody will kick for */
-    uint32_t to_signal; /* queues with answers that their driver has not been told of */
-    unsigned first;     /* the queue that is served first, in turns */
-    uint64_t turn_bytes;
-    bool forgetting;
-
-    /* Slots are taken from `unused`, else fresh from the array, so that the memory of a depth that
-     * the guest never reaches is never touched. */
-    struct blk_request *slots;
-    unsigned slot_count;
-    unsigned fresh;
-    struct blk_request *unused;
-
-    struct log_limit error_limit;
-};
-
-static struct virtio_blk *to_blk(struct virtio_device *device)
-{
-    return container_of(device, struct virtio_blk, device);
-}
 
 static struct blk_request *take_slot(struct virtio_blk *blk)
 {
@@ -97,12 +63,37 @@ static bool has_slot(const struct virtio_blk *blk)
     return blk->unused || blk->fresh < blk->slot_count;
 }
 
+static void count_request(struct blk_counters *counters, const struct blk_request *request,
+                          uint8_t status)
+{
+    bool ok = status == BLK_S_OK;
+
+    if (!ok)
+        counter_add(&counters->failed_requests, 1);
+    switch (request->type) {
+    case BLK_T_IN:
+        counter_add(&counters->read_requests, 1);
+        counter_add(&counters->read_bytes, ok ? request->written - 1 : 0);
+        break;
+    case BLK_T_OUT:
+        counter_add(&counters->write_requests, 1);
+        counter_add(&counters->write_bytes, ok ? request->io.len_bytes : 0);
+        break;
+    case BLK_T_FLUSH:
+        counter_add(&counters->flush_requests, 1);
+        break;
+    default:
+        counter_add(&counters->other_requests, 1);
+    }
+}
+
 /* A failed request wrote its status only. */
 static void answer_request(struct virtio_blk *blk, struct blk_request *request, uint8_t status)
 {
     *request->status = status;
     virtqueue_push(&blk->device.queues[request->queue], request->chain.head,
                    status == BLK_S_OK ? request->written : 1);
+    count_request(&blk->counters, request, status);
     blk->to_signal |= 1u << request->queue;
 }
 
@@ -129,6 +120,8 @@ static void request_done(struct block_request *io, int result)
                        : result == -EOPNOTSUPP ? BLK_S_UNSUPP
                                                : BLK_S_IOERR);
     release_slot(blk, request);
+    if (blk->held && block_backend_in_flight(blk->backend) == 0)
+        pthread_cond_signal(&blk->idle);
 }
 
 /* ---- queues ---- */
@@ -230,6 +223,8 @@ static uint64_t serve_queue(struct virtio_blk *blk, unsigned index)
         if (step == STEP_FULL || step == STEP_THROTTLED)
             break;
     }
+    if (step == STEP_THROTTLED)
+        counter_add(&blk->counters.throttled, 1);
     blk->waiting |= 1u << index;
     return step == STEP_FULL ? NEVER : wait_ns;
 }
@@ -244,8 +239,7 @@ static void signal_queues(struct virtio_blk *blk)
     blk->to_signal = 0;
 }
 
-/* Deliver what is finished, serve `queues` and those that waited, and start all of it. */
-static void serve(struct virtio_blk *blk, uint32_t queues)
+void blk_serve(struct virtio_blk *blk, uint32_t queues)
 {
     struct virtio_device *device = &blk->device;
     unsigned count = device->queue_count ? device->queue_count : 1; /* never 0: see create */
@@ -254,6 +248,10 @@ static void serve(struct virtio_blk *blk, uint32_t queues)
     block_backend_reap(blk->backend);
     queues |= blk->waiting;
     blk->turn_bytes = 0;
+    if (blk->held) { /* they are served when it is over */
+        blk->waiting = queues;
+        queues = 0;
+    }
     for (unsigned i = 0; i < count && device->active && !device->paused; i++) {
         unsigned index = (blk->first + i) % count;
 
@@ -265,25 +263,25 @@ static void serve(struct virtio_blk *blk, uint32_t queues)
     block_backend_kick(blk->backend);
     /* What the page cache held is finished already: answer without another round of the loop. */
     block_backend_reap(blk->backend);
-    if (blk->waiting && again_ns == NEVER && has_slot(blk))
+    if (blk->waiting && again_ns == NEVER && has_slot(blk) && !blk->held)
         again_ns = 0;
     if (again_ns != NEVER && device->active && !device->paused)
         event_timer_arm(blk->timer, again_ns);
     signal_queues(blk);
 }
 
-static void completions_ready(void *arg, uint32_t events)
+void blk_completions_ready(void *arg, uint32_t events)
 {
     struct virtio_blk *blk = arg;
 
     virtio_device_lock(&blk->device);
-    serve(blk, 0);
+    blk_serve(blk, 0);
     virtio_device_unlock(&blk->device);
 }
 
 static void timer_expired(void *arg)
 {
-    completions_ready(arg, 0);
+    blk_completions_ready(arg, 0);
 }
 
 /* ---- operations of the device ---- */
@@ -313,7 +311,7 @@ static void blk_reset(struct virtio_device *device)
 
 static void blk_notify(struct virtio_device *device, unsigned queue)
 {
-    serve(to_blk(device), 1u << queue);
+    blk_serve(to_blk(device), 1u << queue);
 }
 
 static void blk_config_read(struct virtio_device *device, uint32_t offset, void *data,
@@ -333,7 +331,7 @@ static void blk_pause(struct virtio_device *device)
 
 static void blk_resume(struct virtio_device *device)
 {
-    serve(to_blk(device), 0);
+    blk_serve(to_blk(device), 0);
 }
 
 static void blk_destroy(struct virtio_device *device)
@@ -345,6 +343,7 @@ static void blk_destroy(struct virtio_device *device)
     if (blk->timer)
         event_timer_remove(blk->timer);
     block_backend_destroy(blk->backend);
+    pthread_cond_destroy(&blk->idle);
     free(blk->slots);
     free(blk);
 }
@@ -394,13 +393,13 @@ static void fill_config_space(uint8_t *space, const struct virtio_blk_config *co
 }
 
 /* What needs the loop: last, because from here on callbacks may come. */
-static int watch(struct virtio_blk *blk, struct event_loop *loop)
+static int watch(struct virtio_blk *blk)
 {
-    int rc = event_loop_add_timer(loop, timer_expired, blk, &blk->timer);
+    int rc = event_loop_add_timer(blk->loop, timer_expired, blk, &blk->timer);
 
     if (rc == 0)
-        rc = event_loop_add(loop, block_backend_event_fd(blk->backend), EPOLLIN, completions_ready,
-                            blk, &blk->completions);
+        rc = event_loop_add(blk->loop, block_backend_event_fd(blk->backend), EPOLLIN,
+                            blk_completions_ready, blk, &blk->completions);
     return rc;
 }
 
@@ -440,8 +439,10 @@ int virtio_blk_create(const struct device_env *env, const struct virtio_blk_conf
         free(blk);
         return rc;
     }
+    pthread_cond_init(&blk->idle, NULL);
+    blk->loop = env->loop;
     blk->backend = config->backend;
-    rc = watch(blk, env->loop);
+    rc = watch(blk);
     if (rc) {
         blk->backend = NULL; /* still the caller's */
         virtio_device_destroy(&blk->device);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * virtio-blk between its own files: blk.c (device, queues, completions) and blk_request.c (the wire
- * format of one request, and every check of it). Virtio 1.2, section 5.2.
+ * virtio-blk between its own files: blk.c (device, queues, completions), blk_request.c (the wire
+ * format of one request, and every check of it) and blk_live.c (what the host changes while the
+ * guest runs). Virtio 1.2, section 5.2.
  */
 #ifndef HUSK_DEVICES_VIRTIO_BLK_INTERNAL_H
 #define HUSK_DEVICES_VIRTIO_BLK_INTERNAL_H
@@ -9,8 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/checked.h"
+#include "base/counter.h"
+#include "base/token_bucket.h"
 #include "devices/backend/block.h"
+#include "devices/virtio/devices.h"
 #include "devices/virtio/queue.h"
+#include "devices/virtio/virtio.h"
 
 #define BLK_SECTOR_BYTES 512u
 #define BLK_ID_BYTES     20u
@@ -77,6 +83,8 @@ struct blk_disk {
     char id[BLK_ID_BYTES];
 };
 
+struct event_source;
+struct event_timer;
 struct virtio_blk;
 
 /* A request from its pop to its push. */
@@ -85,6 +93,7 @@ struct blk_request {
     struct virtio_blk *blk;
     struct blk_request *next_unused;
     unsigned queue;
+    uint32_t type;    /* BLK_T_*, or whatever the driver asked for */
     uint8_t *status;  /* guest memory: the last writable byte */
     uint8_t answer;   /* BLK_S_*, when it is known without the backend */
     uint32_t written; /* bytes written when it succeeds, the status included */
@@ -100,5 +109,55 @@ enum blk_verdict {
 /* Read and check the request in `chain`; everything but `blk` and `queue` is filled in. Guest
  * memory is written for GET_ID only. */
 enum blk_verdict blk_request_parse(struct blk_request *request, const struct blk_disk *disk);
+
+/* Written with the device's lock held. */
+struct blk_counters {
+    struct counter read_requests, write_requests, flush_requests, other_requests;
+    struct counter read_bytes, write_bytes, failed_requests, throttled;
+};
+
+struct virtio_blk {
+    struct virtio_device device;
+    struct block_backend *backend;
+    struct event_loop *loop;
+    struct event_source *completions;
+    struct event_timer *timer;
+    struct blk_disk disk;
+    uint8_t config[BLK_CONFIG_BYTES];
+
+    struct token_bucket operations;
+    struct token_bucket bandwidth;
+    bool operation_paid; /* the next chain's operation token was taken, its bytes were not to be had
+                          */
+
+    uint32_t waiting;   /* queues with chains that nobody will kick for */
+    uint32_t to_signal; /* queues with answers that their driver has not been told of */
+    unsigned first;     /* the queue that is served first, in turns */
+    uint64_t turn_bytes;
+    bool forgetting;
+    bool held;           /* the backend is being replaced: nothing is started */
+    pthread_cond_t idle; /* held, and nothing is in flight any more */
+
+    /* Slots are taken from `unused`, else fresh from the array, so that the memory of a depth that
+     * the guest never reaches is never touched. */
+    struct blk_request *slots;
+    unsigned slot_count;
+    unsigned fresh;
+    struct blk_request *unused;
+
+    struct log_limit error_limit;
+    struct blk_counters counters;
+};
+
+static inline struct virtio_blk *to_blk(struct virtio_device *device)
+{
+    return container_of(device, struct virtio_blk, device);
+}
+
+/* blk.c, lock held, I/O thread: deliver what is finished, serve `queues` and those that waited, and
+ * start all of it. */
+void blk_serve(struct virtio_blk *blk, uint32_t queues);
+/* blk.c: the backend's descriptor is ready (event_fn). */
+void blk_completions_ready(void *arg, uint32_t events);
 
 #endif

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/checked.h"
 
 /* One direction of the chain, as a list that shrinks from both ends. */
 struct buffers {
@@ -148,12 +147,13 @@ enum blk_verdict blk_request_parse(struct blk_request *request, const struct blk
         return BLK_MALFORMED;
     iov_to_buf(readable.iov, readable.count, 0, header, sizeof(header));
     cut_front(&readable, BLK_HEADER_BYTES);
+    request->type = get_le32(header + BLK_HEADER_TYPE);
     request->status = cut_last_byte(&writable);
     request->written = 1;
     request->answer = BLK_S_UNSUPP;
     sector = get_le64(header + BLK_HEADER_SECTOR);
 
-    switch (get_le32(header + BLK_HEADER_TYPE)) {
+    switch (request->type) {
     case BLK_T_IN:
         return parse_transfer(request, disk, BLOCK_READ, sector, &writable);
     case BLK_T_OUT:

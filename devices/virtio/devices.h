@@ -33,6 +33,35 @@ struct virtio_blk_config {
 int virtio_blk_create(const struct device_env *env, const struct virtio_blk_config *config,
                       struct virtio_device **out);
 
+/*
+ * Put another backend, of at least the same depth, in place of the present one, and tell the driver
+ * of the new size. Requests that were started finish on the old one, which is destroyed; those that
+ * wait in the rings go to the new one. Read-only or not stays as it was, as do the features.
+ *
+ * Called on a thread that is not the loop's, while no other such call on the device is made; waits
+ * for the requests. Works before the start, and while the device is paused. Returns 0, with the
+ * backend the device's, or -errno and nothing changed.
+ */
+int virtio_blk_replace(struct virtio_device *blk, struct block_backend *backend,
+                       uint64_t size_bytes);
+/* The file behind the disk has grown or shrunk. Any thread. -EINVAL for less than a sector. */
+int virtio_blk_resize(struct virtio_device *blk, uint64_t size_bytes);
+/* Whether fd is open on the file, or device, that is the disk now. Any thread. */
+bool virtio_blk_is_file(struct virtio_device *blk, int fd);
+/* New limits in place of the present ones, with a full burst; NULL: unchanged. Any thread. */
+void virtio_blk_set_limits(struct virtio_device *blk, const struct rate_limit *operations,
+                           const struct rate_limit *bandwidth);
+
+/* Answered since the creation. A request counts once, among the failed as well if it was one. */
+struct virtio_blk_stats {
+    uint64_t read_requests, write_requests, flush_requests, other_requests;
+    uint64_t read_bytes, write_bytes; /* of those that succeeded */
+    uint64_t failed_requests;
+    uint64_t throttled; /* how often a limit made a queue wait */
+};
+/* Any thread; does not wait for the device. */
+void virtio_blk_read_stats(struct virtio_device *blk, struct virtio_blk_stats *out);
+
 struct virtio_net_config {
     const int *tap_fds;   /* one per queue pair, from tap_open(); become the device's on success */
     unsigned queue_pairs; /* 1..16 */
@@ -45,13 +74,48 @@ struct virtio_net_config {
 int virtio_net_create(const struct device_env *env, const struct virtio_net_config *config,
                       struct virtio_device **out);
 
-/* Entropy from getrandom(). */
-int virtio_rng_create(const struct device_env *env, struct virtio_device **out);
+/* New limits in place of the present ones, with a full burst; NULL: unchanged. */
+struct virtio_net_limits {
+    const struct rate_limit *rx_bandwidth, *tx_bandwidth, *rx_operations, *tx_operations;
+};
+/* Any thread. -EOPNOTSUPP when the packets go through vhost and a limit is one. */
+int virtio_net_set_limits(struct virtio_device *net, const struct virtio_net_limits *limits);
+
+/* Since the creation, of all queue pairs; bytes without the virtio header. Packets that go through
+ * vhost are not seen. */
+struct virtio_net_stats {
+    uint64_t rx_packets, rx_bytes, rx_dropped, rx_throttled;
+    uint64_t tx_packets, tx_bytes, tx_dropped, tx_throttled;
+};
+/* Any thread; does not wait for the device. */
+void virtio_net_read_stats(struct virtio_device *net, struct virtio_net_stats *out);
+
+/* Entropy from getrandom(), at most so many bytes per second. */
+int virtio_rng_create(const struct device_env *env, const struct rate_limit *rate,
+                      struct virtio_device **out);
+/* Bytes given to the driver so far. Any thread. */
+uint64_t virtio_rng_bytes(struct virtio_device *rng);
 
 /* One port, no multiport; VIRTIO_CONSOLE_F_SIZE. The backend outlives the device. */
 int virtio_console_create(const struct device_env *env, struct console_backend *console,
                           uint16_t columns, uint16_t rows, struct virtio_device **out);
 /* A new size: changes the configuration and tells the driver. Any thread. */
 void virtio_console_resize(struct virtio_device *console, uint16_t columns, uint16_t rows);
+
+/* A socket device whose host side are unix sockets (devices/backend/vsock_unix.h). */
+struct virtio_vsock_config {
+    uint32_t guest_cid;         /* 3..4294967294 */
+    int listen_fd;              /* bound and listening; becomes the device's on success */
+    const char *connect_prefix; /* the guest's connections to port N go to "PREFIX_N"; copied */
+};
+int virtio_vsock_create(const struct device_env *env, const struct virtio_vsock_config *config,
+                        struct virtio_device **out);
+
+/* Counted since creation, but for connections. Any thread. */
+struct virtio_vsock_stats {
+    uint64_t tx_bytes, rx_bytes; /* payload from and to the guest */
+    uint32_t connections;        /* open now */
+};
+void virtio_vsock_read_stats(struct virtio_device *vsock, struct virtio_vsock_stats *out);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * virtio-net: the device, its configuration space and its control queue. Packets are moved by
- * net_rx.c and net_tx.c, or by the kernel (net_vhost.c); net_internal.h shows how they fit.
+ * net_rx.c and net_tx.c, or by the kernel (net_vhost.c); net_limit.c limits and counts them;
+ * net_internal.h shows how they fit.
  *
  * Specification: virtio 1.2, 5.1 (network device).
  *
@@ -49,50 +50,6 @@ static const struct net_host_ops kernel_host = {
     .set_queue_enabled = tap_set_queue_enabled,
     .vhost_ioctl = vhost_ioctl,
 };
-
-static struct virtio_net *net_of(struct virtio_device *device)
-{
-    return container_of(device, struct virtio_net, device);
-}
-
-/* ---- rate limits ---- */
-
-static void limit_init(struct net_limit *limit, const struct rate_limit *bytes,
-                       const struct rate_limit *packets)
-{
-    uint64_t now_ns = monotonic_ns();
-
-    token_bucket_init(&limit->bytes, bytes->per_second, bytes->burst, now_ns);
-    token_bucket_init(&limit->packets, packets->per_second, packets->burst, now_ns);
-}
-
-bool net_limit_ready(struct net_limit *limit, uint64_t *wait_ns)
-{
-    uint64_t now_ns;
-
-    if (limit->owed_bytes == 0 && limit->owed_packets == 0)
-        return true;
-    now_ns = monotonic_ns();
-    if (limit->owed_bytes > 0) {
-        if (!token_bucket_take(&limit->bytes, limit->owed_bytes, now_ns, wait_ns))
-            return false;
-        limit->owed_bytes = 0;
-    }
-    if (limit->owed_packets > 0) {
-        if (!token_bucket_take(&limit->packets, limit->owed_packets, now_ns, wait_ns))
-            return false;
-        limit->owed_packets = 0;
-    }
-    return true;
-}
-
-void net_limit_charge(struct net_limit *limit, uint32_t bytes)
-{
-    if (limit->bytes.rate_per_s > 0)
-        limit->owed_bytes += bytes;
-    if (limit->packets.rate_per_s > 0)
-        limit->owed_packets++;
-}
 
 /* ---- pairs ---- */
 
@@ -533,8 +490,8 @@ static struct virtio_net *allocate(const struct device_env *env,
     net->host = host;
     net->mtu = config->mtu;
     memcpy(net->mac, config->mac, sizeof(net->mac));
-    limit_init(&net->rx_limit, &config->rx_bandwidth, &config->rx_operations);
-    limit_init(&net->tx_limit, &config->tx_bandwidth, &config->tx_operations);
+    net_limit_set(&net->rx_limit, &config->rx_bandwidth, &config->rx_operations);
+    net_limit_set(&net->tx_limit, &config->tx_bandwidth, &config->tx_operations);
     net->pair_count = config->queue_pairs;
     for (unsigned i = 0; i < net->pair_count; i++) {
         net->pairs[i].net = net;

@@ -22,6 +22,8 @@
 #include <linux/virtio_net.h>
 #undef virtio_net_config
 
+#include "base/checked.h"
+#include "base/counter.h"
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "base/token_bucket.h"
@@ -64,6 +66,11 @@ struct net_host_ops {
 struct net_limit {
     struct token_bucket bytes, packets;
     uint64_t owed_bytes, owed_packets;
+};
+
+/* One direction, all pairs. Written with the device's lock held. */
+struct net_counters {
+    struct counter packets, bytes, dropped, throttled;
 };
 
 enum net_rx_state {
@@ -152,9 +159,15 @@ struct virtio_net {
     bool running; /* activated, neither reset nor failed since */
     bool held;    /* paused */
     struct net_limit rx_limit, tx_limit;
+    struct net_counters rx_count, tx_count;
     unsigned pair_count;
     struct net_pair *pairs;
 };
+
+static inline struct virtio_net *net_of(struct virtio_device *device)
+{
+    return container_of(device, struct virtio_net, device);
+}
 
 static inline unsigned net_rx_queue(const struct net_pair *pair)
 {
@@ -181,9 +194,15 @@ bool net_pair_live(const struct net_pair *pair);
 /* Make the events watched on the tap fit the states of both directions. */
 void net_pair_watch(struct net_pair *pair);
 
+/* ---- net_limit.c ---- */
+
+/* New limits with a full burst; NULL: unchanged. What is owed stays owed. */
+void net_limit_set(struct net_limit *limit, const struct rate_limit *bytes,
+                   const struct rate_limit *packets);
 /* Whether what went through is paid; else *wait_ns is when to ask again. */
 bool net_limit_ready(struct net_limit *limit, uint64_t *wait_ns);
-void net_limit_charge(struct net_limit *limit, uint32_t bytes);
+/* A packet of so many bytes, without the virtio header, went through: count and charge it. */
+void net_limit_packet(struct net_limit *limit, struct net_counters *counters, uint32_t bytes);
 
 /* ---- net_rx.c and net_tx.c: one direction of a pair ---- */
 
@@ -193,12 +212,15 @@ void net_rx_release(struct net_pair *pair);
 void net_rx_reset(struct net_pair *pair);
 /* The driver made buffers available. */
 void net_rx_kick(struct net_pair *pair);
+/* The limit may have changed: whoever waits for it asks again. */
+void net_rx_limit_changed(struct net_pair *pair);
 /* Move packets from the tap to the ring: at most a turn's worth. `broken`: epoll saw an error. */
 void net_rx_run(struct net_pair *pair, bool broken);
 
 int net_tx_init(struct net_pair *pair);
 void net_tx_release(struct net_pair *pair);
 void net_tx_reset(struct net_pair *pair);
+void net_tx_limit_changed(struct net_pair *pair);
 /* Move packets from the ring to the tap, unless something is waited for: at most a turn's worth. */
 void net_tx_run(struct net_pair *pair);
 

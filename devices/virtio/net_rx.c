@@ -100,6 +100,12 @@ static void wait_for(struct net_pair *pair, enum net_rx_state state, uint64_t de
     event_timer_arm(pair->rx.timer, delay_ns);
 }
 
+void net_rx_limit_changed(struct net_pair *pair)
+{
+    if (pair->rx.state == NET_RX_THROTTLED)
+        event_timer_arm(pair->rx.timer, 0);
+}
+
 /* ---- chains at hand ---- */
 
 /* How much to have ready: what one packet can need, given what the driver can take. */
@@ -218,7 +224,8 @@ static void finish_packet(struct net_pair *pair)
                  num_buffers, sizeof(num_buffers));
     virtqueue_push_many(rx_queue(pair), rx->heads, rx->written, rx->filled);
     consume_ready(rx, (unsigned)min_u64(rx->filled, rx->ready_count));
-    net_limit_charge(&pair->net->rx_limit, rx->packet_bytes - NET_HEADER_BYTES);
+    net_limit_packet(&pair->net->rx_limit, &pair->net->rx_count,
+                     rx->packet_bytes - NET_HEADER_BYTES);
     forget_packet(rx);
 }
 
@@ -231,6 +238,7 @@ static void drop_spilled(struct net_pair *pair)
     log_limited(device->log, &device->log_limit, LOG_LEVEL_WARN, device->ops->name,
                 "receive queue %u: dropped a packet of %u bytes, all %u buffers are too small",
                 pair->index, rx->packet_bytes, rx->filled);
+    counter_add(&pair->net->rx_count.dropped, 1);
     memset(rx->written, 0, rx->filled * sizeof(rx->written[0]));
     virtqueue_push_many(rx_queue(pair), rx->heads, rx->written, rx->filled);
     consume_ready(rx, rx->ready_count);
@@ -294,6 +302,7 @@ static int deliver(struct net_pair *pair, uint32_t bytes)
                     "receive queue %u: dropped a packet of %u bytes that does not fit the buffer "
                     "or the MTU",
                     pair->index, bytes);
+        counter_add(&pair->net->rx_count.dropped, 1);
         return 1; /* the ready chains serve the next one */
     }
     rx->packet_bytes = bytes;
@@ -354,6 +363,7 @@ void net_rx_run(struct net_pair *pair, bool broken)
             uint64_t wait_ns;
 
             if (!net_limit_ready(&pair->net->rx_limit, &wait_ns)) {
+                counter_add(&pair->net->rx_count.throttled, 1);
                 wait_for(pair, NET_RX_THROTTLED, wait_ns);
                 break;
             }

@@ -62,6 +62,12 @@ static void wait_for_timer(struct net_pair *pair, uint64_t delay_ns)
     event_timer_arm(pair->tx.timer, delay_ns);
 }
 
+void net_tx_limit_changed(struct net_pair *pair)
+{
+    if (pair->tx.state == NET_TX_WAITING)
+        event_timer_arm(pair->tx.timer, 0);
+}
+
 /* Whether the driver negotiated this kind of segmentation. */
 static bool gso_allowed(const struct virtio_device *device, uint8_t gso_type)
 {
@@ -116,10 +122,11 @@ static bool rebuild_header(const struct virtio_device *device, const uint8_t *in
     return true;
 }
 
-static void log_dropped(struct net_pair *pair, const char *why)
+static void note_dropped(struct net_pair *pair, const char *why)
 {
     struct virtio_device *device = &pair->net->device;
 
+    counter_add(&pair->net->tx_count.dropped, 1);
     log_limited(device->log, &device->log_limit, LOG_LEVEL_WARN, device->ops->name,
                 "transmit queue %u: dropped a packet of %llu bytes: %s", pair->index,
                 (unsigned long long)pair->tx.chain.readable_bytes, why);
@@ -137,20 +144,20 @@ static int send_packet(struct net_pair *pair)
 
     if (chain->readable_bytes < NET_HEADER_BYTES + NET_MIN_FRAME_BYTES ||
         chain->readable_bytes > NET_MAX_PACKET_BYTES) {
-        log_dropped(pair, "impossible length");
+        note_dropped(pair, "impossible length");
         return 0;
     }
     frame_bytes = chain->readable_bytes - NET_HEADER_BYTES;
     iov_to_buf(chain->iov, chain->readable_count, 0, guest_header, sizeof(guest_header));
     if (!rebuild_header(&pair->net->device, guest_header, frame_bytes, header)) {
-        log_dropped(pair, "its header asks for what was not negotiated or cannot be");
+        note_dropped(pair, "its header asks for what was not negotiated or cannot be");
         return 0;
     }
     tx->out[0] = (struct iovec){.iov_base = header, .iov_len = sizeof(header)};
     count = iov_slice(chain->iov, chain->readable_count, NET_HEADER_BYTES, frame_bytes, tx->out + 1,
                       VIRTQUEUE_MAX_SIZE);
     if (count < 0) {
-        log_dropped(pair, "too many pieces");
+        note_dropped(pair, "too many pieces");
         return 0;
     }
     do {
@@ -160,10 +167,10 @@ static int send_packet(struct net_pair *pair)
         if (errno == EAGAIN)
             return -EAGAIN;
         /* A header the kernel does not like, or an interface that is down: as a cable would. */
-        log_dropped(pair, strerror(errno));
+        note_dropped(pair, strerror(errno));
         return 0;
     }
-    net_limit_charge(&pair->net->tx_limit, (uint32_t)frame_bytes);
+    net_limit_packet(&pair->net->tx_limit, &pair->net->tx_count, (uint32_t)frame_bytes);
     return 0;
 }
 
@@ -175,6 +182,7 @@ static int transmit(struct net_pair *pair)
     int ret;
 
     if (!net_limit_ready(&pair->net->tx_limit, &wait_ns)) {
+        counter_add(&pair->net->tx_count.throttled, 1);
         wait_for_timer(pair, wait_ns);
         return 0;
     }

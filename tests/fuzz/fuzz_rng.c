@@ -25,13 +25,14 @@ static void check_works(struct hostile_driver *h)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    const struct rate_limit no_limit = {0};
     struct fuzz_input in = {data, size};
     struct virtio_surroundings s;
     struct virtio_device *device;
     struct hostile_driver h;
 
     surroundings_init(&s, NULL);
-    if (virtio_rng_create(&s.env, &device))
+    if (virtio_rng_create(&s.env, &no_limit, &device))
         abort();
     surroundings_connect(&s, device);
     hostile_init(&h, &s, device, fuzz_take(&in, 5));

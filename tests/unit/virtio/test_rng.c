@@ -25,9 +25,11 @@ static struct {
 
 static int setup(void **state)
 {
+    const struct rate_limit no_limit = {0};
+
     memset(&t, 0, sizeof(t));
     surroundings_init(&t.around, NULL);
-    if (virtio_rng_create(&t.around.env, &t.rng))
+    if (virtio_rng_create(&t.around.env, &no_limit, &t.rng))
         return -1;
     surroundings_connect(&t.around, t.rng);
     driver_start(t.rng, 0, &t.ring, 1, SIZE);

@@ -47,6 +47,7 @@ static void *run_loop(void *arg)
 
 static int setup(void **state)
 {
+    const struct rate_limit no_limit = {0};
     static struct fixture f;
     struct virtio_device *rng;
 
@@ -54,7 +55,7 @@ static int setup(void **state)
     surroundings_init(&f.s, NULL);
     f.s.env.log = NULL; /* the counting log is not for two threads */
     f.irq = (struct irq_line){.event_fd = eventfd_open(), .gsi = 5};
-    if (virtio_rng_create(&f.s.env, &rng) ||
+    if (virtio_rng_create(&f.s.env, &no_limit, &rng) ||
         virtio_mmio_create(&f.s.env, rng, WINDOW, &f.irq, &f.transport))
         return -1;
     *state = &f;
