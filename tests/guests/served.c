@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A guest for the control socket: says what it finds (disks with the first letter on each, network
- * interfaces, the socket device, root=), then lives. It says "tick N" ten times a second while
+ * interfaces, the socket device, the command line), then lives. It says "tick N" ten times a second while
  * option tick is there, tells of a disk that changed, and on Ctrl-Alt-Del resets as a PC does.
  * flood=N makes it first say N long lines, as fast as it can; then=reset ends it after that.
  */
@@ -98,9 +98,7 @@ static void find_others(void)
         say("vsock: cid %U", config64(device));
     if (virtio_find(VIRTIO_RNG, 0))
         say("rng");
-    if (option("root")) /* its value is gone after the next option() */
-        say("root %s", option("root"));
-    say("root is %s", option("ro") ? "ro" : option("rw") ? "rw" : "not named");
+    say("command line: %s", command_line());
 }
 
 static void look_at_disks(void)
@@ -151,7 +149,8 @@ void guest_main(void)
     find_others();
     out8(0xf5, 1);
     say("ready");
-    flood(option_number("flood", 0));
+    if (option("flood"))
+        flood(option_number("flood", 0));
     if (option_is("then", "reset"))
         out8(I8042_STATUS, CMD_RESET);
     ticks = option("tick") != NULL;

@@ -11,17 +11,17 @@ CONTRACT = Contract()
 
 
 class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout=e2e.PATIENCE_S):
-        super().__init__("localhost", timeout=timeout)
+    def __init__(self, path):
+        super().__init__("localhost", timeout=e2e.PATIENCE_S)
         self.path = str(path)
 
     def connect(self):
         self.sock = connect(self.path, self.timeout)
 
 
-def connect(path, timeout=e2e.PATIENCE_S):
+def connect(path, timeout=None):
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.settimeout(timeout)
+    made.settimeout(timeout or e2e.PATIENCE_S)
     try:
         made.connect(str(path))
     except OSError:

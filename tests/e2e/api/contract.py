@@ -33,7 +33,7 @@ def translate(node):
     if not isinstance(node, dict):
         return node
     result = {key: translate(value) for key, value in node.items() if key != "nullable"}
-    if node.get("nullable") is True and "enum" not in node:
+    if node.get("nullable") is True and None not in node.get("enum", ()):
         return {"anyOf": [{"type": "null"}, result]}
     return result
 

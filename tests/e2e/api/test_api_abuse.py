@@ -18,10 +18,10 @@ GROWTH_KIB = 16384
 GET = b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def read_all(one, patience=e2e.PATIENCE_S):
+def read_all(one, patience=None):
     """Until the other side closes or nothing comes any more."""
     data = b""
-    one.settimeout(patience)
+    one.settimeout(patience or e2e.PATIENCE_S)
     try:
         while more := one.recv(65536):
             data += more

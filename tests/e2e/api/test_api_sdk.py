@@ -41,7 +41,7 @@ class Fifo:
         return self.data.removesuffix(b"\0end\0").decode()
 
 
-def sdk_start(server, drives, extra_args="", nets=(), vsock=None):
+def sdk_start(server, drives, nets=(), vsock=None):
     """The handlers of the SDK in their order. Returns the FIFOs of log and metrics."""
     api = server.api
     log, metrics = Fifo(server.directory / "log.fifo"), Fifo(server.directory / "metrics.fifo")
@@ -51,7 +51,7 @@ def sdk_start(server, drives, extra_args="", nets=(), vsock=None):
     machine = {"vcpu_count": 1, "mem_size_mib": 128, "smt": False, "track_dirty_pages": False}
     api.put("/machine-config", machine)
     e2e.require(api.get("/machine-config").items() >= machine.items(), "/machine-config differs")
-    api.put("/boot-source", {"kernel_image_path": guest_path("served"), "boot_args": f"{SDK_ARGS} {extra_args}"})
+    api.put("/boot-source", {"kernel_image_path": guest_path("served"), "boot_args": SDK_ARGS})
     for one in drives:
         api.put(f"/drives/{one['drive_id']}", one)
     for number, net in enumerate(nets, 1):
@@ -68,8 +68,7 @@ def test_sdk_sequence():
         log, metrics = sdk_start(server, [drive("2", extra), drive("1", root, root=True)])
         server.expect("disk 0: 200 sectors, rw, R\n")
         server.expect("disk 1: 100 sectors, rw, E\n")
-        server.expect("root /dev/vda\n")
-        server.expect("root is rw\n")
+        server.expect(f"command line: {SDK_ARGS} root=/dev/vda rw\n")
         server.expect("ready")
         e2e.require(server.api.get("/")["state"] == "Running", "not Running")
         server.api.action("FlushMetrics")
@@ -90,9 +89,9 @@ def test_firectl_sequence():
         root = server.disk("r", "R")
         log, metrics = sdk_start(server, [
             drive("0", first), {**drive("1", second), "is_read_only": True},
-            {**drive("root_drive", root, root=True), "is_read_only": True, "partuuid": ""}])
+            {**drive("root_drive", root, root=True), "is_read_only": True}])
         for line in ("disk 0: 64 sectors, ro, R", "disk 1: 64 sectors, rw, A", "disk 2: 64 sectors, ro, B",
-                     "root is ro"):
+                     f"command line: {SDK_ARGS} root=/dev/vda ro\n"):
             server.expect(line)
         server.expect("ready")
         server.process.send_signal(signal.SIGTERM)
@@ -105,10 +104,18 @@ def test_firectl_sequence():
 def test_partuuid():
     with Server() as server:
         root = server.disk("r", "R")
-        server.configure(args="")
+        server.configure(args="tick")
         server.api.put("/drives/r", drive("r", root, root=True, partuuid="0eaa91a0-01"))
         server.api.action("InstanceStart")
-        server.expect("root PARTUUID=0eaa91a0-01\n")
+        server.expect("command line: tick root=PARTUUID=0eaa91a0-01 rw\n")
+
+
+def test_default_command_line():
+    with Server() as server:
+        server.api.put("/boot-source", {"kernel_image_path": guest_path("served")})
+        server.api.action("InstanceStart")
+        server.expect("command line: reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux "
+                      "i8042.dumbkbd swiotlb=noforce\n")
 
 
 def test_vsock():

@@ -56,9 +56,14 @@ static bool is_word(const char *text, const char *name, const char **end)
     return !*name && (*text == '=' || *text == ' ' || *text == '\0');
 }
 
+const char *command_line(void)
+{
+    return (const char *)mmio_read64(info + 24);
+}
+
 const char *option(const char *name)
 {
-    const char *text = (const char *)mmio_read64(info + 24);
+    const char *text = command_line();
     const char *found = NULL;
     size_t len = 0;
 
