@@ -174,6 +174,7 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     if (ret)
         return ret;
     memset(config, 0, sizeof(*config));
+    config->vsock.listen_fd = -1;
     config->kernel = (struct boot_file){.callers_fd = given_fd(options.kernel_fd), .fd = -1};
     config->initrd = (struct boot_file){.callers_fd = given_fd(options.initrd_fd), .fd = -1};
     config->callers_kvm_fd = given_fd(options.kvm_fd);
@@ -201,16 +202,16 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     return 0;
 }
 
-/* Whether one more drive or network device fits. */
-static int check_device_count(const struct machine_config *config, unsigned of_kind,
-                              const char *name, struct husk_error *err)
+int config_check_room(const struct machine_config *config, unsigned of_kind, const char *name,
+                      struct husk_error *err)
 {
-    unsigned others = (config->console == HUSK_CONSOLE_VIRTIO) + config->rng;
+    unsigned others =
+        (config->console == HUSK_CONSOLE_VIRTIO) + config->rng + config->vsock.present;
 
     if (of_kind == CONFIG_DEVICES_MAX ||
         config->drive_count + config->net_count + others == arch_virtio_mmio_max)
         return error_set(err, ENOSPC, name, CANNOT_CONFIGURE,
-                         "at most %u devices fit: drives, networks, virtio console and rng",
+                         "at most %u devices fit: drives, networks, vsock, virtio console and rng",
                          arch_virtio_mmio_max);
     return 0;
 }
@@ -255,7 +256,7 @@ int machine_config_add_drive(struct machine_config *config, const struct husk_dr
     int ret;
 
     snprintf(name, sizeof(name), "drive %u", config->drive_count + 1);
-    ret = check_device_count(config, config->drive_count, name, err);
+    ret = config_check_room(config, config->drive_count, name, err);
     if (!ret)
         ret = config_copy_options(&options, sizeof(options), given, name, err);
     if (!ret)
@@ -385,7 +386,7 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
     int ret;
 
     snprintf(name, sizeof(name), "net %u", config->net_count + 1);
-    ret = check_device_count(config, config->net_count, name, err);
+    ret = config_check_room(config, config->net_count, name, err);
     if (!ret)
         ret = config_copy_options(&options, sizeof(options), given, name, err);
     if (!ret)
@@ -447,7 +448,9 @@ void machine_config_release(struct machine_config *config)
         drive_config_release(&config->drives[i]);
     for (unsigned i = 0; i < config->net_count; i++)
         net_config_release(&config->nets[i]);
+    vsock_config_release(&config->vsock);
     memset(config, 0, sizeof(*config));
+    config->vsock.listen_fd = -1;
     config->kernel.fd = config->kernel.callers_fd = -1;
     config->initrd.fd = config->initrd.callers_fd = -1;
     config->kvm_fd = config->callers_kvm_fd = -1;

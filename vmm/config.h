@@ -51,6 +51,16 @@ struct net_config {
     struct husk_rate rx_bandwidth, tx_bandwidth, rx_operations, tx_operations;
 };
 
+struct vsock_config {
+    bool present;
+    uint32_t guest_cid;
+    char *path;           /* of the listening socket, in the caller's eyes */
+    int listen_fd;        /* -1, or owned: machine_open() */
+    char *connect_prefix; /* where the machine finds "PREFIX_N"; `path` unless it is jailed */
+    bool socket_made;     /* machine_open() made `path`, which is the file of the next two */
+    uint64_t socket_device, socket_inode;
+};
+
 struct machine_config {
     struct boot_file kernel, initrd;
     char *command_line; /* whole */
@@ -80,6 +90,7 @@ struct machine_config {
     unsigned drive_count;
     struct net_config nets[CONFIG_DEVICES_MAX];
     unsigned net_count;
+    struct vsock_config vsock;
 };
 
 /* Initialise from options of this or an earlier release (their size says which). */
@@ -91,6 +102,14 @@ int machine_config_add_drive(struct machine_config *config,
                              const struct husk_drive_options *options, struct husk_error *err);
 int machine_config_add_net(struct machine_config *config, const struct husk_net_options *options,
                            struct husk_error *err);
+
+/* config_vsock.c. -EEXIST when there is one. */
+int machine_config_set_vsock(struct machine_config *config,
+                             const struct husk_vsock_options *options, struct husk_error *err);
+
+/* Whether one more device fits, when there are of_kind already: -ENOSPC with err naming it. */
+int config_check_room(const struct machine_config *config, unsigned of_kind, const char *name,
+                      struct husk_error *err);
 
 /* Take a device away again, before the machine is built: -ENOENT when there is no such id. */
 int machine_config_remove_drive(struct machine_config *config, const char *id,
@@ -132,6 +151,8 @@ void config_msr_change_name(const struct husk_msr_change *change,
 void machine_config_release(struct machine_config *config);
 void drive_config_release(struct drive_config *drive);
 void net_config_release(struct net_config *net);
+/* config_vsock.c. Also removes the socket that machine_open() made, if it still is the same. */
+void vsock_config_release(struct vsock_config *vsock);
 
 /*
  * Copy an option struct of any release into this release's: `out` holds the defaults, of which a

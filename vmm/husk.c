@@ -157,6 +157,14 @@ int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,
     return ret ? ret : machine_config_add_net(&vm->config, options, err);
 }
 
+int husk_vm_set_vsock(struct husk_vm *vm, const struct husk_vsock_options *options,
+                      struct husk_error *err)
+{
+    int ret = check_not_built(vm, "cannot add a vsock device", err);
+
+    return ret ? ret : machine_config_set_vsock(&vm->config, options, err);
+}
+
 int husk_vm_remove_drive(struct husk_vm *vm, const char *id, struct husk_error *err)
 {
     int ret = check_pluggable(vm, "cannot remove a drive", err);

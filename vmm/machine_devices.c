@@ -306,6 +306,29 @@ static int create_net(struct machine *machine, unsigned index, const char *name,
     return attach_virtio(machine, virtio, name, err);
 }
 
+static unsigned count_vsock(const struct machine_config *config)
+{
+    return config->vsock.present;
+}
+
+static int create_vsock(struct machine *machine, unsigned index, const char *name,
+                        struct husk_error *err)
+{
+    struct vsock_config *vsock = &machine->config->vsock;
+    struct virtio_vsock_config config = {
+        .guest_cid = vsock->guest_cid,
+        .listen_fd = vsock->listen_fd,
+        .connect_prefix = vsock->connect_prefix,
+    };
+    struct virtio_device *virtio = NULL;
+    int ret = virtio_vsock_create(&machine->device_env, &config, &virtio);
+
+    if (ret)
+        return error_set(err, -ret, name, CANNOT_CREATE, NULL);
+    vsock->listen_fd = -1;
+    return attach_virtio(machine, virtio, name, err);
+}
+
 static unsigned count_virtio_console(const struct machine_config *config)
 {
     return config->console == HUSK_CONSOLE_VIRTIO;
@@ -355,6 +378,7 @@ static const struct device_entry legacy_table[] = {
 static const struct device_entry virtio_table[] = {
     {"drive", count_drives, create_drive},
     {"net", count_nets, create_net},
+    {"vsock", count_vsock, create_vsock},
     {"virtio console", count_virtio_console, create_virtio_console},
     {"rng", count_rng, create_rng},
 };

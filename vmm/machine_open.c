@@ -22,6 +22,7 @@
 #include "base/io.h"
 #include "devices/backend/block.h"
 #include "devices/backend/tap.h"
+#include "devices/backend/vsock_listen.h"
 #include "vmm/kvm.h"
 #include "vmm/machine.h"
 
@@ -213,6 +214,17 @@ static int open_net(struct machine_config *config, unsigned index, const struct 
     return ret ? ret : open_vhost(net, name, log, err);
 }
 
+static int open_vsock(struct vsock_config *vsock, struct husk_error *err)
+{
+    int fd = vsock_listen(vsock->path, &vsock->socket_device, &vsock->socket_inode, err);
+
+    if (fd < 0)
+        return fd;
+    vsock->listen_fd = fd;
+    vsock->socket_made = true;
+    return 0;
+}
+
 int machine_open(struct machine_config *config, const struct log *log, struct husk_error *err)
 {
     int ret = open_kvm(config, err);
@@ -225,5 +237,7 @@ int machine_open(struct machine_config *config, const struct log *log, struct hu
         ret = open_drive(config, &config->drives[i], err);
     for (unsigned i = 0; !ret && i < config->net_count; i++)
         ret = open_net(config, i, log, err);
+    if (!ret && config->vsock.present)
+        ret = open_vsock(&config->vsock, err);
     return ret;
 }
