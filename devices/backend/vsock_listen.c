@@ -56,8 +56,8 @@ static int bind_at(int fd, const struct sockaddr_un *address, struct husk_error 
         return error_set(err, EEXIST, path, CANNOT_LISTEN, "a file of this name exists");
     if (code == EADDRINUSE)
         return error_set(err, EADDRINUSE, path, CANNOT_LISTEN, "another process listens there");
-    if (code == 0 && (unlink(path) < 0 ||
-                      bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0))
+    if (code == 0 &&
+        (unlink(path) < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0))
         code = errno;
     return code ? error_set(err, code, path, CANNOT_LISTEN, NULL) : 0;
 }
