@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import time
 
 import e2e
 from contract import Breach, Contract
@@ -20,14 +21,23 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def connect(path, timeout=None):
+    """Waits its turn where many others want to be served."""
+    timeout = timeout or e2e.PATIENCE_S
+    deadline = time.monotonic() + timeout
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.settimeout(timeout or e2e.PATIENCE_S)
-    try:
-        made.connect(str(path))
-    except OSError:
-        made.close()
-        raise
-    return made
+    made.settimeout(timeout)
+    while True:
+        try:
+            made.connect(str(path))
+            return made
+        except BlockingIOError:  # a unix socket does not wait for room in the queue
+            if time.monotonic() > deadline:
+                made.close()
+                raise TimeoutError("no room in the queue of connections") from None
+            time.sleep(0.01)
+        except OSError:
+            made.close()
+            raise
 
 
 class Answer:
