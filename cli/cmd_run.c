@@ -112,6 +112,8 @@ static int configure_vm(struct run *run, struct husk_error *err)
         ret = husk_vm_add_drive(run->vm, &options->drives[i], err);
     for (unsigned i = 0; !ret && i < options->net_count; i++)
         ret = husk_vm_add_net(run->vm, &options->nets[i], err);
+    if (!ret && options->vsock.path)
+        ret = husk_vm_set_vsock(run->vm, &options->vsock, err);
     return ret;
 }
 
@@ -360,6 +362,9 @@ const struct command cmd_run = {
         "                       use; iops and bw (bytes) limit it per second. ',,' is a comma\n"
         "  -n, --net tap=NAME[,mac=MAC][,vhost=on|off][,queues=N][,mtu=N][,bw=SIZE]\n"
         "                       an existing tap interface as eth0, eth1, ...\n"
+        "      --vsock cid=N,path=FILE\n"
+        "                       virtio sockets: host programs connect to the unix socket FILE, the\n"
+        "                       guest's connections to host port N go to FILE_N\n"
         "      --console serial|virtio|none\n"
         "                       where the guest's console is, default serial (ttyS0)\n"
         "      --no-rng         without the entropy device\n"

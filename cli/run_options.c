@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 
-enum { OPT_CONSOLE = 256, OPT_NO_RNG, OPT_TIMELINE, OPT_HELP };
+enum { OPT_VSOCK = 256, OPT_CONSOLE, OPT_NO_RNG, OPT_TIMELINE, OPT_HELP };
 
 #define MIB           (1ull << 20)
 #define MAX_CPUS      4096u /* a sane number; KVM's own limit is found out when the VM is built */
@@ -28,6 +28,7 @@ static const struct option long_options[] = {
     {"cpus", required_argument, NULL, 'c'},
     {"disk", required_argument, NULL, 'd'},
     {"net", required_argument, NULL, 'n'},
+    {"vsock", required_argument, NULL, OPT_VSOCK},
     {"console", required_argument, NULL, OPT_CONSOLE},
     {"no-rng", no_argument, NULL, OPT_NO_RNG},
     {"timeline", optional_argument, NULL, OPT_TIMELINE},
@@ -261,6 +262,47 @@ static int parse_net(struct run_options *options, const char *text)
     return 0;
 }
 
+/* One key=value of --vsock. */
+static int parse_vsock_word(struct run_options *options, const struct option_list *list)
+{
+    struct husk_vsock_options *vsock = &options->vsock;
+    uint64_t number;
+
+    if (list->has_value && !strcmp(list->key, "cid") && !vsock->guest_cid) {
+        if (parse_u64(list->value, 3, UINT32_MAX - 1, &number))
+            return cli_usage_error(&cmd_run, "--vsock: cid=%s: wants a number from 3 to 4294967294",
+                                   list->value);
+        vsock->guest_cid = (uint32_t)number;
+        return 0;
+    }
+    if (list->has_value && !strcmp(list->key, "path") && !vsock->path) {
+        vsock->path = keep_text(options, list->value);
+        return vsock->path ? 0 : out_of_memory();
+    }
+    return cli_usage_error(&cmd_run, "--vsock: unknown or repeated word '%s' (known: cid=, path=)",
+                           list->has_value ? list->key : list->value);
+}
+
+static int parse_vsock(struct run_options *options, const char *text)
+{
+    struct option_list list;
+    int ret;
+
+    if (options->vsock.path)
+        return cli_usage_error(&cmd_run, "--vsock: given twice");
+    option_list_begin(&list, text);
+    while ((ret = option_list_next(&list)) == 1) {
+        ret = parse_vsock_word(options, &list);
+        if (ret)
+            return ret;
+    }
+    if (ret)
+        return bad_element("--vsock", text, ret);
+    if (!options->vsock.guest_cid || !options->vsock.path)
+        return cli_usage_error(&cmd_run, "--vsock %s: wants cid=N,path=FILE", text);
+    return 0;
+}
+
 static int parse_console(struct run_options *options, const char *text)
 {
     static const struct {
@@ -303,6 +345,8 @@ static int parse_option(struct run_options *options, int opt, const char *value)
         options->vm.log_level =
             options->vm.log_level < HUSK_LOG_INFO ? HUSK_LOG_INFO : HUSK_LOG_DEBUG;
         return 0;
+    case OPT_VSOCK:
+        return parse_vsock(options, value);
     case OPT_CONSOLE:
         return parse_console(options, value);
     case OPT_NO_RNG:
@@ -333,7 +377,7 @@ int run_options_parse(struct run_options *options, int argc, char **argv)
     struct husk_error err;
     int opt, ret;
 
-    *options = (struct run_options){.vm = HUSK_VM_OPTIONS_INIT};
+    *options = (struct run_options){.vm = HUSK_VM_OPTIONS_INIT, .vsock = HUSK_VSOCK_OPTIONS_INIT};
     opterr = 0;
     optind = 1;
     while ((opt = getopt_long(argc, argv, "+:" SHORT_OPTIONS, long_options, NULL)) != -1) {

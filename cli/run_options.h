@@ -16,7 +16,8 @@ struct run_options {
     unsigned drive_count;
     struct husk_net_options nets[RUN_MAX_DEVICES];
     unsigned net_count;
-    char *texts[2 * RUN_MAX_DEVICES]; /* owned: paths and names cut out of option values */
+    struct husk_vsock_options vsock;      /* path NULL: none */
+    char *texts[2 * RUN_MAX_DEVICES + 1]; /* owned: paths and names cut out of option values */
     unsigned text_count;
     char kernel_path[4096]; /* when found, not given */
     bool timeline;

@@ -40,6 +40,7 @@ static void test_everything(void **state)
                     "tap=t0,mac=52:54:00:00:00:01,vhost=off,queues=2,mtu=9000",
                     "--console=virtio",
                     "--no-rng",
+                    "--vsock=cid=52,path=/run/v,,sock",
                     "--timeline=x.svg",
                     NULL};
 
@@ -67,6 +68,8 @@ static void test_everything(void **state)
     assert_int_equal(o.vm.console, HUSK_CONSOLE_VIRTIO);
     assert_true(o.vm.no_rng && o.timeline);
     assert_string_equal(o.timeline_svg, "x.svg");
+    assert_int_equal(o.vsock.guest_cid, 52);
+    assert_string_equal(o.vsock.path, "/run/v,sock");
     run_options_release(&o);
 }
 
@@ -99,6 +102,15 @@ static void test_refused(void **state)
         {"-n", "tap=t,vhost=x"},
         {"-n", "tap=t,z=1"},
         {"-n", "tap=t,tap=u"},
+        {"--vsock", ""},
+        {"--vsock", "cid=3"},
+        {"--vsock", "path=x"},
+        {"--vsock", "cid=2,path=x"},
+        {"--vsock", "cid=4294967295,path=x"},
+        {"--vsock", "cid=3,cid=4,path=x"},
+        {"--vsock", "cid=3,path=x,path=y"},
+        {"--vsock", "cid=3,path=x,mode=0"},
+        {"--vsock", "cid=3,path"},
         {"--console", "vga"},
         {"--timeline="},
         {"--bogus"},
