@@ -50,8 +50,11 @@ static void *io_thread(void *arg)
 {
     struct machine *machine = arg;
     struct husk_error error;
-    int ret = event_loop_run(machine->loop);
+    int ret;
 
+    thread_cpu_time_begin(&machine->io_cpu_time);
+    ret = event_loop_run(machine->loop);
+    thread_cpu_time_end(&machine->io_cpu_time);
     if (ret) {
         error_set(&error, -ret, "I/O thread", "cannot wait for events", NULL);
         machine_stop(machine, HUSK_STOP_MONITOR_ERROR, 0, &error);
@@ -150,6 +153,7 @@ static void *vcpu_thread(void *arg)
     struct machine *machine = self->machine;
     bool is_last;
 
+    thread_cpu_time_begin(&self->cpu_time);
     while (go_inside(self)) {
         struct vcpu_end end;
 
@@ -157,6 +161,7 @@ static void *vcpu_thread(void *arg)
             machine_stop(machine, end.reason, 0, &end.error);
         come_outside(machine);
     }
+    thread_cpu_time_end(&self->cpu_time);
     pthread_mutex_lock(&machine->lock);
     is_last = --machine->alive == 0;
     pthread_mutex_unlock(&machine->lock);

@@ -39,6 +39,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/timeline.h"
 #include "boot/boot.h"
 #include "devices/device.h"
@@ -50,7 +51,9 @@
 #include "vmm/kvm.h"
 #include "vmm/vcpu.h"
 
+struct block_backend;
 struct console_backend;
+struct event_timer;
 struct virtio_device;
 
 /* What vCPU threads are to do. */
@@ -61,6 +64,7 @@ struct machine_vcpu {
     struct vcpu *vcpu;
     pthread_t thread;
     bool has_thread;
+    struct thread_cpu_time cpu_time;
 };
 
 struct machine {
@@ -74,6 +78,7 @@ struct machine {
     struct arch_layout layout;
     struct guest_memory *memory;
     struct event_loop *loop;
+    struct event_timer *shutdown_timer; /* armed with `lock` held */
     struct bus *ports;
     struct bus *mmio;
     struct interrupts interrupts;
@@ -84,6 +89,9 @@ struct machine {
     struct device *acpi_pm; /* the ones that callers act on; owned through `devices` */
     struct device *i8042;
     struct virtio_device *virtio_console;
+    struct virtio_device *drives[CONFIG_DEVICES_MAX]; /* as the configuration's */
+    struct virtio_device *nets[CONFIG_DEVICES_MAX];
+    struct virtio_device *rng, *vsock;
     struct boot_entry entry;
     struct vcpu_env vcpu_env;
     struct machine_vcpu *vcpus;
@@ -91,11 +99,12 @@ struct machine {
 
     pthread_t io_thread;
     bool has_io_thread;
+    struct thread_cpu_time io_cpu_time;
     bool devices_running; /* I/O thread */
     bool devices_settled; /* I/O thread */
 
     struct event_queue events;
-    pthread_mutex_t control_lock; /* start, pause and resume, one at a time */
+    pthread_mutex_t control_lock; /* start, pause, resume and update, one at a time */
 
     pthread_mutex_t lock;
     pthread_cond_t changed; /* command, inside, or state */
@@ -109,6 +118,11 @@ struct machine {
 
 /* Open what the configuration names: see machine_open.c. What was opened is the configuration's. */
 int machine_open(struct machine_config *config, const struct log *log, struct husk_error *err);
+
+/* The console's descriptors for a process that cannot reopen the caller's: see console_reopen(). -1
+ * where there is none. The caller owns both. */
+int machine_open_console(const struct machine_config *config, int *in, int *out,
+                         struct husk_error *err);
 
 /* Create everything from an opened configuration, load the kernel (machine_build.c lists the
  * steps). On failure err names what is at fault and nothing remains. The caller owns *out. */
@@ -139,6 +153,29 @@ void machine_ready(struct machine *machine);
  * not run. */
 int machine_check_started(struct machine *machine, const char *what, struct husk_error *err);
 
+/* ---- machine_live.c: changes of a running machine ---- */
+
+/* As husk_vm_update_drive(), of which update->fd is the opened file, or -1; its path only names it
+ * in messages. What the descriptor is, and whether its file can be had, is checked here. Blocks
+ * until the old file's requests have finished. */
+int machine_update_drive(struct machine *machine, const char *id,
+                         const struct husk_drive_update *update, struct husk_error *err);
+int machine_update_net(struct machine *machine, const char *id,
+                       const struct husk_net_update *update, struct husk_error *err);
+
+/* As husk_vm_shutdown(). */
+int machine_shutdown(struct machine *machine, unsigned grace_ms, struct husk_error *err);
+/* The deadline has come; arg is the machine. I/O thread. */
+void machine_shutdown_due(void *arg);
+
+/* ---- machine_stats.c: what was counted. Any thread; the structs are whole. ---- */
+
+int machine_stats(struct machine *machine, struct husk_vm_stats *stats, struct husk_error *err);
+int machine_drive_stats(struct machine *machine, const char *id, struct husk_drive_stats *stats,
+                        struct husk_error *err);
+int machine_net_stats(struct machine *machine, const char *id, struct husk_net_stats *stats,
+                      struct husk_error *err);
+
 /* ---- machine_devices.c: the only file that knows concrete devices ---- */
 
 /* Create every device that the configuration asks for. What was made before a failure is in
@@ -149,5 +186,9 @@ struct arch_power_registers machine_power_registers(void);
 void machine_power_button(struct machine *machine);
 void machine_ctrl_alt_del(struct machine *machine);
 void machine_console_resize(struct machine *machine, uint16_t columns, uint16_t rows);
+
+/* The image behind an asynchronous engine. The drive's descriptor is used up. */
+int machine_create_block(const struct machine *machine, struct drive_config *drive,
+                         const char *name, struct block_backend **out, struct husk_error *err);
 
 #endif

@@ -93,6 +93,9 @@ static int create_buses(struct machine *machine, struct husk_error *err)
     int ret = event_loop_create(&machine->loop);
 
     if (!ret)
+        ret = event_loop_add_timer(machine->loop, machine_shutdown_due, machine,
+                                   &machine->shutdown_timer);
+    if (!ret)
         ret = bus_create(&port_accelerator, &machine->ports);
     if (!ret)
         ret = bus_create(&mmio_accelerator, &machine->mmio);

@@ -226,10 +226,8 @@ static enum block_engine block_engine(enum husk_block_engine engine)
     }
 }
 
-/* The image behind an asynchronous engine. The configuration's descriptor is used up. */
-static int create_block_backend(const struct machine *machine, struct drive_config *drive,
-                                const char *name, struct block_backend **out,
-                                struct husk_error *err)
+int machine_create_block(const struct machine *machine, struct drive_config *drive,
+                         const char *name, struct block_backend **out, struct husk_error *err)
 {
     const char *path = drive->path ? drive->path : name;
     int ret;
@@ -259,7 +257,7 @@ static int create_drive(struct machine *machine, unsigned index, const char *nam
     };
     struct virtio_device *virtio = NULL;
     char serial[sizeof(config.serial) + 1];
-    int ret = create_block_backend(machine, drive, name, &config.backend, err);
+    int ret = machine_create_block(machine, drive, name, &config.backend, err);
 
     if (ret)
         return ret;
@@ -271,7 +269,10 @@ static int create_drive(struct machine *machine, unsigned index, const char *nam
         block_backend_destroy(config.backend);
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
     }
-    return attach_virtio(machine, virtio, name, err);
+    ret = attach_virtio(machine, virtio, name, err);
+    if (!ret)
+        machine->drives[index] = virtio;
+    return ret;
 }
 
 static unsigned count_nets(const struct machine_config *config)
@@ -303,7 +304,10 @@ static int create_net(struct machine *machine, unsigned index, const char *name,
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
     for (unsigned i = 0; i < net->queue_pairs; i++)
         net->tap_fds[i] = net->vhost_fds[i] = -1;
-    return attach_virtio(machine, virtio, name, err);
+    ret = attach_virtio(machine, virtio, name, err);
+    if (!ret)
+        machine->nets[index] = virtio;
+    return ret;
 }
 
 static unsigned count_vsock(const struct machine_config *config)
@@ -326,7 +330,10 @@ static int create_vsock(struct machine *machine, unsigned index, const char *nam
     if (ret)
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
     vsock->listen_fd = -1;
-    return attach_virtio(machine, virtio, name, err);
+    ret = attach_virtio(machine, virtio, name, err);
+    if (!ret)
+        machine->vsock = virtio;
+    return ret;
 }
 
 static unsigned count_virtio_console(const struct machine_config *config)
@@ -364,7 +371,10 @@ static int create_rng(struct machine *machine, unsigned index, const char *name,
 
     if (ret)
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
-    return attach_virtio(machine, virtio, name, err);
+    ret = attach_virtio(machine, virtio, name, err);
+    if (!ret)
+        machine->rng = virtio;
+    return ret;
 }
 
 /* ---- the table ---- */

@@ -22,7 +22,8 @@
 #include "base/io.h"
 #include "base/parse.h"
 
-#define CANNOT_MAP "cannot map guest memory"
+#define CANNOT_MAP           "cannot map guest memory"
+#define RESIDENT_CHUNK_PAGES 16384u
 
 struct guest_memory {
     struct guest_region regions[GUEST_MEMORY_MAX_REGIONS];
@@ -373,4 +374,31 @@ const struct guest_region *guest_memory_region(const struct guest_memory *memory
 uint64_t guest_memory_size(const struct guest_memory *memory)
 {
     return memory->size;
+}
+
+/* mincore(2), a chunk at a time, so that the answer needs little room and page faults of the guest
+ * find their turn in between. */
+static uint64_t resident_of(const struct guest_region *region)
+{
+    uint8_t pages[RESIDENT_CHUNK_PAGES];
+    uint64_t resident = 0;
+
+    for (uint64_t offset = 0; offset < region->size; offset += sizeof(pages) * GUEST_PAGE_SIZE) {
+        uint64_t bytes = min_u64(region->size - offset, sizeof(pages) * GUEST_PAGE_SIZE);
+
+        if (mincore((uint8_t *)region->hva + offset, bytes, pages))
+            continue; /* out of memory in the kernel, for a moment */
+        for (uint64_t i = 0; i < bytes / GUEST_PAGE_SIZE; i++)
+            resident += pages[i] & 1u;
+    }
+    return resident * GUEST_PAGE_SIZE;
+}
+
+uint64_t guest_memory_resident(const struct guest_memory *memory)
+{
+    uint64_t resident = 0;
+
+    for (unsigned i = 0; i < memory->count; i++)
+        resident += resident_of(&memory->regions[i]);
+    return resident;
 }

@@ -107,4 +107,12 @@ const struct guest_region *guest_memory_region(const struct guest_memory *memory
 /* Sum of all regions in bytes. */
 uint64_t guest_memory_size(const struct guest_memory *memory);
 
+/*
+ * Bytes of guest memory that the host holds in RAM now: touched by guest or monitor and not swapped
+ * out. A mapped file's pages count when they are in the page cache, whoever brought them there;
+ * where the host does not tell (a file of somebody else's), they count as if they were. Blocks for
+ * as long as looking at every page takes: some milliseconds for each GiB in use.
+ */
+uint64_t guest_memory_resident(const struct guest_memory *memory);
+
 #endif

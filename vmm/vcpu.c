@@ -42,7 +42,8 @@ struct vcpu {
     int fd;
     struct kvm_run *run;
     atomic_bool kicked;
-    bool has_run; /* the vCPU's thread */
+    bool has_run; /* the vCPU's thread; so in the next */
+    struct vcpu_counters counters;
 };
 
 /* Inside KVM_RUN everything but the kick is blocked. */
@@ -109,6 +110,11 @@ void vcpu_destroy(struct vcpu *vcpu)
 int vcpu_fd(const struct vcpu *vcpu)
 {
     return vcpu->fd;
+}
+
+const struct vcpu_counters *vcpu_counters(const struct vcpu *vcpu)
+{
+    return &vcpu->counters;
 }
 
 static void set_immediate_exit(struct vcpu *vcpu, uint8_t value)
@@ -197,6 +203,17 @@ static bool system_event(const struct vcpu *vcpu, struct vcpu_end *end)
     }
 }
 
+static void count_exit(struct vcpu_counters *counters, const struct kvm_run *run)
+{
+    counter_add(&counters->exits, 1);
+    if (run->exit_reason == KVM_EXIT_IO)
+        counter_add(run->io.direction == KVM_EXIT_IO_OUT ? &counters->port_writes
+                                                         : &counters->port_reads,
+                    1);
+    else if (run->exit_reason == KVM_EXIT_MMIO)
+        counter_add(run->mmio.is_write ? &counters->mmio_writes : &counters->mmio_reads, 1);
+}
+
 /* Serve one exit. True when the guest ended. */
 static bool handle_exit(struct vcpu *vcpu, struct vcpu_end *end)
 {
@@ -261,6 +278,7 @@ static bool enter(struct vcpu *vcpu, struct vcpu_end *end, bool *interrupted)
         return handle_failure(vcpu, end, errno);
     if (vcpu->index == 0)
         timeline_mark(vcpu->env->timeline, TIMELINE_FIRST_EXIT);
+    count_exit(&vcpu->counters, vcpu->run);
     return handle_exit(vcpu, end);
 }
 

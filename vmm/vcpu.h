@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "base/counter.h"
 #include "base/timeline.h"
 #include "husk/husk.h"
 #include "vmm/kvm.h"
@@ -40,6 +41,12 @@ struct vcpu_end {
     struct husk_error error; /* MONITOR_ERROR */
 };
 
+/* What the vCPU did so far. Written by its thread. */
+struct vcpu_counters {
+    struct counter exits; /* returns from the guest to the monitor; of which: */
+    struct counter port_reads, port_writes, mmio_reads, mmio_writes;
+};
+
 /* Returns 0 or -errno with err filled. The caller owns *out. */
 int vcpu_create(const struct vcpu_env *env, unsigned index, struct vcpu **out,
                 struct husk_error *err);
@@ -47,6 +54,8 @@ void vcpu_destroy(struct vcpu *vcpu); /* NULL is fine */
 
 /* KVM's descriptor, for setting up registers. Stays the vCPU's. */
 int vcpu_fd(const struct vcpu *vcpu);
+
+const struct vcpu_counters *vcpu_counters(const struct vcpu *vcpu);
 
 /*
  * Run guest code. Returns false when kicked, with every exit to user space completed (so that the

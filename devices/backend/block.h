@@ -61,6 +61,9 @@ struct block_open_options {
 int block_image_open(const struct block_open_options *options, uint64_t *size_bytes,
                      struct husk_error *err);
 
+/* The size of the image behind fd, which need not be locked: 0 or -errno with err filled. */
+int block_image_measure(int fd, const char *path, uint64_t *size_bytes, struct husk_error *err);
+
 /*
  * At most `depth` (1..4096) requests will be in flight. fd becomes the backend's on success.
  * Returns 0 or -errno: ENOSYS, EPERM, ENOMEM, EOPNOTSUPP when io_uring was demanded and is not to

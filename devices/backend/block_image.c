@@ -104,7 +104,7 @@ static int check_flags(int fd, const char *path, bool read_only, struct husk_err
     return 0;
 }
 
-static int measure(int fd, const char *path, uint64_t *size_bytes, struct husk_error *err)
+int block_image_measure(int fd, const char *path, uint64_t *size_bytes, struct husk_error *err)
 {
     struct stat st;
     uint64_t size;
@@ -162,7 +162,7 @@ int block_image_open(const struct block_open_options *options, uint64_t *size_by
     if (fd < 0)
         return fd;
 
-    rc = measure(fd, path, &size, err);
+    rc = block_image_measure(fd, path, &size, err);
     if (rc == 0)
         rc = check_flags(fd, path, options->read_only, err);
     if (rc == 0)

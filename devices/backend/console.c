@@ -73,13 +73,13 @@ struct console_backend {
     bool input_wanted; /* the device asked for input */
     bool reader_gone;
     int output_error; /* -errno of the first write that failed */
+    struct console_stats stats;
 };
 
 static void on_input(void *arg, uint32_t events);
 static void on_output(void *arg, uint32_t events);
 
-/* An open file description of our own for fd, non-blocking, or -1 when there is none to be had. */
-static int reopen(int fd, bool for_input)
+int console_reopen(int fd, bool for_input)
 {
     int access = for_input ? O_RDONLY : O_WRONLY;
     char path[64];
@@ -90,6 +90,14 @@ static int reopen(int fd, bool for_input)
         return -1;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     return open(path, access | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
+
+/* Without /proc: somebody may have reopened it for us. */
+static enum stream_kind kind_as_opened(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags >= 0 && (flags & O_NONBLOCK) ? STREAM_POLLED : STREAM_SHARED;
 }
 
 /* Chooses how to use fd. Returns 0 or -errno. */
@@ -110,12 +118,12 @@ static int stream_open(struct stream *stream, struct event_loop *loop, int fd, b
         stream->fd = fd;
         return 0;
     }
-    stream->fd = S_ISSOCK(st.st_mode) ? -1 : reopen(fd, for_input);
+    stream->fd = S_ISSOCK(st.st_mode) ? -1 : console_reopen(fd, for_input);
     if (stream->fd >= 0) {
         stream->kind = STREAM_POLLED;
     } else {
         /* A duplicate, for input and output may be one descriptor, which epoll takes once. */
-        stream->kind = S_ISSOCK(st.st_mode) ? STREAM_SOCKET : STREAM_SHARED;
+        stream->kind = S_ISSOCK(st.st_mode) ? STREAM_SOCKET : kind_as_opened(fd);
         stream->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
         if (stream->fd < 0)
             return -errno;
@@ -230,7 +238,10 @@ static bool write_out(struct console_backend *backend)
             backend->reader_gone = true;
             backend->output_error = n < 0 ? (int)n : -EIO;
             n = (ssize_t)len;
+            gone = true;
         }
+        if (gone)
+            backend->stats.dropped_bytes += (uint64_t)n;
         ring_drop(backend, (size_t)n);
         pthread_mutex_unlock(&backend->lock);
         budget -= budget < (size_t)n ? budget : (size_t)n;
@@ -279,6 +290,9 @@ static void read_input(struct console_backend *backend)
     }
     n = stream_read(&backend->in, chunk, room < sizeof(chunk) ? room : sizeof(chunk));
     if (n > 0) {
+        pthread_mutex_lock(&backend->lock);
+        backend->stats.rx_bytes += (uint64_t)n;
+        pthread_mutex_unlock(&backend->lock);
         backend->ops->input(backend->device, chunk, (size_t)n);
     } else if (n != -EAGAIN) {
         close_input(backend);
@@ -429,6 +443,7 @@ size_t console_backend_write(struct console_backend *backend, const uint8_t *dat
     memcpy(backend->ring, data + first, len - first);
     wake = len > 0 && backend->ring_used == 0;
     backend->ring_used += len;
+    backend->stats.tx_bytes += len;
     pthread_mutex_unlock(&backend->lock);
     if (wake)
         eventfd_signal(backend->wake_fd);
@@ -453,4 +468,18 @@ void console_backend_input_wanted(struct console_backend *backend)
     backend->input_wanted = true;
     pthread_mutex_unlock(&backend->lock);
     eventfd_signal(backend->wake_fd);
+}
+
+void console_backend_count_dropped(struct console_backend *backend, size_t bytes)
+{
+    pthread_mutex_lock(&backend->lock);
+    backend->stats.dropped_bytes += bytes;
+    pthread_mutex_unlock(&backend->lock);
+}
+
+void console_backend_read_stats(struct console_backend *backend, struct console_stats *out)
+{
+    pthread_mutex_lock(&backend->lock);
+    *out = backend->stats;
+    pthread_mutex_unlock(&backend->lock);
 }

@@ -37,6 +37,11 @@ struct console_frontend_ops {
 
 #define CONSOLE_OUTPUT_RING_BYTES 65536u
 
+/* An open file description of our own for fd, non-blocking (see console.c), or -1 when there is
+ * none to be had; then fd itself will do. A backend in a process that cannot reach /proc/self/fd is
+ * given what another reopened. */
+int console_reopen(int fd, bool for_input);
+
 /* in_fd or out_fd may be -1 (no input; output is swallowed). They stay the caller's and must
  * outlive the backend. Returns 0 or -errno. */
 int console_backend_create(struct event_loop *loop, int in_fd, int out_fd,
@@ -56,6 +61,18 @@ size_t console_backend_write(struct console_backend *backend, const uint8_t *dat
 
 /* Bytes of free ring. Whoever hears 0 is told through output_ready(). */
 size_t console_backend_output_room(struct console_backend *backend);
+
+/* Say that the device lost output before it came here. Any thread. */
+void console_backend_count_dropped(struct console_backend *backend, size_t bytes);
+
+/* Bytes since the creation. */
+struct console_stats {
+    uint64_t tx_bytes;      /* output that was taken */
+    uint64_t rx_bytes;      /* input that the device was given */
+    uint64_t dropped_bytes; /* output that nobody got: no reader, or lost by the device */
+};
+/* Any thread. */
+void console_backend_read_stats(struct console_backend *backend, struct console_stats *out);
 
 /* The device has room for input again. */
 void console_backend_input_wanted(struct console_backend *backend);

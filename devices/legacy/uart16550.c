@@ -176,6 +176,8 @@ static uint8_t interrupt_id(const struct uart16550 *uart)
 static void count_lost(struct uart16550 *uart)
 {
     uart->lost_bytes++;
+    if (uart->console)
+        console_backend_count_dropped(uart->console, 1);
     log_limited(uart->log, &uart->log_limit, LOG_LEVEL_WARN, "uart",
                 "the guest writes without waiting for the transmitter: %llu bytes lost so far",
                 (unsigned long long)uart->lost_bytes);

@@ -47,6 +47,10 @@ size_t console_backend_write(struct console_backend *backend, const uint8_t *dat
     return len;
 }
 
+void console_backend_count_dropped(struct console_backend *backend, size_t bytes)
+{
+}
+
 void console_backend_input_wanted(struct console_backend *backend)
 {
     require(backend->refused_input);

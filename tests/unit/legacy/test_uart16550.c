@@ -17,6 +17,7 @@ struct console_backend {
     void *device;
     uint8_t output[256];
     size_t output_bytes, output_room;
+    size_t dropped_bytes;
     unsigned input_wanted;
 };
 
@@ -41,6 +42,11 @@ size_t console_backend_write(struct console_backend *backend, const uint8_t *dat
     backend->output_bytes += len;
     backend->output_room -= len;
     return len;
+}
+
+void console_backend_count_dropped(struct console_backend *backend, size_t bytes)
+{
+    backend->dropped_bytes += bytes;
 }
 
 void console_backend_input_wanted(struct console_backend *backend)
@@ -179,6 +185,7 @@ static void test_careless_guest_loses_what_does_not_fit(void **state)
     for (int i = 0; i < 1000; i++)
         out(UART_TX, (uint8_t)('a' + i % 26));
     assert_in_range(t.fixture.log_lines, 1, 20);
+    assert_int_equal(t.console.dropped_bytes, 999);
     room_again(100);
     assert_output("a"); /* without FIFOs, one byte waits */
 }

@@ -349,6 +349,26 @@ static void children_do_not_inherit(void **state)
     guest_memory_destroy(memory);
 }
 
+static void check_resident(enum guest_memory_backing backing)
+{
+    const struct guest_region_spec spec = {gpa(0), 256 * MIB};
+    struct guest_memory *memory;
+
+    assert_int_equal(guest_memory_create(&spec, 1, backing, &memory, NULL), 0);
+    assert_int_equal(guest_memory_resident(memory), 0);
+    /* On both sides of a chunk's border, and in the last page. A page may be a huge one. */
+    memset(guest_memory_at(memory, gpa(63 * MIB), 2 * MIB), 1, 2 * MIB);
+    memset(guest_memory_at(memory, gpa(256 * MIB - PAGE), PAGE), 1, PAGE);
+    assert_in_range(guest_memory_resident(memory), 2 * MIB + PAGE, 6 * MIB);
+    guest_memory_destroy(memory);
+}
+
+static void what_was_touched_is_resident(void **state)
+{
+    check_resident(GUEST_MEMORY_PRIVATE);
+    check_resident(GUEST_MEMORY_SHARED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +386,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_too_short_is_refused),
         cmocka_unit_test(what_cannot_be_mapped_is_refused),
         cmocka_unit_test(children_do_not_inherit),
+        cmocka_unit_test(what_was_touched_is_resident),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
