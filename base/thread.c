@@ -2,8 +2,9 @@
 /* Threads with signals blocked: see thread.h. */
 #include "base/thread.h"
 
+#include <semaphore.h>
 #include <signal.h>
-#include <stdio.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "base/checked.h"
@@ -17,12 +18,37 @@ static void all_but_faults(sigset_t *set)
         sigdelset(set, faults[i]);
 }
 
-int thread_start(pthread_t *out, const char *name, size_t stack_bytes, void *(*run)(void *arg),
-                 void *arg)
+/* On the starter's stack until `ready`. */
+struct start {
+    const char *name;
+    const struct thread_prologue *prologue;
+    void *(*run)(void *arg);
+    void *arg;
+    int result;
+    sem_t ready;
+};
+
+static void *begin(void *arg)
+{
+    struct start *start = arg;
+    void *(*run)(void *arg) = start->run;
+    void *run_arg = start->arg;
+    int result = 0;
+
+    /* By itself: for another thread it takes /proc, which a process in jail does not have. */
+    prctl(PR_SET_NAME, start->name, 0, 0, 0);
+    if (start->prologue)
+        result = start->prologue->run(start->prologue->arg);
+    start->result = result;
+    sem_post(&start->ready);
+    return result ? NULL : run(run_arg);
+}
+
+/* Returns 0 or -errno; begin() has taken all it needs from *start then. */
+static int create(pthread_t *out, size_t stack_bytes, struct start *start)
 {
     pthread_attr_t attr;
     sigset_t blocked;
-    char shown[16];
     int rc = pthread_attr_init(&attr);
 
     if (rc)
@@ -32,13 +58,33 @@ int thread_start(pthread_t *out, const char *name, size_t stack_bytes, void *(*r
     if (rc == 0 && stack_bytes)
         rc = pthread_attr_setstacksize(&attr, stack_bytes);
     if (rc == 0)
-        rc = pthread_create(out, &attr, run, arg);
+        rc = pthread_create(out, &attr, begin, start);
     pthread_attr_destroy(&attr);
     if (rc)
         return -rc;
-    snprintf(shown, sizeof(shown), "%.15s", name);
-    pthread_setname_np(*out, shown);
-    return 0;
+    while (sem_wait(&start->ready) < 0) /* EINTR: a signal of the host program's */
+        ;
+    if (start->result)
+        pthread_join(*out, NULL);
+    return start->result;
+}
+
+int thread_start_with(pthread_t *out, const char *name, size_t stack_bytes,
+                      const struct thread_prologue *prologue, void *(*run)(void *arg), void *arg)
+{
+    struct start start = {.name = name, .prologue = prologue, .run = run, .arg = arg};
+    int ret;
+
+    sem_init(&start.ready, 0, 0);
+    ret = create(out, stack_bytes, &start);
+    sem_destroy(&start.ready);
+    return ret;
+}
+
+int thread_start(pthread_t *out, const char *name, size_t stack_bytes, void *(*run)(void *arg),
+                 void *arg)
+{
+    return thread_start_with(out, name, stack_bytes, NULL, run, arg);
 }
 
 static uint64_t clock_ns(clockid_t clock)

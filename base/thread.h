@@ -13,8 +13,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* name: for ps and debuggers, of which 15 characters show. stack_bytes: 0 for the system's default.
- * Returns 0 or -errno. */
+/* What a thread does before anything else; it never runs when that fails with -errno. */
+struct thread_prologue {
+    int (*run)(void *arg);
+    void *arg;
+};
+
+/*
+ * name: for ps and debuggers, of which 15 characters show. stack_bytes: 0 for the system's default.
+ * prologue: NULL for none. Returns when the thread has its name and its prologue behind it: 0 or
+ * -errno.
+ */
+int thread_start_with(pthread_t *out, const char *name, size_t stack_bytes,
+                      const struct thread_prologue *prologue, void *(*run)(void *arg), void *arg);
+
+/* The same without a prologue. */
 int thread_start(pthread_t *out, const char *name, size_t stack_bytes, void *(*run)(void *arg),
                  void *arg);
 

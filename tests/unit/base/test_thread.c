@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/prctl.h>
 
 #include "base/thread.h"
 
@@ -52,11 +53,42 @@ static void test_bad_stack(void **state)
     assert_int_equal(thread_start(&thread, "small", 1, look, &seen), -EINVAL);
 }
 
+static int prologue_result(void *arg)
+{
+    return *(const int *)arg;
+}
+
+static void *own_name(void *arg)
+{
+    return prctl(PR_GET_NAME, arg, 0, 0, 0) == 0 ? arg : NULL;
+}
+
+/* The prologue decides whether the thread runs; its starter hears of it. */
+static void test_prologue(void **state)
+{
+    int answer = -EPERM;
+    const struct thread_prologue prologue = {.run = prologue_result, .arg = &answer};
+    char name[16] = "unchanged";
+    pthread_t thread;
+    void *result;
+
+    assert_int_equal(thread_start_with(&thread, "refused", 0, &prologue, own_name, name), -EPERM);
+    assert_string_equal(name, "unchanged");
+
+    answer = 0;
+    assert_int_equal(thread_start_with(&thread, "a name that is cut", 0, &prologue, own_name, name),
+                     0);
+    pthread_join(thread, &result);
+    assert_ptr_equal(result, name);
+    assert_string_equal(name, "a name that is ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_bad_stack),
+        cmocka_unit_test(test_prologue),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
