@@ -69,6 +69,19 @@ def test_reader_of_the_console_goes():
         server.ended(serve.OK)
 
 
+def test_console_dialogue():
+    """Standard input is the guest's keyboard, as with Firecracker."""
+    with Server(stdin=subprocess.PIPE) as server:
+        server.start("uart", "", ready=None)
+        server.expect("type: polled")
+        server.send("a polled line\n")
+        server.expect("got: a polled line")
+        server.expect("type: interrupts")
+        server.send("a line by interrupts\n")
+        server.expect("got: a line by interrupts")
+        server.finish(serve.OK)
+
+
 def test_command_line():
     refused(serve.ARGUMENTS, "--no-such-flag", says=("no-such-flag",))
     refused(serve.ARGUMENTS, "--http-api-max-payload-size", "many", says=("http-api-max-payload-size",))

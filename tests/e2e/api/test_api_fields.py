@@ -43,7 +43,7 @@ def good_bodies(server):
             "drive_id": "one", "path_on_host": disk, "rate_limiter": LIMITS}, True),
         ("PUT", "/vsock"): ("/vsock", {
             "guest_cid": 3, "uds_path": str(server.directory / "v.sock"), "vsock_id": "v"}, False),
-        ("PUT", "/entropy"): ("/entropy", {"rate_limiter": LIMITS}, False),
+        ("PUT", "/entropy"): ("/entropy", {"rate_limiter": {"bandwidth": LIMITS["bandwidth"]}}, False),
         ("PUT", "/serial"): ("/serial", {
             "serial_out_path": str(server.directory / "serial"), "rate_limiter": LIMITS["bandwidth"]}, False),
         ("PUT", "/logger"): ("/logger", {
@@ -78,7 +78,7 @@ def broken(schema, body, path=()):
         yield {**body, "no_such_member": 1}, "no_such_member"
     for name, value in body.items():
         member = plain(schema["properties"][name])
-        for wrong in wrong_values(member, name):
+        for wrong in wrong_values(member):
             yield {**body, name: wrong}, name
         if isinstance(value, dict) and member.get("properties"):
             for inner, word in broken(member, value, (*path, name)):
@@ -88,7 +88,7 @@ def broken(schema, body, path=()):
                 yield {**body, name: [inner]}, word
 
 
-def wrong_values(schema, name):
+def wrong_values(schema):
     yield from WRONG[schema["type"]]
     if not schema.get("nullable"):
         yield None
@@ -96,7 +96,7 @@ def wrong_values(schema, name):
         yield "Nonsense"
     if schema["type"] == "integer":
         yield schema["minimum"] - 1
-        if "maximum" in schema and name != "mem_size_mib":
+        if "maximum" in schema:
             yield schema["maximum"] + 1
         yield 1 << 70
     if "pattern" in schema:
@@ -227,6 +227,19 @@ def test_paths_that_are_not_there():
                          "/snapshot/nothing", "/balloon/nothing", "/hotplug", "/%2e%2e", "/vm/config/x",
                          "/actions/InstanceStart"):
                 server.api.refused(verb, path, body)
+
+
+def test_odd_bytes():
+    """In a fault they are quoted so that it stays JSON."""
+    with Server() as server:
+        for path in ("/%ff%fe", "/" + "%C3%A9" * 100, "/a%00b", "/%22%5c%0a", "/drives/%ff", "/x" * 3000):
+            server.api.refused("GET", path)
+        for path in ("\xc3\xa9" * 200, "\xed\xa0\x80", "\xff"):
+            body = b'{"kernel_image_path": "/no/such/' + path.encode("latin-1") + b'"}'
+            server.api.refused("PUT", "/boot-source", body)
+            server.api.refused("PUT", "/boot-source", b'{"' + path.encode("latin-1") + b'": 1}')
+        server.api.refused("PUT", "/boot-source", {"kernel_image_path": "/a\0b"}, "kernel_image_path")
+        server.api.refused("PUT", "/boot-source", {"kernel_image_path": "/no/such/\"\\\n\x1b"})
 
 
 def test_every_other_verb():
