@@ -34,7 +34,7 @@ struct command {
     int (*run)(int argc, char **argv, uint64_t started_ns);
 };
 
-extern const struct command cmd_run, cmd_doctor, cmd_version, cmd_help;
+extern const struct command cmd_run, cmd_jail, cmd_doctor, cmd_version, cmd_help;
 
 /* All subcommands in the order of `husk help`, ended by NULL. */
 extern const struct command *const commands[];
@@ -57,5 +57,8 @@ int cli_usage_error(const struct command *command, const char *format, ...)
  * cache, the installed one. Returns 0 with path filled, or -ENOENT with err saying where it looked.
  */
 int guest_kernel_find(char *path, unsigned size, struct husk_error *err);
+
+/* husk_vm_options.vmm_path for this program: the husk-vmm beside it in `path`, or NULL. */
+const char *vmm_program_find(char *path, unsigned size);
 
 #endif

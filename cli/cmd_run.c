@@ -368,6 +368,7 @@ const struct command cmd_run = {
         "      --console serial|virtio|none\n"
         "                       where the guest's console is, default serial (ttyS0)\n"
         "      --no-rng         without the entropy device\n"
+        "      --no-jail        run the VM in this process, not in a jailed one of its own\n"
         "      --timeline[=FILE.svg]\n"
         "                       say where the time went, on standard error or as a picture\n"
         "  -v, --verbose        more messages; twice for debugging\n"

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 
-enum { OPT_VSOCK = 256, OPT_CONSOLE, OPT_NO_RNG, OPT_TIMELINE, OPT_HELP };
+enum { OPT_VSOCK = 256, OPT_CONSOLE, OPT_NO_RNG, OPT_NO_JAIL, OPT_TIMELINE, OPT_HELP };
 
 #define MIB           (1ull << 20)
 #define MAX_CPUS      4096u /* a sane number; KVM's own limit is found out when the VM is built */
@@ -31,6 +31,7 @@ static const struct option long_options[] = {
     {"vsock", required_argument, NULL, OPT_VSOCK},
     {"console", required_argument, NULL, OPT_CONSOLE},
     {"no-rng", no_argument, NULL, OPT_NO_RNG},
+    {"no-jail", no_argument, NULL, OPT_NO_JAIL},
     {"timeline", optional_argument, NULL, OPT_TIMELINE},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, OPT_HELP},
@@ -349,6 +350,9 @@ static int parse_option(struct run_options *options, int opt, const char *value)
         return parse_vsock(options, value);
     case OPT_CONSOLE:
         return parse_console(options, value);
+    case OPT_NO_JAIL:
+        options->vm.mode = HUSK_MODE_IN_PROCESS;
+        return 0;
     case OPT_NO_RNG:
         options->vm.no_rng = 1;
         return 0;
@@ -395,6 +399,7 @@ int run_options_parse(struct run_options *options, int argc, char **argv)
         return cli_usage_error(&cmd_run, "%s: unexpected argument", argv[optind]);
     if (options->timeline_svg && !options->timeline_svg[0])
         return cli_usage_error(&cmd_run, "--timeline=: wants a file name");
+    options->vm.vmm_path = vmm_program_find(options->vmm_path, sizeof(options->vmm_path));
     if (!options->vm.kernel_path) {
         if (guest_kernel_find(options->kernel_path, sizeof(options->kernel_path), &err)) {
             cli_error(&err);

@@ -20,6 +20,7 @@ struct run_options {
     char *texts[2 * RUN_MAX_DEVICES + 1]; /* owned: paths and names cut out of option values */
     unsigned text_count;
     char kernel_path[4096]; /* when found, not given */
+    char vmm_path[4096];
     bool timeline;
     const char *timeline_svg; /* NULL: text only */
     bool help;

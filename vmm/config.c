@@ -424,23 +424,37 @@ void drive_config_release(struct drive_config *drive)
     close_fd(&drive->fd);
 }
 
-void net_config_release(struct net_config *net)
+static void close_net(struct net_config *net)
 {
-    free(net->tap_name);
-    net->tap_name = NULL;
     for (unsigned queue = 0; queue < CONFIG_QUEUES_MAX; queue++) {
         close_fd(&net->tap_fds[queue]);
         close_fd(&net->vhost_fds[queue]);
     }
 }
 
-void machine_config_release(struct machine_config *config)
+void net_config_release(struct net_config *net)
 {
-    free(config->kernel.path);
+    free(net->tap_name);
+    net->tap_name = NULL;
+    close_net(net);
+}
+
+void machine_config_close(struct machine_config *config)
+{
     close_fd(&config->kernel.fd);
-    free(config->initrd.path);
     close_fd(&config->initrd.fd);
     close_fd(&config->kvm_fd);
+    for (unsigned i = 0; i < config->drive_count; i++)
+        close_fd(&config->drives[i].fd);
+    for (unsigned i = 0; i < config->net_count; i++)
+        close_net(&config->nets[i]);
+}
+
+void machine_config_release(struct machine_config *config)
+{
+    machine_config_close(config);
+    free(config->kernel.path);
+    free(config->initrd.path);
     free(config->command_line);
     free(config->cpuid_changes);
     free(config->msr_changes);

@@ -147,6 +147,9 @@ void config_cpuid_change_name(const struct husk_cpuid_change *change,
 void config_msr_change_name(const struct husk_msr_change *change,
                             char name[CONFIG_CHANGE_NAME_MAX]);
 
+/* Closes owned descriptors, when somebody else has duplicates of them. */
+void machine_config_close(struct machine_config *config);
+
 /* Frees strings and closes owned descriptors. */
 void machine_config_release(struct machine_config *config);
 void drive_config_release(struct drive_config *drive);

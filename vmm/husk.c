@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -19,14 +20,19 @@
 #include "boot/cmdline.h"
 #include "vmm/config.h"
 #include "vmm/machine.h"
+#include "vmm/process/client.h"
 
 struct husk_vm {
     struct machine_config config;
+    enum husk_mode mode;
+    struct process_config process_config; /* jailed mode */
     struct log log;
     husk_log_fn log_fn;
     void *log_arg;
     bool build_failed;
-    struct machine *machine; /* NULL until built */
+    /* One of them from the build on: */
+    struct machine *machine;    /* in-process mode */
+    struct vm_process *process; /* jailed mode */
 };
 
 const char *husk_version(void)
@@ -77,12 +83,20 @@ static void log_to_caller(void *arg, enum log_level level, const char *line)
 }
 
 /* Options of an older release are a prefix of ours: read them through a whole struct. */
-static int set_up_log(struct husk_vm *vm, const struct husk_vm_options *given,
-                      struct husk_error *err)
+static int set_up_mode_and_log(struct husk_vm *vm, const struct husk_vm_options *given,
+                               struct husk_error *err)
 {
     struct husk_vm_options options = HUSK_VM_OPTIONS_INIT;
     int ret = config_copy_options(&options, sizeof(options), given, "", err);
 
+    if (!ret && (unsigned)options.mode > HUSK_MODE_IN_PROCESS)
+        ret = error_set(err, EINVAL, "mode", "cannot configure the VM", "there is no mode %u",
+                        (unsigned)options.mode);
+    if (!ret && options.id)
+        ret = config_check_id(options.id, "id", err);
+    vm->mode = options.mode;
+    if (!ret && vm->mode == HUSK_MODE_JAILED)
+        ret = process_config_init(&vm->process_config, &options, err);
     if (ret)
         return ret;
     vm->log_fn = options.log;
@@ -107,7 +121,7 @@ int husk_vm_new(const struct husk_vm_options *options, struct husk_vm **out, str
         free(vm);
         return ret;
     }
-    ret = set_up_log(vm, options, err);
+    ret = set_up_mode_and_log(vm, options, err);
     if (ret) {
         machine_config_release(&vm->config);
         free(vm);
@@ -117,10 +131,15 @@ int husk_vm_new(const struct husk_vm_options *options, struct husk_vm **out, str
     return 0;
 }
 
+static bool is_built(const struct husk_vm *vm)
+{
+    return vm->machine || vm->process;
+}
+
 /* Configuration ends with the build. */
 static int check_not_built(const struct husk_vm *vm, const char *what, struct husk_error *err)
 {
-    if (vm->machine)
+    if (is_built(vm))
         return error_set(err, EINVAL, "", what, "the VM is built already");
     if (vm->build_failed)
         return error_set(err, EINVAL, "", what, "building the VM failed before");
@@ -129,13 +148,13 @@ static int check_not_built(const struct husk_vm *vm, const char *what, struct hu
 
 static int check_built(const struct husk_vm *vm, const char *what, struct husk_error *err)
 {
-    return vm->machine ? 0 : error_set(err, EINVAL, "", what, "the VM is not built");
+    return is_built(vm) ? 0 : error_set(err, EINVAL, "", what, "the VM is not built");
 }
 
 /* Devices come and go before the build only. */
 static int check_pluggable(const struct husk_vm *vm, const char *what, struct husk_error *err)
 {
-    if (vm->machine)
+    if (is_built(vm))
         return error_set(err, EOPNOTSUPP, "", what,
                          "the VM is built already, and virtio-mmio cannot be plugged");
     return check_not_built(vm, what, err);
@@ -186,7 +205,10 @@ int husk_vm_build(struct husk_vm *vm, struct husk_error *err)
     if (ret)
         return ret;
     ret = machine_open(&vm->config, &vm->log, err);
-    if (!ret)
+    if (!ret && vm->mode == HUSK_MODE_JAILED) {
+        ret = vm_process_build(&vm->process_config, &vm->config, &vm->log, &vm->process, err);
+        machine_config_close(&vm->config);
+    } else if (!ret)
         ret = machine_build(&vm->config, &vm->log, &vm->machine, err);
     vm->build_failed = ret != 0;
     return ret;
@@ -196,75 +218,99 @@ int husk_vm_start(struct husk_vm *vm, struct husk_error *err)
 {
     int ret = check_built(vm, "cannot start the VM", err);
 
-    return ret ? ret : machine_start(vm->machine, err);
+    if (ret)
+        return ret;
+    return vm->process ? vm_process_start(vm->process, err) : machine_start(vm->machine, err);
 }
 
 int husk_vm_pause(struct husk_vm *vm, struct husk_error *err)
 {
     int ret = check_built(vm, "cannot pause the VM", err);
 
-    return ret ? ret : machine_pause(vm->machine, err);
+    if (ret)
+        return ret;
+    return vm->process ? vm_process_pause(vm->process, err) : machine_pause(vm->machine, err);
 }
 
 int husk_vm_resume(struct husk_vm *vm, struct husk_error *err)
 {
     int ret = check_built(vm, "cannot resume the VM", err);
 
-    return ret ? ret : machine_resume(vm->machine, err);
+    if (ret)
+        return ret;
+    return vm->process ? vm_process_resume(vm->process, err) : machine_resume(vm->machine, err);
 }
 
+/* A jailed VM's process checks for itself. */
 static int check_started(const struct husk_vm *vm, const char *what, struct husk_error *err)
 {
     int ret = check_built(vm, what, err);
 
-    return ret ? ret : machine_check_started(vm->machine, what, err);
+    return ret || vm->process ? ret : machine_check_started(vm->machine, what, err);
 }
 
 int husk_vm_power_button(struct husk_vm *vm, struct husk_error *err)
 {
     int ret = check_started(vm, "cannot press the power button", err);
 
-    if (!ret)
-        machine_power_button(vm->machine);
-    return ret;
+    if (ret)
+        return ret;
+    if (vm->process)
+        return vm_process_power_button(vm->process, err);
+    machine_power_button(vm->machine);
+    return 0;
 }
 
 int husk_vm_ctrl_alt_del(struct husk_vm *vm, struct husk_error *err)
 {
     int ret = check_started(vm, "cannot press Ctrl-Alt-Del", err);
 
-    if (!ret)
-        machine_ctrl_alt_del(vm->machine);
-    return ret;
+    if (ret)
+        return ret;
+    if (vm->process)
+        return vm_process_ctrl_alt_del(vm->process, err);
+    machine_ctrl_alt_del(vm->machine);
+    return 0;
 }
 
 int husk_vm_stop(struct husk_vm *vm, struct husk_error *err)
 {
     int ret = check_started(vm, "cannot stop the VM", err);
 
-    if (!ret)
-        machine_stop(vm->machine, HUSK_STOP_HOST_REQUEST, 0, NULL);
-    return ret;
+    if (ret)
+        return ret;
+    if (vm->process)
+        return vm_process_stop(vm->process, err);
+    machine_stop(vm->machine, HUSK_STOP_HOST_REQUEST, 0, NULL);
+    return 0;
 }
 
 enum husk_state husk_vm_state(const struct husk_vm *vm)
 {
+    if (vm->process)
+        return vm_process_state(vm->process);
     return vm->machine ? machine_state(vm->machine) : HUSK_STATE_CREATED;
 }
 
 void husk_vm_console_resize(struct husk_vm *vm, uint16_t columns, uint16_t rows)
 {
-    if (vm->machine)
+    if (vm->process)
+        vm_process_console_resize(vm->process, columns, rows);
+    else if (vm->machine)
         machine_console_resize(vm->machine, columns, rows);
 }
 
 int husk_vm_event_fd(const struct husk_vm *vm)
 {
+    if (vm->process)
+        return vm_process_event_fd(vm->process);
     return vm->machine ? vm->machine->events.fd : -1;
 }
 
 int husk_vm_next_event(struct husk_vm *vm, struct husk_event *event)
 {
+    if (vm->process)
+        return vm_process_next_event(vm->process, event);
     return vm->machine ? event_queue_pop(&vm->machine->events, event) : 0;
 }
 
@@ -280,13 +326,13 @@ int husk_vm_wait_event(struct husk_vm *vm, int timeout_ms, struct husk_event *ev
 {
     uint64_t deadline_ns = monotonic_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000000;
 
-    if (!vm->machine)
+    if (!is_built(vm))
         return error_set(NULL, EINVAL, "", "cannot wait for events", "the VM is not built");
     for (;;) {
-        struct pollfd fd = {.fd = vm->machine->events.fd, .events = POLLIN};
+        struct pollfd fd = {.fd = husk_vm_event_fd(vm), .events = POLLIN};
         int left_ms;
 
-        if (event_queue_pop(&vm->machine->events, event))
+        if (husk_vm_next_event(vm, event))
             return 1;
         left_ms = timeout_ms < 0 ? -1 : remaining_ms(deadline_ns);
         if (left_ms == 0)
@@ -300,6 +346,8 @@ unsigned husk_vm_timeline(const struct husk_vm *vm, struct husk_moment *out, uns
 {
     unsigned count = 0;
 
+    if (vm->process)
+        return vm_process_timeline(vm->process, out, max);
     for (unsigned point = 0; vm->machine && point < TIMELINE_POINTS && count < max; point++) {
         uint64_t at_ns = atomic_load(&vm->machine->timeline.at_ns[point]);
 
@@ -318,8 +366,15 @@ int husk_vm_info(const struct husk_vm *vm, struct husk_vm_info *info)
         return ret;
     if (info->size < sizeof(info->size))
         return -EINVAL;
-    whole.kernel_format = vm->machine->entry.format;
-    whole.kernel_is_linux = vm->machine->entry.is_linux;
+    if (vm->process) {
+        whole.kernel_format = vm_process_kernel_format(vm->process);
+        whole.kernel_is_linux = vm_process_kernel_is_linux(vm->process);
+        whole.pid = vm_process_pid(vm->process);
+    } else {
+        whole.kernel_format = vm->machine->entry.format;
+        whole.kernel_is_linux = vm->machine->entry.is_linux;
+        whole.pid = getpid();
+    }
     whole.command_line = vm->config.command_line;
     memcpy(info, &whole, min_u64(info->size, sizeof(whole)));
     return 0;
@@ -330,6 +385,8 @@ void husk_vm_free(struct husk_vm *vm)
     if (!vm)
         return;
     machine_destroy(vm->machine);
+    vm_process_free(vm->process);
     machine_config_release(&vm->config);
+    process_config_release(&vm->process_config);
     free(vm);
 }

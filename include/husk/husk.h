@@ -26,8 +26,9 @@
  *   HUSK_MODE_JAILED (the default): in a child process of its own, the program husk-vmm. The caller
  *     opens every file with its own rights, when the VM is built; the child gets descriptors only,
  *     and lives in a jail (see struct husk_jail_options) in which it can open nothing. A guest that
- *     breaks out of its VM finds itself there. The child raises no SIGCHLD and is nobody's to wait
- *     for but the library's; it ends with the VM, or when the caller's process dies.
+ *     breaks out of its VM finds itself there. It ends with the VM, or when the caller's process
+ *     dies. The library waits for it; a caller that waits for any child (waitpid(-1)) may take its
+ *     status, and a SIGCHLD may come: neither does harm.
  *   HUSK_MODE_IN_PROCESS: on threads of the calling process: one for I/O, one per vCPU, a few for
  *     disks, which block all signals but those of their own faults. vCPU threads are called back
  *     from the guest by SIGRTMAX, directed at the thread; a SIGRTMAX sent to the whole process

@@ -14,12 +14,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -45,6 +47,9 @@ GUEST(read_nothing, 0xa1, 0, 0, 0, 0xe0, 0x83, 0xc0, 43, 0xe6, 0xf4, GUEST_HALT)
 /* mov $msg, %esi; mov $5, %ecx; mov $0x3f8, %dx; rep outsb; out $0, $0xf4; msg: "husk\n" */
 GUEST(say_husk, 0xbe, 0x15, 0x00, 0x10, 0x00, 0xb9, 5, 0, 0, 0, 0x66, 0xba, 0xf8, 0x03, 0xf3, 0x6e,
       GUEST_OUT(0xf4, 0), 0xf4, 'h', 'u', 's', 'k', '\n');
+
+/* Of the VMs that the tests make; each group of tests sets it. */
+static enum husk_mode mode;
 
 #define NEW_VM(code) new_vm((code), sizeof(code), 1)
 
@@ -77,6 +82,7 @@ static struct husk_vm_options options_for(int kernel_fd)
 
     options.kernel_fd = kernel_fd;
     options.memory_bytes = 16 << 20;
+    options.mode = mode;
     return options;
 }
 
@@ -286,7 +292,11 @@ static void pause_and_resume(const uint8_t *code, size_t len, unsigned vcpus)
         assert_int_equal(husk_vm_state(vm), HUSK_STATE_RUNNING);
         assert_int_equal(husk_vm_resume(vm, NULL), -EINVAL);
     }
-    /* Nobody read events: the newest of each type wait. */
+    /* Nobody read events: the newest of each type wait, and older ones may. */
+    for (unsigned extra = 0; mode == HUSK_MODE_JAILED && extra < 2 * 99; extra++) {
+        assert_int_equal(husk_vm_next_event(vm, &event), 1);
+        assert_int_equal(event.type, extra % 2 ? HUSK_EVENT_RESUMED : HUSK_EVENT_PAUSED);
+    }
     assert_int_equal(husk_vm_next_event(vm, &event), 1);
     assert_int_equal(event.type, HUSK_EVENT_PAUSED);
     assert_int_equal(husk_vm_next_event(vm, &event), 1);
@@ -626,39 +636,133 @@ static void test_descriptor_exhaustion(void **state)
     free(disk);
 }
 
-/* What a process makes once (a sanitizer's own thread, say) is there before anything is counted. */
-static int run_once(void **state)
+/* ---- jailed mode only ---- */
+
+static int process_of(struct husk_vm *vm)
 {
+    struct husk_vm_info info = {.size = sizeof(info)};
+
+    assert_int_equal(husk_vm_info(vm, &info), 0);
+    return info.pid;
+}
+
+/* Its process killed, a VM has stopped by a monitor error; every call says so, and none hangs. */
+static void test_process_is_gone(void **state)
+{
+    unsigned fds = fd_count();
+    struct husk_vm *vm = NEW_VM(mark_then_spin);
+    struct husk_error err = {0};
+    struct husk_event event;
+    struct pollfd events;
+
+    start(vm);
+    wait_for(vm, HUSK_EVENT_READY);
+    assert_int_equal(kill(process_of(vm), SIGKILL), 0);
+    event = wait_for(vm, HUSK_EVENT_STOPPED);
+    assert_int_equal(event.reason, HUSK_STOP_MONITOR_ERROR);
+    assert_non_null(strstr(event.error.why, "signal 9"));
+    assert_int_equal(husk_vm_state(vm), HUSK_STATE_STOPPED);
+    assert_int_equal(husk_vm_pause(vm, &err), -EPIPE);
+    assert_string_equal(err.what, "cannot pause the VM");
+    assert_non_null(strstr(err.why, "signal 9"));
+    assert_int_equal(husk_vm_stop(vm, NULL), -EPIPE);
+    assert_int_equal(husk_vm_next_event(vm, &event), 0);
+    events = (struct pollfd){.fd = husk_vm_event_fd(vm), .events = POLLIN};
+    assert_int_equal(poll(&events, 1, 0), 0);
+    husk_vm_free(vm);
+    assert_int_equal(fd_count(), fds);
+}
+
+static void test_no_such_program(void **state)
+{
+    unsigned fds = fd_count();
+    int kernel_fd = tiny_guest_fd(exit_42, sizeof(exit_42));
+    struct husk_vm_options options = options_for(kernel_fd);
+    struct husk_error err = {0};
+    struct husk_vm *vm;
+
+    options.vmm_path = "/nonexistent/husk-vmm";
+    assert_int_equal(husk_vm_new(&options, &vm, NULL), 0);
+    assert_int_equal(husk_vm_build(vm, &err), -ENOENT);
+    assert_string_equal(err.where, "/nonexistent/husk-vmm");
+    husk_vm_free(vm);
+    close(kernel_fd);
+    assert_int_equal(fd_count(), fds);
+}
+
+/* A host program that waits for whatever child takes nothing that the library cannot do without. */
+static void test_child_is_waited_for(void **state)
+{
+    struct husk_vm *vm = NEW_VM(mark_then_spin);
+    int pid = process_of(vm);
+
+    start(vm);
+    wait_for(vm, HUSK_EVENT_READY);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(-1, NULL, 0), pid);
+    assert_int_equal(wait_for(vm, HUSK_EVENT_STOPPED).reason, HUSK_STOP_MONITOR_ERROR);
+    husk_vm_free(vm);
+}
+
+/* Its own signals end a jailed VM as from the host. */
+static void test_process_takes_signals(void **state)
+{
+    struct husk_vm *vm = NEW_VM(mark_then_spin);
+
+    start(vm);
+    wait_for(vm, HUSK_EVENT_READY);
+    assert_int_equal(kill(process_of(vm), SIGTERM), 0);
+    assert_int_equal(wait_for(vm, HUSK_EVENT_STOPPED).reason, HUSK_STOP_HOST_REQUEST);
+    husk_vm_free(vm);
+}
+
+/* What a process makes once (a sanitizer's own thread, say) is there before anything is counted. */
+static int set_mode(enum husk_mode new_mode)
+{
+    mode = new_mode;
     run_to_end(NEW_VM(exit_42));
     return 0;
 }
 
+static int in_process(void **state)
+{
+    return set_mode(HUSK_MODE_IN_PROCESS);
+}
+
+static int jailed(void **state)
+{
+    return set_mode(HUSK_MODE_JAILED);
+}
+
+#define IN_BOTH_MODES                                                                          \
+    cmocka_unit_test(test_guest_exit), cmocka_unit_test(test_stop_reasons),                    \
+        cmocka_unit_test(test_unclaimed_reads_ones), cmocka_unit_test(test_ready),             \
+        cmocka_unit_test(test_ready_comes_once), cmocka_unit_test(test_info),                  \
+        cmocka_unit_test(test_free_unstarted), cmocka_unit_test(test_stop_spinning),           \
+        cmocka_unit_test(test_free_running), cmocka_unit_test(test_pause_spinning),            \
+        cmocka_unit_test(test_pause_halted), cmocka_unit_test(test_pause_busy),                \
+        cmocka_unit_test(test_stop_against_pause), cmocka_unit_test(test_many_in_one_process), \
+        cmocka_unit_test(test_console_output), cmocka_unit_test(test_host_signals),            \
+        cmocka_unit_test(test_failing_builds), cmocka_unit_test(test_descriptor_exhaustion),   \
+        cmocka_unit_test(test_monitor_error)
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_guest_exit),
-        cmocka_unit_test(test_stop_reasons),
-        cmocka_unit_test(test_unclaimed_reads_ones),
-        cmocka_unit_test(test_monitor_error),
-        cmocka_unit_test(test_ready),
-        cmocka_unit_test(test_ready_comes_once),
-        cmocka_unit_test(test_info),
-        cmocka_unit_test(test_free_unstarted),
-        cmocka_unit_test(test_stop_spinning),
-        cmocka_unit_test(test_free_running),
-        cmocka_unit_test(test_pause_spinning),
-        cmocka_unit_test(test_pause_halted),
-        cmocka_unit_test(test_pause_busy),
-        cmocka_unit_test(test_stop_against_pause),
-        cmocka_unit_test(test_many_in_one_process),
-        cmocka_unit_test(test_console_output),
-        cmocka_unit_test(test_host_signals),
+    const struct CMUnitTest in_process_tests[] = {
+        IN_BOTH_MODES,
         cmocka_unit_test(test_failing_start),
-        cmocka_unit_test(test_failing_builds),
-        cmocka_unit_test(test_descriptor_exhaustion),
     };
+    const struct CMUnitTest jailed_tests[] = {
+        IN_BOTH_MODES,
+        cmocka_unit_test(test_process_is_gone),
+        cmocka_unit_test(test_no_such_program),
+        cmocka_unit_test(test_child_is_waited_for),
+        cmocka_unit_test(test_process_takes_signals),
+    };
+    int failed;
 
     if (!tiny_guest_can_run())
         return 77;
-    return cmocka_run_group_tests(tests, run_once, NULL);
+    failed = cmocka_run_group_tests(in_process_tests, in_process, NULL);
+    return failed + cmocka_run_group_tests(jailed_tests, jailed, NULL);
 }

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Events and lines of log from the process of a jailed VM. The last event is that it stopped: the
+ * process says so, or its unexpected end does.
+ */
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "base/error.h"
+#include "vmm/process/internal.h"
+
+#define LINE_MAX_BYTES   512u
+#define LINES_AT_THE_END 4096
+#define LINES_PER_CALL   64 /* a process that floods the log must not keep its caller */
+
+static bool parse_event(struct wire_reader *reader, struct husk_event *event)
+{
+    uint8_t type = wire_get_u8(reader);
+    uint8_t reason = wire_get_u8(reader);
+
+    *event = (struct husk_event){.guest_status = wire_get_u8(reader)};
+    wire_get_error(reader, &event->error);
+    if (!wire_complete(reader) || type > HUSK_EVENT_STOPPED || reason > HUSK_STOP_MONITOR_ERROR ||
+        (type == HUSK_EVENT_STOPPED) != (reason != HUSK_STOP_NONE))
+        return false;
+    event->type = type;
+    event->reason = reason;
+    if (reason != HUSK_STOP_MONITOR_ERROR)
+        event->error = (struct husk_error){0};
+    return true;
+}
+
+static void pass_on_line(const struct vm_process *process, struct wire_reader *reader)
+{
+    const struct log *log = process->log;
+    uint8_t level = wire_get_u8(reader);
+    char line[LINE_MAX_BYTES];
+
+    wire_get_text(reader, line, sizeof(line));
+    if (wire_complete(reader) && log->sink && level <= log->level)
+        log->sink(log->sink_arg, level, line);
+}
+
+/* The process ended and had not said that the VM stopped. */
+static int report_end(struct vm_process *process, struct husk_event *event)
+{
+    process_end(process, 1000);
+    *event = (struct husk_event){.type = HUSK_EVENT_STOPPED, .reason = HUSK_STOP_MONITOR_ERROR};
+    process_gone(process, "the VM ended", &event->error);
+    return 1;
+}
+
+/* One message: 1 with *event filled, 0 for a line of log, -EAGAIN when there is nothing. */
+static int take_one(struct vm_process *process, struct husk_event *event)
+{
+    struct wire_reader reader;
+    int kind = message_receive(process->events, &process->incoming, &reader, 0);
+
+    if (kind == -ETIMEDOUT)
+        return -EAGAIN;
+    if (kind > 0)
+        message_release(&process->incoming);
+    if (kind == PROTOCOL_LOG) {
+        pass_on_line(process, &reader);
+        return 0;
+    }
+    if (kind == PROTOCOL_EVENT && parse_event(&reader, event))
+        return 1;
+    return report_end(process, event);
+}
+
+void process_drain_log(struct vm_process *process)
+{
+    struct wire_reader reader;
+
+    for (unsigned lines = 0; process->events >= 0 && lines < LINES_AT_THE_END; lines++) {
+        int kind = message_receive(process->events, &process->incoming, &reader, 0);
+
+        if (kind <= 0)
+            return;
+        message_release(&process->incoming);
+        if (kind == PROTOCOL_LOG)
+            pass_on_line(process, &reader);
+    }
+}
+
+int vm_process_event_fd(const struct vm_process *process)
+{
+    return process->epoll;
+}
+
+int vm_process_next_event(struct vm_process *process, struct husk_event *event)
+{
+    int ret = 0;
+
+    pthread_mutex_lock(&process->events_lock);
+    for (unsigned lines = 0; !ret && !process->stopped_delivered && lines < LINES_PER_CALL; lines++)
+        ret = take_one(process, event);
+    if (ret == 1 && event->type == HUSK_EVENT_STOPPED) {
+        process->stopped_delivered = true;
+        /* Whoever polls must not be woken by the end of the process as well. */
+        epoll_ctl(process->epoll, EPOLL_CTL_DEL, process->events, NULL);
+    }
+    pthread_mutex_unlock(&process->events_lock);
+    return ret == 1;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Starting husk-vmm as a child of the calling process, of which nothing gets into it: no
+ * descriptors, signal dispositions, environment, directory, terminal or session. Its end is known
+ * from a pidfd, so that a caller who waits for any child may take its status without harm.
+ */
+#ifndef HUSK_VMM_PROCESS_SPAWN_H
+#define HUSK_VMM_PROCESS_SPAWN_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "husk/error.h"
+
+struct child {
+    pid_t pid;
+    int pidfd;
+};
+
+/*
+ * Run `path` with control_fd and events_fd at their places (protocol.h) and standard input, output
+ * and error on /dev/null, in new namespaces of the CLONE_NEW* in namespaces. Both descriptors stay
+ * the caller's. Blocks until the program has been executed. 0 or -errno with err filled.
+ */
+int child_spawn(const char *path, const char *id, int control_fd, int events_fd, int namespaces,
+                struct child *out, struct husk_error *err);
+
+/* Wait at most timeout_ms for its end, of which `how` then tells in words (may be NULL); it may
+ * have ended before. 0 when it has ended and is reaped, -ETIMEDOUT. Not twice after 0. */
+int child_wait(struct child *child, int timeout_ms, char *how, size_t how_size);
+
+void child_kill(const struct child *child);
+
+#endif
