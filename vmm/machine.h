@@ -153,6 +153,22 @@ void machine_ready(struct machine *machine);
  * not run. */
 int machine_check_started(struct machine *machine, const char *what, struct husk_error *err);
 
+/* ---- machine_reopen.c: the file of a drive update, in the library's process ---- */
+
+struct drive_file {
+    int fd;                   /* -1: the update names no file */
+    bool opened;              /* here, and closed by machine_reopen_done() if it is not taken */
+    struct husk_error in_use; /* code != 0: why it could only be opened to be looked at */
+};
+
+/* Open what update->path names, unless there is update->fd. */
+int machine_reopen_drive(const struct machine_config *config, const char *id,
+                         const struct husk_drive_update *update, struct drive_file *out,
+                         struct husk_error *err);
+/* ret is what machine_update_drive() said, which took the file on success. Returns what the caller
+ * is to hear. */
+int machine_reopen_done(struct drive_file *file, int ret, struct husk_error *err);
+
 /* ---- machine_live.c: changes of a running machine ---- */
 
 /* As husk_vm_update_drive(), of which update->fd is the opened file, or -1; its path only names it
