@@ -171,6 +171,22 @@ static int map_flags(const struct guest_memory *memory, uint64_t page_bytes)
     return memory->memfd >= 0 ? flags : flags | MAP_HUGETLB | (int)MAP_HUGE_2MB;
 }
 
+/*
+ * Wishes: a host without huge pages is slower, nothing else. The guest's first 2 MiB are left out,
+ * also where every program gets huge pages unasked: a few pages of boot data and tables lie there
+ * among the holes of old devices, and every guest would begin with 2 MiB cleared for their sake.
+ */
+static void wish_for_huge_pages(const struct guest_region_spec *spec, uint8_t *hva)
+{
+    uint64_t first = 0;
+
+    if (spec->base.value == 0) {
+        first = min_u64(spec->size, GUEST_HUGE_PAGE_SIZE);
+        madvise(hva, first, MADV_NOHUGEPAGE);
+    }
+    madvise(hva + first, spec->size - first, MADV_HUGEPAGE);
+}
+
 static int map_region(struct guest_memory *memory, const struct guest_region_spec *spec,
                       uint64_t page_bytes)
 {
@@ -186,9 +202,8 @@ static int map_region(struct guest_memory *memory, const struct guest_region_spe
         munmap(hva, spec->size);
         return ret;
     }
-    /* A wish: a host without huge pages is slower, nothing else. */
     if (page_bytes == GUEST_PAGE_SIZE)
-        madvise(hva, spec->size, MADV_HUGEPAGE);
+        wish_for_huge_pages(spec, hva);
     keep_private(hva, spec->size);
     region->base = spec->base;
     region->size = spec->size;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -337,6 +338,44 @@ static int errno_in_child(void *page)
     return WEXITSTATUS(status);
 }
 
+/* Whether the mapping that begins at `at` has this flag in smaps ("hg": huge pages advised). */
+static bool has_flag(const void *at, const char *flag)
+{
+    FILE *smaps = fopen("/proc/self/smaps", "re");
+    bool is_it = false, has = false;
+    char line[512], start[32];
+
+    assert_non_null(smaps);
+    snprintf(start, sizeof(start), "%lx-", (unsigned long)(uintptr_t)at);
+    while (fgets(line, sizeof(line), smaps)) {
+        if (!strncmp(line, start, strlen(start)))
+            is_it = true;
+        if (is_it && !strncmp(line, "VmFlags:", 8)) {
+            has = strstr(line, flag) != NULL;
+            break;
+        }
+    }
+    fclose(smaps);
+    return has;
+}
+
+/* Every guest has boot data there, few have more. */
+static void the_first_2_mib_are_of_small_pages(void **state)
+{
+    const struct guest_region_spec specs[] = {{gpa(0), 8 * MIB}, {gpa(4 * GIB), 2 * MIB}};
+    struct guest_memory *memory = create(specs, 2, GUEST_MEMORY_PRIVATE);
+
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK)) {
+        guest_memory_destroy(memory);
+        print_message("skipped: this kernel has no transparent huge pages\n");
+        skip();
+    }
+    assert_true(has_flag(guest_memory_at(memory, gpa(0), 1), " nh"));
+    assert_true(has_flag(guest_memory_at(memory, gpa(2 * MIB), 1), " hg"));
+    assert_true(has_flag(guest_memory_at(memory, gpa(4 * GIB), 1), " hg"));
+    guest_memory_destroy(memory);
+}
+
 static void children_do_not_inherit(void **state)
 {
     struct guest_memory *memory = three_regions(GUEST_MEMORY_PRIVATE);
@@ -385,6 +424,7 @@ int main(void)
         cmocka_unit_test(a_file_s_last_page_ends_in_zeroes),
         cmocka_unit_test(a_file_that_is_too_short_is_refused),
         cmocka_unit_test(what_cannot_be_mapped_is_refused),
+        cmocka_unit_test(the_first_2_mib_are_of_small_pages),
         cmocka_unit_test(children_do_not_inherit),
         cmocka_unit_test(what_was_touched_is_resident),
     };
