@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@
 
 struct registry {
     int dir_fd;
-    int fd; /* locked */
+    int fd;    /* locked */
+    bool kept; /* it has no name any more */
     size_t used_bytes;
     char *paths[REGISTRY_SLOTS]; /* NULL: the slot is free */
     char name[REGISTRY_NAME_BYTES];
@@ -177,7 +179,7 @@ int registry_open(const char *directory, const char *id, struct registry **out,
     if (!ret)
         ret = write_header(registry, id);
     if (ret) {
-        registry_keep(registry);
+        registry_close(registry);
         return error_set(err, -ret, directory, "cannot register the VM", NULL);
     }
     *out = registry;
@@ -202,6 +204,22 @@ static bool is_printable_line(const char *path)
     return true;
 }
 
+/* The path as it is going to be in the file. */
+static int resolve(enum registry_kind kind, const char *path, char resolved[PATH_BYTES_MAX])
+{
+    int ret = 0;
+
+    if (kind != REGISTRY_CGROUP)
+        ret = path_resolve_parent(path, resolved, PATH_BYTES_MAX);
+    else if (!registry_is_resolved(path))
+        ret = -EINVAL;
+    else
+        snprintf(resolved, PATH_BYTES_MAX, "%s", path);
+    if (!ret && !is_printable_line(resolved))
+        ret = -EINVAL;
+    return ret;
+}
+
 int registry_record(struct registry *registry, enum registry_kind kind, const char *path,
                     struct husk_error *err)
 {
@@ -210,11 +228,11 @@ int registry_record(struct registry *registry, enum registry_kind kind, const ch
 
     if (slot < 0)
         return error_set(err, -slot, path, "cannot register", "too many things of one VM");
-    ret = path_resolve_parent(path, resolved, sizeof(resolved));
-    if (!ret && !is_printable_line(resolved))
-        return error_set(err, EINVAL, path, "cannot register", "control characters in a path");
+    ret = resolve(kind, path, resolved);
     if (ret)
-        return error_set(err, -ret, path, "cannot register", NULL);
+        return error_set(err, -ret, path, "cannot register",
+                         ret == -EINVAL ? "not a path of a file, or with control characters"
+                                        : NULL);
     len = snprintf(line, sizeof(line), "+%d %s %s\n", slot, registry_kind_name(kind), resolved);
     registry->paths[slot] = strdup(resolved);
     ret = registry->paths[slot] ? append(registry, line, (size_t)len) : -ENOMEM;
@@ -271,21 +289,10 @@ void registry_forget(struct registry *registry, int slot)
     registry->paths[slot] = NULL;
 }
 
-static void release(struct registry *registry, bool unlink_entry)
-{
-    if (unlink_entry && registry->fd >= 0)
-        unlinkat(registry->dir_fd, registry->name, 0);
-    for (unsigned i = 0; i < REGISTRY_SLOTS; i++)
-        free(registry->paths[i]);
-    close_fd(&registry->fd);
-    close_fd(&registry->dir_fd);
-    free(registry);
-}
-
 void registry_keep(struct registry *registry)
 {
-    if (registry)
-        release(registry, true);
+    unlinkat(registry->dir_fd, registry->name, 0);
+    registry->kept = true;
 }
 
 void registry_close(struct registry *registry)
@@ -294,7 +301,13 @@ void registry_close(struct registry *registry)
 
     if (!registry)
         return;
-    for (unsigned i = 0; i < REGISTRY_SLOTS; i++)
+    for (unsigned i = 0; i < REGISTRY_SLOTS; i++) {
         empty = empty && !registry->paths[i];
-    release(registry, empty);
+        free(registry->paths[i]);
+    }
+    if (empty && !registry->kept && registry->fd >= 0)
+        unlinkat(registry->dir_fd, registry->name, 0);
+    close_fd(&registry->fd);
+    close_fd(&registry->dir_fd);
+    free(registry);
 }

@@ -48,8 +48,9 @@ int registry_open(const char *directory, const char *id, struct registry **out,
 
 /*
  * Note that `path` is about to be made: a relative path, or links in its directory, are resolved
- * now. Returns its slot, or -EINVAL for a path with control characters, -ENOSPC when the entry is
- * full, or another -errno; then it must not be made.
+ * now. A cgroup's is taken as cgroup_path() gives it: its parents may be missing. Returns its slot,
+ * or -EINVAL for a path with control characters, -ENOSPC when the entry is full, or another -errno;
+ * then it must not be made.
  */
 int registry_record(struct registry *registry, enum registry_kind kind, const char *path,
                     struct husk_error *err);
@@ -60,10 +61,11 @@ int registry_made(struct registry *registry, int slot, int fd, struct husk_error
 /* Note that it is gone, or that it shall stay. A negative slot is none. */
 void registry_forget(struct registry *registry, int slot);
 
-/* Close it and leave everything that is recorded where it is, for good. NULL is fine. */
+/* Leave everything that is recorded where it is, for good: the entry is removed now, and what is
+ * recorded from here on counts for nothing. */
 void registry_keep(struct registry *registry);
 
-/* NULL is fine. */
+/* Also in a forked child, which closes its copies so. NULL is fine. */
 void registry_close(struct registry *registry);
 
 struct registry_swept {

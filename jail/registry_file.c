@@ -51,8 +51,7 @@ static int parse_slot(const char *text, unsigned *slot)
     return 0;
 }
 
-/* What path_resolve_parent() gives: absolute, and every component a name. */
-static bool is_resolved(const char *path)
+bool registry_is_resolved(const char *path)
 {
     if (strlen(path) >= PATH_BYTES_MAX || path[0] != '/')
         return false;
@@ -71,7 +70,7 @@ static int parse_record(char *rest, struct registry_item *item)
 {
     const char *kind = next_word(&rest);
 
-    if (item->used || !is_resolved(rest))
+    if (item->used || !registry_is_resolved(rest))
         return -EINVAL;
     for (unsigned i = 0; i < ARRAY_SIZE(kind_names); i++) {
         if (!strcmp(kind, kind_names[i])) {

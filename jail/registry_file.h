@@ -27,6 +27,9 @@ int registry_open_directory(const char *directory, bool create, struct husk_erro
 /* Whether a file of this name can be an entry: "vm-" and 16 hexadecimal digits. */
 bool registry_is_entry_name(const char *name);
 
+/* Absolute, every component a name, and not too long: as path_resolve_parent() gives it. */
+bool registry_is_resolved(const char *path);
+
 const char *registry_kind_name(enum registry_kind kind);
 
 /*

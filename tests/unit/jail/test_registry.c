@@ -154,7 +154,6 @@ static void test_orderly_life(void **state)
     registry_close(registry);
     assert_int_equal(entries(f), 0);
     registry_close(NULL);
-    registry_keep(NULL);
 }
 
 /* What the owner makes before it is killed without warning. */
@@ -411,6 +410,10 @@ static void test_bad_records(void **state)
     assert_int_equal(registry_record(registry, REGISTRY_TREE, at_top(f, "a\nb"), &f->err), -EINVAL);
     assert_int_equal(registry_record(registry, REGISTRY_TREE, at_top(f, ".."), &f->err), -EINVAL);
     assert_int_equal(registry_record(registry, REGISTRY_TREE, at_top(f, "no/x"), &f->err), -ENOENT);
+    assert_int_equal(registry_record(registry, REGISTRY_CGROUP, "/a/../b", &f->err), -EINVAL);
+    first = registry_record(registry, REGISTRY_CGROUP, "/not/there/yet", &f->err);
+    assert_int_equal(first, 0);
+    registry_forget(registry, first);
     first = registry_record(registry, REGISTRY_TREE, at_top(f, "a"), &f->err);
     assert_int_equal(first, 0);
     assert_int_equal(registry_made(registry, first, -1, &f->err), -ENOENT);
@@ -453,6 +456,9 @@ static void test_keep(void **state)
     mkdirat(f->fd, "d", 0700);
     registry_keep(registry);
     assert_int_equal(entries(f), 0);
+    assert_true(registry_record(registry, REGISTRY_DIRECTORY, at_top(f, "e"), &f->err) >= 0);
+    assert_int_equal(entries(f), 0);
+    registry_close(registry);
     assert_int_equal(sweep(f).removed, 0);
     assert_true(exists(f, "d"));
 }
