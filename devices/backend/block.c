@@ -124,6 +124,12 @@ void block_backend_destroy(struct block_backend *backend)
     close_fd(&fd); /* last: this gives up the lock on the image */
 }
 
+int block_backend_start_threads(struct block_backend *backend,
+                                const struct thread_prologue *prologue)
+{
+    return backend->ops->start_threads(backend, prologue);
+}
+
 const char *block_backend_engine_name(const struct block_backend *backend)
 {
     return backend->ops->name;

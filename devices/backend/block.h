@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "base/thread.h"
 #include "husk/error.h"
 
 struct block_backend;
@@ -71,6 +72,15 @@ int block_image_measure(int fd, const char *path, uint64_t *size_bytes, struct h
  */
 int block_backend_create(int fd, enum block_engine engine, unsigned depth,
                          struct block_backend **out, struct husk_error *err);
+
+/*
+ * Start every thread that the engine may come to use, each through the prologue, on the calling
+ * thread; without this call they start when they are first needed, on whichever thread that is. For
+ * who confines threads: those of the device can then do without the right to make any. Before the
+ * first request. Returns 0 or -errno.
+ */
+int block_backend_start_threads(struct block_backend *backend,
+                                const struct thread_prologue *prologue);
 
 /* Drains, then closes. NULL is fine. */
 void block_backend_destroy(struct block_backend *backend);

@@ -37,6 +37,8 @@ struct block_engine_ops {
     void (*start)(struct block_backend *backend);
     /* Hand each finished task to block_backend_finish(). event_fd was drained already. */
     void (*reap)(struct block_backend *backend);
+    /* Start all threads that it may come to use, now; -errno when one cannot be. */
+    int (*start_threads)(struct block_backend *backend, const struct thread_prologue *prologue);
     /* Block until there may be something to reap. */
     void (*wait)(struct block_backend *backend);
     /* Release the engine. Nothing is in flight. Ends with block_backend_release() and free. */
@@ -95,6 +97,9 @@ int block_pool_create(const struct block_backend *backend, unsigned max_threads,
 
 /* Joins the threads. No task may be in the pool. NULL is fine. */
 void block_pool_destroy(struct block_pool *pool);
+
+/* Start all of them now, instead of when needed, each through the prologue. Returns 0 or -errno. */
+int block_pool_start_threads(struct block_pool *pool, const struct thread_prologue *prologue);
 
 /* Execute every task of the list (which becomes empty); event_fd is signalled as they finish. */
 void block_pool_start(struct block_pool *pool, struct block_task_list *tasks);

@@ -73,10 +73,10 @@ static void *worker(void *arg)
 }
 
 /* Returns 0 or -errno. */
-static int add_worker(struct block_pool *pool)
+static int add_worker(struct block_pool *pool, const struct thread_prologue *prologue)
 {
-    int rc =
-        thread_start(&pool->threads[pool->thread_count], "husk-disk", STACK_BYTES, worker, pool);
+    int rc = thread_start_with(&pool->threads[pool->thread_count], "husk-disk", STACK_BYTES,
+                               prologue, worker, pool);
 
     if (rc == 0)
         pool->thread_count++;
@@ -118,6 +118,17 @@ void block_pool_destroy(struct block_pool *pool)
     free(pool);
 }
 
+int block_pool_start_threads(struct block_pool *pool, const struct thread_prologue *prologue)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&pool->lock);
+    while (rc == 0 && pool->thread_count < pool->max_threads)
+        rc = add_worker(pool, prologue);
+    pthread_mutex_unlock(&pool->lock);
+    return rc;
+}
+
 void block_pool_start(struct block_pool *pool, struct block_task_list *tasks)
 {
     struct block_task *task;
@@ -130,7 +141,7 @@ void block_pool_start(struct block_pool *pool, struct block_task_list *tasks)
         if (pool->waiting_count <= pool->idle_count)
             pthread_cond_signal(&pool->work);
         else if (pool->thread_count < pool->max_threads && rc == 0)
-            rc = add_worker(pool);
+            rc = add_worker(pool, NULL);
     }
     /* Any thread serves all tasks in the end; without a single one they fail. */
     while (pool->thread_count == 0 && (task = block_task_list_take(&pool->waiting))) {

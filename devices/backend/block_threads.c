@@ -38,10 +38,19 @@ static void threads_destroy(struct block_backend *backend)
     free(threads);
 }
 
+static int threads_start_threads(struct block_backend *backend,
+                                 const struct thread_prologue *prologue)
+{
+    struct block_threads *threads = (struct block_threads *)backend;
+
+    return block_pool_start_threads(threads->pool, prologue);
+}
+
 static const struct block_engine_ops threads_ops = {
     .name = "threads",
     .start = threads_start,
     .reap = threads_reap,
+    .start_threads = threads_start_threads,
     .wait = block_backend_wait_event,
     .destroy = threads_destroy,
 };
