@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/event_loop.h"
 #include "base/thread.h"
+#include "vmm/confine.h"
 
 /* ---- devices, on the I/O thread (or on the caller's while that does not run) ---- */
 
@@ -179,7 +180,8 @@ static int start_threads(struct machine *machine)
 
     /* Calls to the I/O thread may come before it gets as far as running its loop. */
     event_loop_expect_run(machine->loop, true);
-    ret = thread_start(&machine->io_thread, "husk-io", 0, io_thread, machine);
+    ret = thread_start_with(&machine->io_thread, "husk-io", 0,
+                            confine_prologue(machine->config, SECCOMP_IO), io_thread, machine);
     if (ret) {
         event_loop_expect_run(machine->loop, false);
         return ret;
@@ -190,7 +192,8 @@ static int start_threads(struct machine *machine)
 
         snprintf(name, sizeof(name), "husk-vcpu%u", i);
         /* They wait at `command`; `alive` is theirs to count down once all of them exist. */
-        ret = thread_start(&vcpu->thread, name, 0, vcpu_thread, vcpu);
+        ret = thread_start_with(&vcpu->thread, name, 0,
+                                confine_prologue(machine->config, SECCOMP_VCPU), vcpu_thread, vcpu);
         if (ret)
             return ret;
         vcpu->has_thread = true;
@@ -260,6 +263,7 @@ int machine_start(struct machine *machine, struct husk_error *err)
         ret = wrong_state(err, "cannot start the VM", machine_state(machine));
         goto out;
     }
+    confine_check(machine->config, machine->log);
     machine->alive = machine->vcpu_count + 1; /* ours keeps finish() away from a failed start */
     ret = start_threads(machine);
     if (ret) {

@@ -18,6 +18,7 @@
 #include "devices/legacy/legacy.h"
 #include "devices/virtio/devices.h"
 #include "devices/virtio/mmio.h"
+#include "vmm/confine.h"
 #include "vmm/machine.h"
 
 #define CANNOT_CREATE    "cannot create the device"
@@ -239,6 +240,13 @@ int machine_create_block(const struct machine *machine, struct drive_config *dri
     if (ret)
         return ret;
     drive->fd = -1;
+    if (machine->config->confine_threads) {
+        ret = block_backend_start_threads(*out, confine_prologue(machine->config, SECCOMP_DISK));
+        if (ret) {
+            block_backend_destroy(*out);
+            return error_set(err, -ret, name, "cannot start the disk's threads", NULL);
+        }
+    }
     log_info(machine->log, name, "%s: %llu bytes, engine %s", path,
              (unsigned long long)drive->size_bytes, block_backend_engine_name(*out));
     return 0;
