@@ -147,6 +147,9 @@ static int check_vm(const struct husk_vm_options *options, struct husk_error *er
     if ((unsigned)options->console > HUSK_CONSOLE_NONE)
         return error_set(err, EINVAL, "console", CANNOT_CONFIGURE, "there is no kind %u",
                          (unsigned)options->console);
+    if (options->console_write && (options->console_in_fd >= 0 || options->console_out_fd >= 0))
+        return error_set(err, EINVAL, "console", CANNOT_CONFIGURE,
+                         "both descriptors and a callback are given");
     if ((unsigned)options->log_level > HUSK_LOG_DEBUG)
         return error_set(err, EINVAL, "log level", CANNOT_CONFIGURE, "there is no level %u",
                          (unsigned)options->log_level);

@@ -19,21 +19,9 @@
 #include "base/log.h"
 #include "boot/cmdline.h"
 #include "vmm/config.h"
+#include "vmm/console_callback.h"
+#include "vmm/husk_vm.h"
 #include "vmm/machine.h"
-#include "vmm/process/client.h"
-
-struct husk_vm {
-    struct machine_config config;
-    enum husk_mode mode;
-    struct process_config process_config; /* jailed mode */
-    struct log log;
-    husk_log_fn log_fn;
-    void *log_arg;
-    bool build_failed;
-    /* One of them from the build on: */
-    struct machine *machine;    /* in-process mode */
-    struct vm_process *process; /* jailed mode */
-};
 
 const char *husk_version(void)
 {
@@ -99,6 +87,8 @@ static int set_up_mode_and_log(struct husk_vm *vm, const struct husk_vm_options 
         ret = process_config_init(&vm->process_config, &options, err);
     if (ret)
         return ret;
+    vm->console_write = options.console_write;
+    vm->console_arg = options.console_arg;
     vm->log_fn = options.log;
     vm->log_arg = options.log_arg;
     vm->log.level = (enum log_level)options.log_level;
@@ -131,30 +121,25 @@ int husk_vm_new(const struct husk_vm_options *options, struct husk_vm **out, str
     return 0;
 }
 
-static bool is_built(const struct husk_vm *vm)
-{
-    return vm->machine || vm->process;
-}
-
 /* Configuration ends with the build. */
 static int check_not_built(const struct husk_vm *vm, const char *what, struct husk_error *err)
 {
-    if (is_built(vm))
+    if (husk_vm_is_built(vm))
         return error_set(err, EINVAL, "", what, "the VM is built already");
     if (vm->build_failed)
         return error_set(err, EINVAL, "", what, "building the VM failed before");
     return 0;
 }
 
-static int check_built(const struct husk_vm *vm, const char *what, struct husk_error *err)
+int husk_vm_check_built(const struct husk_vm *vm, const char *what, struct husk_error *err)
 {
-    return is_built(vm) ? 0 : error_set(err, EINVAL, "", what, "the VM is not built");
+    return husk_vm_is_built(vm) ? 0 : error_set(err, EINVAL, "", what, "the VM is not built");
 }
 
 /* Devices come and go before the build only. */
 static int check_pluggable(const struct husk_vm *vm, const char *what, struct husk_error *err)
 {
-    if (is_built(vm))
+    if (husk_vm_is_built(vm))
         return error_set(err, EOPNOTSUPP, "", what,
                          "the VM is built already, and virtio-mmio cannot be plugged");
     return check_not_built(vm, what, err);
@@ -198,13 +183,29 @@ int husk_vm_remove_net(struct husk_vm *vm, const char *id, struct husk_error *er
     return ret ? ret : machine_config_remove_net(&vm->config, id, err);
 }
 
+/* With a callback, the console's descriptors are of our making. */
+static int open_console(struct husk_vm *vm, struct husk_error *err)
+{
+    int ret;
+
+    if (!vm->console_write)
+        return 0;
+    ret = console_callback_create(vm->console_write, vm->console_arg, &vm->console);
+    if (ret)
+        return error_set(err, -ret, "console", "cannot create the console", NULL);
+    vm->config.console_in_fd = vm->config.console_out_fd = console_callback_fd(vm->console);
+    return 0;
+}
+
 int husk_vm_build(struct husk_vm *vm, struct husk_error *err)
 {
     int ret = check_not_built(vm, "cannot build the VM", err);
 
     if (ret)
         return ret;
-    ret = machine_open(&vm->config, &vm->log, err);
+    ret = open_console(vm, err);
+    if (!ret)
+        ret = machine_open(&vm->config, &vm->log, err);
     if (!ret && vm->mode == HUSK_MODE_JAILED) {
         ret = vm_process_build(&vm->process_config, &vm->config, &vm->log, &vm->process, err);
         machine_config_close(&vm->config);
@@ -216,7 +217,7 @@ int husk_vm_build(struct husk_vm *vm, struct husk_error *err)
 
 int husk_vm_start(struct husk_vm *vm, struct husk_error *err)
 {
-    int ret = check_built(vm, "cannot start the VM", err);
+    int ret = husk_vm_check_built(vm, "cannot start the VM", err);
 
     if (ret)
         return ret;
@@ -225,7 +226,7 @@ int husk_vm_start(struct husk_vm *vm, struct husk_error *err)
 
 int husk_vm_pause(struct husk_vm *vm, struct husk_error *err)
 {
-    int ret = check_built(vm, "cannot pause the VM", err);
+    int ret = husk_vm_check_built(vm, "cannot pause the VM", err);
 
     if (ret)
         return ret;
@@ -234,7 +235,7 @@ int husk_vm_pause(struct husk_vm *vm, struct husk_error *err)
 
 int husk_vm_resume(struct husk_vm *vm, struct husk_error *err)
 {
-    int ret = check_built(vm, "cannot resume the VM", err);
+    int ret = husk_vm_check_built(vm, "cannot resume the VM", err);
 
     if (ret)
         return ret;
@@ -244,7 +245,7 @@ int husk_vm_resume(struct husk_vm *vm, struct husk_error *err)
 /* A jailed VM's process checks for itself. */
 static int check_started(const struct husk_vm *vm, const char *what, struct husk_error *err)
 {
-    int ret = check_built(vm, what, err);
+    int ret = husk_vm_check_built(vm, what, err);
 
     return ret || vm->process ? ret : machine_check_started(vm->machine, what, err);
 }
@@ -326,7 +327,7 @@ int husk_vm_wait_event(struct husk_vm *vm, int timeout_ms, struct husk_event *ev
 {
     uint64_t deadline_ns = monotonic_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000000;
 
-    if (!is_built(vm))
+    if (!husk_vm_is_built(vm))
         return error_set(NULL, EINVAL, "", "cannot wait for events", "the VM is not built");
     for (;;) {
         struct pollfd fd = {.fd = husk_vm_event_fd(vm), .events = POLLIN};
@@ -360,7 +361,7 @@ unsigned husk_vm_timeline(const struct husk_vm *vm, struct husk_moment *out, uns
 int husk_vm_info(const struct husk_vm *vm, struct husk_vm_info *info)
 {
     struct husk_vm_info whole = {.size = info->size};
-    int ret = check_built(vm, "cannot tell about the VM", NULL);
+    int ret = husk_vm_check_built(vm, "cannot tell about the VM", NULL);
 
     if (ret)
         return ret;
@@ -386,6 +387,7 @@ void husk_vm_free(struct husk_vm *vm)
         return;
     machine_destroy(vm->machine);
     vm_process_free(vm->process);
+    console_callback_destroy(vm->console); /* after whoever wrote to it */
     machine_config_release(&vm->config);
     process_config_release(&vm->process_config);
     free(vm);
