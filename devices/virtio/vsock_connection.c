@@ -343,6 +343,7 @@ static void shut_down_by_guest(struct vsock_connection *connection, uint32_t fla
     connection->guest_shutdown |= flags & VSOCK_SHUTDOWN_BOTH;
     if ((connection->guest_shutdown & VIRTIO_VSOCK_SHUTDOWN_RCV) && !connection->input_ended) {
         connection->input_ended = true;
+        connection->told_shutdown |= VIRTIO_VSOCK_SHUTDOWN_SEND; /* it does not care */
         vsock_stream_shutdown(connection->stream, SHUT_RD);
     }
     vsock_connection_update(connection);
