@@ -79,7 +79,7 @@ static int parse_memory(struct run_options *options, const char *text)
 
     option_list_begin(&list, text);
     if (option_list_next(&list) != 1 || list.has_value)
-        return cli_usage_error(&cmd_run, "-m %s: wants SIZE[,shared]", text);
+        return cli_usage_error(&cmd_run, "-m %s: wants SIZE[,shared][,hugepages]", text);
     /* 0 means "default" to the library, so it is refused here, where a user typed it. */
     ret = parse_size(list.value, 1, UINT64_MAX, &options->vm.memory_bytes);
     if (ret)
@@ -89,22 +89,37 @@ static int parse_memory(struct run_options *options, const char *text)
         return cli_usage_error(&cmd_run, "-m %s: that is in bytes; %sM is that many MiB", text,
                                list.value);
     while ((ret = option_list_next(&list)) == 1) {
-        if (list.has_value || strcmp(list.value, "shared"))
-            return cli_usage_error(&cmd_run, "-m %s: unknown word '%s' (only: shared)", text,
-                                   list.has_value ? list.key : list.value);
-        options->vm.memory_shared = 1;
+        if (!list.has_value && !strcmp(list.value, "shared"))
+            options->vm.memory_shared = 1;
+        else if (!list.has_value && !strcmp(list.value, "hugepages"))
+            options->vm.pages = HUSK_PAGES_2M;
+        else
+            return cli_usage_error(&cmd_run, "-m %s: unknown word '%s' (known: shared, hugepages)",
+                                   text, list.has_value ? list.key : list.value);
     }
     return ret ? bad_element("-m", text, ret) : 0;
 }
 
 static int parse_cpus(struct run_options *options, const char *text)
 {
-    uint64_t count;
+    struct option_list list;
+    uint64_t number;
+    int ret;
 
-    if (parse_u64(text, 1, MAX_CPUS, &count))
+    option_list_begin(&list, text);
+    if (option_list_next(&list) != 1 || list.has_value ||
+        parse_u64(list.value, 1, MAX_CPUS, &number))
         return cli_usage_error(&cmd_run, "-c %s: wants a number of CPUs, 1 to %u", text, MAX_CPUS);
-    options->vm.vcpus = (unsigned)count;
-    return 0;
+    options->vm.vcpus = (unsigned)number;
+    while ((ret = option_list_next(&list)) == 1) {
+        if (!list.has_value || strcmp(list.key, "threads"))
+            return cli_usage_error(&cmd_run, "-c %s: unknown word '%s' (known: threads=)", text,
+                                   list.has_value ? list.key : list.value);
+        if (parse_u64(list.value, 1, 2, &number))
+            return cli_usage_error(&cmd_run, "-c %s: threads=%s: wants 1 or 2", text, list.value);
+        options->vm.threads_per_core = (unsigned)number;
+    }
+    return ret ? bad_element("-c", text, ret) : 0;
 }
 
 /* One key=number of the device `of`, which flag gives. */

@@ -26,6 +26,7 @@
 #include "devices/backend/vsock_listen.h"
 #include "vmm/kvm.h"
 #include "vmm/machine.h"
+#include "vmm/memory.h"
 
 /* A file to boot from. O_NONBLOCK: a FIFO must be refused, not waited for. */
 static int open_boot_file(const char *path, const char *what, struct husk_error *err)
@@ -230,6 +231,8 @@ int machine_open(struct machine_config *config, const struct log *log, struct hu
 {
     int ret = open_kvm(config, err);
 
+    if (!ret && config->pages == HUSK_PAGES_2M)
+        ret = guest_memory_check_2m(config->memory_bytes, err);
     if (!ret)
         ret = open_boot(&config->kernel, "kernel", "cannot open the kernel", err);
     if (!ret)

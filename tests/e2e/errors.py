@@ -160,13 +160,21 @@ def arguments_of_run():
     for value, reason in (("0", "must not be zero"), ("0M", "must not be zero"), ("", "wants SIZE"),
                           ("-5M", "not a size"), ("12Q", "not a size"), ("1.5G", "not a size"),
                           ("1GG", "not a size"), ("999999999999T", "too large"), ("512", "512M"),
-                          ("4097", "4097M"), ("1G,private", "'private'"), ("1G,", "empty")):
+                          ("4097", "4097M"), ("1G,private", "'private'"),
+                          ("1G,hugepages=1G", "'hugepages'"), ("1G,", "empty")):
         yield f"-m {value!r}", (f"-m {value}", reason), ["-m", value]
     for value in ("1K", "512K", "16777215T", "100T"):
         yield f"-m {value}", ("memory: ", "is not between 1 MiB and "), ["-m", value]
     yield "-m that is no whole page", ("memory: ", "multiple of 4096"), ["-m", "1048577"]
     for value in ("0", "-1", "two", "", "100000", "1.5", "99999999999999999999"):
         yield f"-c {value!r}", (f"-c {value}: ", "1 to 4096"), ["-c", value]
+    for value, reason in (("2,", "empty"), ("2,smt", "unknown word 'smt' (known: threads=)"),
+                          ("2,threads=", "wants 1 or 2"), ("4,threads=4", "wants 1 or 2")):
+        yield f"-c {value!r}", (f"-c {value}: ", reason), ["-c", value]
+    yield ("threads that make no cores", ("threads per core: ", "3 vCPUs do not make cores of 2"),
+           ["-c", "3,threads=2"])
+    yield ("huge pages that do not fit", ("memory: ", "multiple of 2 MiB"),
+           ["-m", "65M,hugepages"])
 
     yield "command line too long", ("command line: ", "longer than 4095"), ["-a", long_line]
     yield ("command line too long with the default words", ("command line: ", "longer than 4095"),
@@ -241,6 +249,9 @@ def case_kernels(suite):
         file.truncate(64 * MIB)
     suite.refuse("initrd: does not fit", ERROR, (f"{big}: ", "64 MiB", "at least"), "run", "-k",
                  suite.kernel, "-i", big, "-m", "32M")
+    suite.refuse("memory: huge pages that nobody reserved", ERROR,
+                 ("memory: ", "524288 pages of 2 MiB are needed", " are free", "vm.nr_hugepages"),
+                 "run", "-k", suite.kernel, "-m", "1T,hugepages")
     suite.refuse("memory: too little for the kernel", ERROR, ("kernel.elf: ", "at least 2 MiB"), "run",
                  "-k", suite.kernel, "-m", "1M")
     vmlinuz = pathlib.Path(os.environ.get("HOME", "/")) / ".cache/husk/kernels/debian-cloud/vmlinuz"

@@ -30,8 +30,8 @@ static void test_everything(void **state)
                     "-a",
                     "quiet x=1",
                     "-m",
-                    "1G,shared",
-                    "--cpus=4",
+                    "1G,shared,hugepages",
+                    "--cpus=4,threads=2",
                     "-d",
                     "a=b/a.img",
                     "-d",
@@ -49,7 +49,9 @@ static void test_everything(void **state)
     assert_string_equal(o.vm.initrd_path, "I");
     assert_string_equal(o.vm.command_line_append, "quiet x=1");
     assert_true(o.vm.memory_bytes == 1ull << 30 && o.vm.memory_shared);
+    assert_int_equal(o.vm.pages, HUSK_PAGES_2M);
     assert_int_equal(o.vm.vcpus, 4);
+    assert_int_equal(o.vm.threads_per_core, 2);
     assert_int_equal(o.drive_count, 2);
     assert_string_equal(o.drives[0].path, "a=b/a.img");
     assert_false(o.drives[0].read_only);
@@ -86,6 +88,13 @@ static void test_refused(void **state)
         {"-c", "-1"},
         {"-c", "two"},
         {"-c", "5000"},
+        {"-c", "cpus=2"},
+        {"-c", "2,"},
+        {"-c", "2,smt"},
+        {"-c", "2,threads=0"},
+        {"-c", "2,threads=3"},
+        {"-c", "2,cores=1"},
+        {"-m", "1G,hugepages=1"},
         {"-d", ""},
         {"-d", ",ro"},
         {"-m", "512"},
