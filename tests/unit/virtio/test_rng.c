@@ -220,6 +220,51 @@ static void a_broken_queue_needs_a_reset(void **state)
     assert_int_equal(ring_used_idx(&t.ring), 1);
 }
 
+static void limit_to(struct rate_limit limit)
+{
+    virtio_device_destroy(t.rng);
+    assert_int_equal(virtio_rng_create(&t.around.env, &limit, &t.rng), 0);
+    surroundings_connect(&t.around, t.rng);
+    driver_start(t.rng, 0, &t.ring, 1, SIZE);
+}
+
+static void a_limit_holds_the_rest(void **state)
+{
+    uint32_t id, len;
+
+    limit_to((struct rate_limit){.per_second = 1, .burst = 200});
+    ring_add(&t.ring, 0, DATA, 60, WRITE);
+    ring_add(&t.ring, 1, DATA + 4096, 200, WRITE); /* in a minute */
+    a_kick();
+    assert_true(ring_used(&t.ring, &id, &len));
+    assert_int_equal(len, 60);
+    a_kick();
+    assert_int_equal(ring_used_idx(&t.ring), 1);
+    assert_int_equal(virtio_rng_bytes(t.rng), 60);
+}
+
+static void limited_bytes_come_in_the_end(void **state)
+{
+    limit_to((struct rate_limit){.per_second = 10000, .burst = 200});
+    for (uint16_t i = 0; i < 10; i++)
+        ring_add(&t.ring, i, DATA, 150, WRITE);
+    a_kick();
+    while (ring_used_idx(&t.ring) < 10)
+        assert_true(event_loop_run_once(t.around.loop, 60000) >= 0);
+    assert_int_equal(virtio_rng_bytes(t.rng), 1500);
+}
+
+/* More than the burst at once puts the device into debt, and is not starved. */
+static void a_buffer_beyond_the_burst(void **state)
+{
+    limit_to((struct rate_limit){.per_second = 1, .burst = 16});
+    ring_add(&t.ring, 0, DATA, 4096, WRITE);
+    ring_add(&t.ring, 1, DATA, 1, WRITE);
+    a_kick();
+    assert_int_equal(ring_used_idx(&t.ring), 1);
+    assert_int_equal(virtio_rng_bytes(t.rng), 4096);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -235,6 +280,9 @@ int main(void)
         TEST(a_reset_forgets_the_rest),
         TEST(a_pause_holds_the_rest),
         TEST(a_broken_queue_needs_a_reset),
+        TEST(a_limit_holds_the_rest),
+        TEST(limited_bytes_come_in_the_end),
+        TEST(a_buffer_beyond_the_burst),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
