@@ -282,7 +282,8 @@ enum husk_stop_reason {
     HUSK_STOP_PANIC,         /* the guest reported a kernel panic (pvpanic) */
     HUSK_STOP_GUEST_EXIT,    /* the guest wrote a status to the debug-exit port */
     HUSK_STOP_HOST_REQUEST,  /* husk_vm_stop() */
-    HUSK_STOP_MONITOR_ERROR, /* KVM or a host resource failed; the event says what */
+    HUSK_STOP_MONITOR_ERROR, /* KVM or a host resource failed, or a jailed VM's process died; the
+                                event says what */
 };
 
 /* A stable lower-case name, e.g. "power-off". */
@@ -380,7 +381,8 @@ HUSK_API int husk_vm_stop(struct husk_vm *vm, struct husk_error *err);
 
 /* Press the power button now, and end the VM as husk_vm_stop() does when it has not stopped by
  * itself within grace_ms; 0 is husk_vm_stop(). Does not block: the event says how it ended. A
- * second call presses again and moves the deadline. */
+ * second call presses again and moves the deadline. A paused guest sees nothing of it but its end.
+ */
 HUSK_API int husk_vm_shutdown(struct husk_vm *vm, unsigned grace_ms, struct husk_error *err);
 
 HUSK_API enum husk_state husk_vm_state(const struct husk_vm *vm);
@@ -392,7 +394,8 @@ HUSK_API ssize_t husk_vm_console_input(struct husk_vm *vm, const void *bytes, si
 /* Tell the guest a new console size (virtio console only; otherwise ignored). */
 HUSK_API void husk_vm_console_resize(struct husk_vm *vm, uint16_t columns, uint16_t rows);
 
-/* Readable while events wait; stays the VM's. For the caller's poll loop. -1 before the build. */
+/* Readable while events wait; stays the VM's, and the same, until husk_vm_free(). For the caller's
+ * poll loop. -1 before the build. */
 HUSK_API int husk_vm_event_fd(const struct husk_vm *vm);
 
 /* Fetch the next event: 1 with *event filled, 0 when there is none. Never blocks. */
@@ -455,8 +458,9 @@ HUSK_API int husk_vm_drive_stats(struct husk_vm *vm, const char *id, struct husk
 HUSK_API int husk_vm_net_stats(struct husk_vm *vm, const char *id, struct husk_net_stats *stats,
                                struct husk_error *err);
 
-/* Stop if running, join all threads, release everything. NULL is fine. Blocks until in-flight disk
- * requests have finished. */
+/* Stop if running, join all threads, end the VM's process, release everything. NULL is fine; before
+ * the call, take the event descriptor out of any poll loop. Blocks until disk requests in flight
+ * have finished, and up to two seconds for a reader of the console that is slow. */
 HUSK_API void husk_vm_free(struct husk_vm *vm);
 
 #ifdef __cplusplus
