@@ -188,8 +188,8 @@ static void the_others_stay(void **state)
     send_packets(f, 3);
     assert_int_equal(virtio_net_set_limits(f->device,
                                            &(struct virtio_net_limits){
-                                               .tx_bandwidth = &unlimited,
-                                               .rx_operations = &unlimited,
+                                               .tx_operations = &unlimited,
+                                               .rx_bandwidth = &unlimited,
                                            }),
                      0);
     run(f);
