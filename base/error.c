@@ -35,6 +35,13 @@ static void copy_where(char *out, size_t size, const char *where)
     copy_text(out + sizeof(mark) - 1, size - sizeof(mark) + 1, where + len - (size - sizeof(mark)));
 }
 
+const char *error_text(int code)
+{
+    const char *text = strerrordesc_np(code);
+
+    return text ? text : "unknown error";
+}
+
 int error_set(struct husk_error *err, int code, const char *where, const char *what,
               const char *why_format, ...)
 {
@@ -55,10 +62,7 @@ int error_set(struct husk_error *err, int code, const char *where, const char *w
         va_end(args);
         make_printable(err->why);
     } else {
-        /* The GNU variant is thread-safe and needs no buffer for the codes it knows. */
-        char buf[64];
-
-        copy_text(err->why, sizeof(err->why), strerror_r(code, buf, sizeof(buf)));
+        copy_text(err->why, sizeof(err->why), error_text(code));
     }
     errno = saved_errno;
     return -code;

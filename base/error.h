@@ -22,7 +22,7 @@
  *        printable ASCII are replaced by '?', so that hostile names cannot forge log lines; what
  *        does not fit is cut at the front, behind "...".
  * what:  what could not be done, a short fixed text.
- * why_format: printf format of the reason; NULL uses strerror(code); "" gives no reason.
+ * why_format: printf format of the reason; NULL uses error_text(code); "" gives no reason.
  *
  * Does nothing but return -code when err is NULL. Preserves errno.
  */
@@ -34,6 +34,10 @@ int error_set(struct husk_error *err, int code, const char *where, const char *w
  * Returns buf.
  */
 const char *error_format(const struct husk_error *err, char *buf, size_t size);
+
+/* What an errno value (positive) means, in English; any thread. strerror() would look for a
+ * translation, in files that a confined thread may not open. */
+const char *error_text(int code);
 
 /* Replace every byte that is not printable ASCII by '?': a name that a stranger chose must neither
  * make a second line nor command a terminal. */

@@ -109,7 +109,7 @@ static int check_host(struct kvm *kvm, const struct kvm_requirement *requirement
 
     if (version < 0)
         return error_set(err, -version, KVM_DEVICE, "cannot use this KVM",
-                         "it does not answer as KVM does: %s", strerrordesc_np(-version));
+                         "it does not answer as KVM does: %s", error_text(-version));
     if (version != KVM_VERSION)
         return error_set(err, ENOTSUP, KVM_DEVICE, "cannot use this KVM",
                          "its API version is %d, version %d is needed", version, KVM_VERSION);
@@ -194,7 +194,7 @@ int kvm_map_memory(const struct kvm *kvm, const struct guest_memory *memory, str
             return error_set(err, -ret, "memory", "cannot give memory to the guest",
                              "KVM refused %llu bytes at %#llx: %s",
                              (unsigned long long)slot.memory_size,
-                             (unsigned long long)slot.guest_phys_addr, strerrordesc_np(-ret));
+                             (unsigned long long)slot.guest_phys_addr, error_text(-ret));
     }
     return 0;
 }

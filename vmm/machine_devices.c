@@ -464,7 +464,7 @@ void machine_destroy_devices(struct machine *machine)
     machine->virtio_console = NULL;
     ret = console_backend_destroy(machine->console, CONSOLE_DRAIN_MS);
     if (ret)
-        log_warn(machine->log, "console", "output was lost: %s", strerrordesc_np(-ret));
+        log_warn(machine->log, "console", "output was lost: %s", error_text(-ret));
     machine->console = NULL;
 }
 

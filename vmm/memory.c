@@ -237,7 +237,7 @@ static int cannot_map(int error, uint64_t bytes, uint64_t page_bytes, struct hus
 {
     if (error == ENOMEM && page_bytes == GUEST_HUGE_PAGE_SIZE)
         return no_huge_pages(bytes, err);
-    return error_set(err, error, "memory", CANNOT_MAP, "%s (%llu MiB asked for)", strerror(error),
+    return error_set(err, error, "memory", CANNOT_MAP, "%s (%llu MiB asked for)", error_text(error),
                      (unsigned long long)(bytes >> 20));
 }
 

@@ -263,7 +263,7 @@ static bool handle_failure(const struct vcpu *vcpu, struct vcpu_end *end, int co
         return end_guest(end, HUSK_STOP_MONITOR_ERROR);
     default:
         error_set(&end->error, code, vcpu->name, CANNOT_RUN, "KVM_RUN failed: %s",
-                  strerrordesc_np(code));
+                  error_text(code));
         return end_guest(end, HUSK_STOP_MONITOR_ERROR);
     }
 }

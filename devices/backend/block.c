@@ -103,7 +103,7 @@ int block_backend_create(int fd, enum block_engine engine, unsigned depth,
             return 0;
         if (engine == BLOCK_ENGINE_URING)
             return error_set(err, -rc, "engine=uring", "cannot set up io_uring",
-                             "%s; the thread engine works everywhere", strerror(-rc));
+                             "%s; the thread engine works everywhere", error_text(-rc));
     }
     /* AUTO: a host that forbids or lacks io_uring, or has no memory to lock for it, has threads. */
     rc = block_threads_create(fd, depth, out);

@@ -143,7 +143,7 @@ static int lock_image(int fd, const char *path, bool read_only, struct husk_erro
             err, errno, path, "cannot lock the disk image",
             "its file system has no working locks (%s), so nothing would keep a second "
             "virtual machine from using it",
-            strerror(errno));
+            error_text(errno));
     return error_set(err, errno, path, "cannot lock the disk image", NULL);
 }
 

@@ -75,6 +75,30 @@ static uint8_t encode_hours(const struct rtc_cmos *rtc, int hours)
     return encode(rtc, hours % 12 ? hours % 12 : 12) | afternoon;
 }
 
+/* Not gmtime_r(): it may open the time zone's file, which a confined thread may not. */
+void rtc_cmos_calendar(uint64_t seconds, struct tm *utc)
+{
+    uint64_t days = seconds / 86400;
+    /* Counted from 1 March of the year 0, the leap day is the last of a year, of four years, of a
+     * century, and of the 400 years in which the Gregorian calendar repeats. */
+    uint64_t from_march = days + 719468;
+    unsigned day = (unsigned)(from_march % 146097);
+    unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    unsigned month; /* 0: March */
+
+    day -= 365 * year + year / 4 - year / 100;
+    month = (5 * day + 2) / 153;
+    *utc = (struct tm){
+        .tm_sec = (int)(seconds % 60),
+        .tm_min = (int)(seconds / 60 % 60),
+        .tm_hour = (int)(seconds / 3600 % 24),
+        .tm_mday = (int)(day - (153 * month + 2) / 5 + 1),
+        .tm_mon = (int)(month + 2) % 12,
+        .tm_year = (int)(from_march / 146097 * 400 + year + (month >= 10) - 1900),
+        .tm_wday = (int)((days + 4) % 7),
+    };
+}
+
 static void take_snapshot(struct rtc_cmos *rtc, bool anew)
 {
     time_t now = time(NULL);
@@ -88,8 +112,7 @@ static uint8_t read_time(struct rtc_cmos *rtc)
     struct tm utc;
 
     take_snapshot(rtc, rtc->index == REG_SECONDS);
-    if (!gmtime_r(&rtc->shown, &utc))
-        return 0;
+    rtc_cmos_calendar(rtc->shown > 0 ? (uint64_t)rtc->shown : 0, &utc);
     switch (rtc->index) {
     case REG_SECONDS:
         return encode(rtc, utc.tm_sec);

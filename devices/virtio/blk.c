@@ -30,6 +30,7 @@
 #include <sys/epoll.h>
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "base/event_loop.h"
 #include "base/io.h"
 #include "devices/virtio/blk_internal.h"
@@ -104,7 +105,7 @@ static void report_error(struct virtio_blk *blk, const struct block_request *io,
     log_limited(blk->device.log, &blk->error_limit, LOG_LEVEL_WARN, "virtio-blk",
                 "%s of %llu bytes at %llu failed: %s", names[io->op],
                 (unsigned long long)io->len_bytes, (unsigned long long)io->offset_bytes,
-                strerror(-result));
+                error_text(-result));
 }
 
 static void request_done(struct block_request *io, int result)

@@ -28,6 +28,7 @@
 
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "base/error.h"
 #include "base/io.h"
 #include "devices/backend/tap.h"
 
@@ -178,7 +179,7 @@ static bool set_pair_count(struct virtio_net *net, unsigned count)
         if (ret) {
             log_limited(net->device.log, &net->device.log_limit, LOG_LEVEL_ERROR,
                         net->device.ops->name, "queue pair %u: cannot change its service: %s", i,
-                        strerror(-ret));
+                        error_text(-ret));
             if (i < count) {
                 /* Some pairs more than before may run; the driver hears that it failed. */
                 set_pair_enabled(pair, false);
@@ -267,7 +268,7 @@ static int net_activate(struct virtio_device *device)
 
     if (ret) {
         log_limited(device->log, &device->log_limit, LOG_LEVEL_ERROR, device->ops->name,
-                    "cannot set the offloads of the tap: %s", strerror(-ret));
+                    "cannot set the offloads of the tap: %s", error_text(-ret));
         return ret;
     }
     net->running = true;
@@ -275,7 +276,7 @@ static int net_activate(struct virtio_device *device)
     ret = set_pair_enabled(&net->pairs[0], true);
     if (ret) {
         log_limited(device->log, &device->log_limit, LOG_LEVEL_ERROR, device->ops->name,
-                    "cannot start the data path: %s", strerror(-ret));
+                    "cannot start the data path: %s", error_text(-ret));
         net->running = false;
         net->pairs[0].enabled = false;
     }
@@ -293,7 +294,7 @@ static void net_reset(struct virtio_device *device)
 
         if (ret)
             log_limited(device->log, &device->log_limit, LOG_LEVEL_ERROR, device->ops->name,
-                        "queue pair %u: cannot detach it: %s", i, strerror(-ret));
+                        "queue pair %u: cannot detach it: %s", i, error_text(-ret));
         if (pair->vhost) {
             net_vhost_reset(pair);
         } else {
@@ -355,7 +356,7 @@ static void net_resume(struct virtio_device *device)
         int ret = start_pair(&net->pairs[i]);
 
         if (ret) {
-            virtio_device_failed(device, "queue pair %u: cannot resume: %s", i, strerror(-ret));
+            virtio_device_failed(device, "queue pair %u: cannot resume: %s", i, error_text(-ret));
             net->running = false;
             return;
         }

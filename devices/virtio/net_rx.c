@@ -30,6 +30,7 @@
 
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "base/error.h"
 
 #define RX_PACKETS_PER_TURN 64u
 #define RX_BACKOFF_NS       1000000000ull
@@ -345,7 +346,7 @@ static int receive(struct net_pair *pair)
 
     /* The interface is down or gone (EIO, EBADFD), or the peer of a socket is. It may come back. */
     log_limited(device->log, &device->log_limit, LOG_LEVEL_WARN, device->ops->name,
-                "cannot receive from the tap: %s", bytes < 0 ? strerror(errno) : "end of file");
+                "cannot receive from the tap: %s", bytes < 0 ? error_text(errno) : "end of file");
     wait_for(pair, NET_RX_BACKOFF, RX_BACKOFF_NS);
     return 0;
 }

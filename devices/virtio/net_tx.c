@@ -21,6 +21,7 @@
 
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "base/error.h"
 
 static struct virtqueue *tx_queue(struct net_pair *pair)
 {
@@ -167,7 +168,7 @@ static int send_packet(struct net_pair *pair)
         if (errno == EAGAIN)
             return -EAGAIN;
         /* A header the kernel does not like, or an interface that is down: as a cable would. */
-        note_dropped(pair, strerror(errno));
+        note_dropped(pair, error_text(errno));
         return 0;
     }
     net_limit_packet(&pair->net->tx_limit, &pair->net->tx_count, (uint32_t)frame_bytes);

@@ -12,6 +12,7 @@
  * Anything else is ignored, or, where the driver could believe that it succeeded, answered by
  * DEVICE_NEEDS_RESET (2.1.2).
  */
+#include "base/error.h"
 #include "devices/virtio/virtio.h"
 
 #include <errno.h>
@@ -166,7 +167,7 @@ static void activate(struct virtio_device *device)
     }
     ret = device->ops->activate(device);
     if (ret) {
-        virtio_device_failed(device, "cannot start: %s", strerror(-ret));
+        virtio_device_failed(device, "cannot start: %s", error_text(-ret));
         return;
     }
     device->active = true;

@@ -35,6 +35,7 @@
 #include <sys/socket.h>
 
 #include "base/checked.h"
+#include "base/error.h"
 
 /* Ports of the host's end of connections that host programs asked for: above what they listen on.
  */
@@ -366,7 +367,7 @@ static void write_payload(struct vsock_connection *connection, const struct vsoc
                     connection->host_port, header->len,
                     ret == -EPIPE     ? "sent after the end"
                     : ret == -ENOBUFS ? "more than there was credit for"
-                                      : strerror(-ret));
+                                      : error_text(-ret));
         vsock_connection_abort(connection);
         return;
     }
