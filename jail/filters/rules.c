@@ -83,6 +83,9 @@
     ALLOW_IF_BOTH(kinds, tgkill, INT(0, RULES_OWN_PROCESS), INT(2, number))
 // clang-format on
 
+/* glibc's own; the first thread of a process makes it set the handler for changes of user. */
+#define SETXID_SIGNAL 33
+
 #define KICK_SIGNAL 64 /* SIGRTMAX of the kernel, by which vCPUs are called back from the guest */
 
 const struct rule rules[] = {
@@ -215,6 +218,7 @@ const struct rule rules[] = {
      * see them; the C library then does with clone(). */
     ALLOW_IF(C, clone, INT(0, THREAD_FLAGS)),
     REFUSE(C | B | A, clone3, ENOSYS),
+    ALLOW_IF(C, rt_sigaction, INT(0, SETXID_SIGNAL)),
     ALLOW(C, set_robust_list),
     ALLOW(C, rseq),
     ALLOW_IF(C, prctl, INT(0, PR_SET_NAME)),

@@ -3,11 +3,13 @@
 #include "vmm/process/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -17,9 +19,11 @@
 #include "vmm/process/config_wire.h"
 #include "vmm/process/internal.h"
 
-#define CANNOT_BUILD   "cannot build the VM"
-#define ANSWER_MS      10000
-#define LONG_ANSWER_MS 30000 /* build and pause */
+#define CANNOT_BUILD      "cannot build the VM"
+#define ANSWER_MS         10000
+#define LONG_ANSWER_MS    30000 /* build and pause */
+#define DESCRIPTORS_BASE  128u
+#define DESCRIPTORS_VSOCK 2048u
 
 /* ---- the end of the process ---- */
 
@@ -147,19 +151,59 @@ static int simple_call(struct vm_process *process, enum protocol_kind kind, cons
 
 /* ---- building ---- */
 
+/* The directory in which the guest's connections find their sockets. */
+static int open_vsock_directory(const struct machine_config *machine, int *fd,
+                                struct husk_error *err)
+{
+    const char *path = machine->vsock.path;
+    char directory[sizeof(((struct sockaddr_un *)0)->sun_path)] = ".";
+    const char *slash;
+
+    *fd = -1;
+    if (!machine->vsock.present)
+        return 0;
+    slash = strrchr(path, '/');
+    if (slash)
+        snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path) + (slash == path), path);
+    *fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return *fd < 0
+               ? error_set(err, errno, directory, "cannot open the directory of the vsock", NULL)
+               : 0;
+}
+
+/* How many descriptors a VM may need: its own, and some for devices that change. */
+static unsigned descriptors_needed(const struct machine_config *machine)
+{
+    unsigned count = DESCRIPTORS_BASE + machine->vcpus + 4 * machine->drive_count;
+
+    for (unsigned i = 0; i < machine->net_count; i++)
+        count += 8 * machine->nets[i].queue_pairs;
+    return count + (machine->vsock.present ? DESCRIPTORS_VSOCK : 0);
+}
+
 static int send_hello(struct vm_process *process, const struct process_config *config,
-                      struct husk_error *err)
+                      const struct machine_config *machine, struct husk_error *err)
 {
     struct call call;
-    int ret;
+    int vsock_directory;
+    int ret = open_vsock_directory(machine, &vsock_directory, err);
 
+    if (ret)
+        return ret;
     call_begin(&call, process, PROTOCOL_HELLO, CANNOT_BUILD);
     wire_put_string(&call.out, HUSK_VERSION);
     wire_put_u32(&call.out, process->log->level);
+    wire_put_u32(&call.out, process->child.namespaces);
+    wire_put_u32(&call.out, config->jail.uid);
+    wire_put_u32(&call.out, config->jail.gid);
+    wire_put_u8(&call.out, config->jail.strict != 0);
+    wire_put_u32(&call.out, descriptors_needed(machine));
+    message_put_fd(&process->request, &call.out, vsock_directory);
     ret = call_finish(&call, ANSWER_MS, err);
     if (!ret)
         ret = call_check(&call, err);
     call_end(&call);
+    close_fd(&vsock_directory);
     return ret;
 }
 
@@ -190,6 +234,12 @@ static int send_devices(struct vm_process *process, const struct machine_config 
     for (unsigned i = 0; !ret && i < machine->drive_count; i++) {
         call_begin(&call, process, PROTOCOL_DRIVE, CANNOT_BUILD);
         config_put_drive(&process->request, &call.out, &machine->drives[i]);
+        ret = call_finish(&call, ANSWER_MS, err);
+        call_end(&call);
+    }
+    if (!ret && machine->vsock.present) {
+        call_begin(&call, process, PROTOCOL_VSOCK, CANNOT_BUILD);
+        config_put_vsock(&process->request, &call.out, &machine->vsock);
         ret = call_finish(&call, ANSWER_MS, err);
         call_end(&call);
     }
@@ -246,8 +296,7 @@ static int start_process(struct vm_process *process, const struct process_config
     if (ret)
         error_set(err, -ret, "", CANNOT_BUILD, NULL);
     else
-        ret = child_spawn(config->vmm_path, config->id, theirs[0], theirs[1], 0, &process->child,
-                          err);
+        ret = child_spawn(config->vmm_path, config->id, theirs[0], theirs[1], &process->child, err);
     close_fd(&theirs[0]);
     close_fd(&theirs[1]);
     if (!ret) {
@@ -273,7 +322,7 @@ int vm_process_build(const struct process_config *config, const struct machine_c
     pthread_mutex_init(&process->end_lock, NULL);
     ret = start_process(process, config, err);
     if (!ret)
-        ret = send_hello(process, config, err);
+        ret = send_hello(process, config, machine, err);
     if (!ret)
         ret = send_vm(process, machine, err);
     if (!ret)

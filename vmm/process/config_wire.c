@@ -3,8 +3,11 @@
 #include "vmm/process/config_wire.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "jail/jail.h"
 
 static void get_string(struct wire_reader *reader, char **out, bool *no_memory)
 {
@@ -249,4 +252,31 @@ int config_get_net(struct message *message, struct wire_reader *reader,
     wire_get_rate(reader, &net->rx_operations);
     wire_get_rate(reader, &net->tx_operations);
     return outcome(reader, false);
+}
+
+void config_put_vsock(struct message *message, struct wire_writer *writer,
+                      const struct vsock_config *vsock)
+{
+    const char *slash = strrchr(vsock->path, '/');
+
+    wire_put_u32(writer, vsock->guest_cid);
+    wire_put_string(writer, slash ? slash + 1 : vsock->path);
+    message_put_fd(message, writer, vsock->listen_fd);
+}
+
+int config_get_vsock(struct message *message, struct wire_reader *reader,
+                     struct machine_config *config)
+{
+    struct vsock_config *vsock = &config->vsock;
+    const char *name;
+
+    if (vsock->present)
+        return -EPROTO;
+    vsock->present = true;
+    vsock->guest_cid = wire_get_u32(reader);
+    name = wire_get_string(reader);
+    vsock->listen_fd = message_take_fd(message, reader);
+    if (!name || !wire_complete(reader))
+        return -EPROTO;
+    return asprintf(&vsock->connect_prefix, "%s/%s", JAIL_VSOCK_DIRECTORY, name) < 0 ? -ENOMEM : 0;
 }

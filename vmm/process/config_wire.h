@@ -29,4 +29,10 @@ void config_put_net(struct message *message, struct wire_writer *writer,
 int config_get_net(struct message *message, struct wire_reader *reader,
                    struct machine_config *config);
 
+/* Inside the jail, connections are made in JAIL_VSOCK_DIRECTORY. */
+void config_put_vsock(struct message *message, struct wire_writer *writer,
+                      const struct vsock_config *vsock);
+int config_get_vsock(struct message *message, struct wire_reader *reader,
+                     struct machine_config *config);
+
 #endif

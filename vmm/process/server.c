@@ -23,6 +23,8 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "jail/jail.h"
+#include "jail/seccomp.h"
 #include "vmm/machine.h"
 #include "vmm/process/channel.h"
 #include "vmm/process/config_wire.h"
@@ -34,6 +36,9 @@ struct server {
     int signal_fd;
     struct log log;
     atomic_uint lost_lines;
+    int first_free_fd; /* none of ours is above */
+    bool jailed;
+    bool confined; /* under the last filter */
     struct machine_config config;
     struct machine *machine; /* NULL until BUILD */
     bool finished;
@@ -89,19 +94,51 @@ static int bad_request(struct husk_error *err, int code)
     return error_set(err, code, "husk-vmm", "cannot serve the request", NULL);
 }
 
+/* One line for all, for they have one reason: what this host permits. */
+static void tell_gaps(const struct server *server, const struct jail_report *report)
+{
+    char list[300] = "";
+    size_t used = 0;
+
+    for (unsigned i = 0; i < report->count && used < sizeof(list); i++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s (%s)", i ? ", " : "",
+                                 report->gaps[i].wall, error_text(report->gaps[i].error));
+    if (report->count > 0)
+        log_warn(&server->log, "jail", "this host does not permit: %s", list);
+}
+
 static int on_hello(struct server *server, struct wire_reader *in, struct wire_writer *out,
                     struct husk_error *err)
 {
     const char *version = wire_get_string(in);
     uint32_t level = wire_get_u32(in);
+    struct jail_plan plan = {.first_free_fd = server->first_free_fd};
+    struct jail_report report;
+    int ret = 0;
 
-    if (!wire_complete(in) || !version || level > LOG_LEVEL_DEBUG)
-        return bad_request(err, EPROTO);
-    if (strcmp(version, HUSK_VERSION) != 0)
-        return error_set(err, EPROTO, "husk-vmm", CANNOT_BUILD,
-                         "it is of version " HUSK_VERSION ", the library of version %s", version);
+    plan.namespaces = wire_get_u32(in);
+    plan.uid = wire_get_u32(in);
+    plan.gid = wire_get_u32(in);
+    plan.strict = wire_get_u8(in) != 0;
+    plan.nofile = wire_get_u32(in);
+    plan.vsock_dir_fd = message_take_fd(&server->message, in);
+    if (!wire_complete(in) || !version || level > LOG_LEVEL_DEBUG || server->jailed)
+        ret = bad_request(err, EPROTO);
+    else if (strcmp(version, HUSK_VERSION) != 0)
+        ret = error_set(err, EPROTO, "husk-vmm", CANNOT_BUILD,
+                        "it is of version " HUSK_VERSION ", the library of version %s", version);
+    if (ret) {
+        close_fd(&plan.vsock_dir_fd);
+        return ret;
+    }
     server->log.level = level;
-    return 0;
+    ret = jail_enter(&plan, &report, err);
+    if (ret)
+        return ret;
+    server->jailed = true;
+    tell_gaps(server, &report);
+    ret = seccomp_install(SECCOMP_BUILD);
+    return ret ? error_set(err, -ret, "seccomp", "cannot put up the wall", NULL) : 0;
 }
 
 static int on_vm(struct server *server, struct wire_reader *in, struct wire_writer *out,
@@ -109,7 +146,7 @@ static int on_vm(struct server *server, struct wire_reader *in, struct wire_writ
 {
     int ret;
 
-    if (server->machine || server->config.command_line)
+    if (!server->jailed || server->machine || server->config.command_line)
         return wrong_order(err);
     ret = config_get_vm(&server->message, in, &server->config);
     return ret ? bad_request(err, -ret) : 0;
@@ -137,6 +174,17 @@ static int on_net(struct server *server, struct wire_reader *in, struct wire_wri
     return ret ? bad_request(err, -ret) : 0;
 }
 
+static int on_vsock(struct server *server, struct wire_reader *in, struct wire_writer *out,
+                    struct husk_error *err)
+{
+    int ret;
+
+    if (server->machine)
+        return wrong_order(err);
+    ret = config_get_vsock(&server->message, in, &server->config);
+    return ret ? bad_request(err, -ret) : 0;
+}
+
 static int on_build(struct server *server, struct wire_reader *in, struct wire_writer *out,
                     struct husk_error *err)
 {
@@ -157,7 +205,15 @@ static int on_build(struct server *server, struct wire_reader *in, struct wire_w
 static int on_start(struct server *server, struct wire_reader *in, struct wire_writer *out,
                     struct husk_error *err)
 {
-    return machine_start(server->machine, err);
+    int ret = machine_start(server->machine, err);
+
+    if (!ret && !server->confined) {
+        ret = seccomp_install(SECCOMP_CONTROL);
+        server->confined = ret == 0;
+        if (ret)
+            error_set(err, -ret, "seccomp", "cannot put up the wall", NULL);
+    }
+    return ret;
 }
 
 static int on_pause(struct server *server, struct wire_reader *in, struct wire_writer *out,
@@ -244,6 +300,7 @@ static const struct {
     [PROTOCOL_VM] = {on_vm, false},
     [PROTOCOL_DRIVE] = {on_drive, false},
     [PROTOCOL_NET] = {on_net, false},
+    [PROTOCOL_VSOCK] = {on_vsock, false},
     [PROTOCOL_BUILD] = {on_build, false},
     [PROTOCOL_START] = {on_start, true},
     [PROTOCOL_PAUSE] = {on_pause, true},
@@ -393,6 +450,8 @@ int process_serve(int control_fd, int events_fd)
     server->signal_fd = open_signals();
     if (server->signal_fd < 0)
         ret = -errno;
+    server->first_free_fd = server->signal_fd + 1;
+    server->config.vsock.listen_fd = -1;
     while (!ret && !server->finished)
         ret = serve_once(server);
     machine_destroy(server->machine);

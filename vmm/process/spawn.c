@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "base/io.h"
+#include "jail/jail.h"
 #include "vmm/process/protocol.h"
 
 #define STACK_BYTES  65536u
@@ -33,6 +34,9 @@ struct start {
     const char *path;
     const char *id;
     int control_fd, events_fd, null_fd;
+    unsigned namespaces;
+    uid_t uid; /* effective ids of the caller */
+    gid_t gid;
     volatile int error; /* errno of the step that failed */
 };
 
@@ -79,6 +83,14 @@ __attribute__((no_sanitize("address"))) static int run_program(void *arg)
     char *const argv[] = {(char *)"husk-vmm", (char *)start->id, NULL};
     char *const environment[] = {NULL};
 
+    if (start->namespaces & CLONE_NEWUSER) {
+        int ret = jail_map_ids(start->uid, start->gid);
+
+        if (ret) {
+            start->error = -ret;
+            _exit(127);
+        }
+    }
     /* A session of its own: the keys of the caller's terminal are not for it. */
     if (setsid() >= 0 && forget_signals() == 0 && chdir("/") == 0 &&
         arrange_descriptors(start) == 0)
@@ -102,16 +114,16 @@ static int prepare(struct start *start, int control_fd, int events_fd)
 }
 
 /* Blocks signals meanwhile: a handler must not run on the child's borrowed memory. */
-static int clone_child(struct start *start, void *stack, int namespaces, struct child *out)
+static int clone_child(struct start *start, void *stack, struct child *out)
 {
     sigset_t all, before;
     int ret = 0;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    out->pid =
-        clone(run_program, (char *)stack + STACK_BYTES,
-              CLONE_VM | CLONE_VFORK | CLONE_PIDFD | namespaces | SIGCHLD, start, &out->pidfd);
+    out->pid = clone(run_program, (char *)stack + STACK_BYTES,
+                     (int)(CLONE_VM | CLONE_VFORK | CLONE_PIDFD | start->namespaces | SIGCHLD),
+                     start, &out->pidfd);
     if (out->pid < 0)
         ret = -errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -122,10 +134,31 @@ static int clone_child(struct start *start, void *stack, int namespaces, struct 
     return ret;
 }
 
-int child_spawn(const char *path, const char *id, int control_fd, int events_fd, int namespaces,
-                struct child *out, struct husk_error *err)
+/* In the most namespaces that the host permits. */
+static int clone_jailed(struct start *start, void *stack, struct child *out)
 {
-    struct start start = {.path = path, .id = id, .control_fd = -1, .events_fd = -1, .null_fd = -1};
+    for (unsigned attempt = 0;; attempt++) {
+        int ret;
+
+        start->namespaces = jail_clone_flags(attempt);
+        start->error = 0;
+        ret = clone_child(start, stack, out);
+        /* The program's own faults are the same in every attempt. */
+        if (ret == 0 || start->namespaces == 0 || ret == -ENOENT || ret == -EACCES)
+            return ret;
+    }
+}
+
+int child_spawn(const char *path, const char *id, int control_fd, int events_fd, struct child *out,
+                struct husk_error *err)
+{
+    struct start start = {.path = path,
+                          .id = id,
+                          .control_fd = -1,
+                          .events_fd = -1,
+                          .null_fd = -1,
+                          .uid = geteuid(),
+                          .gid = getegid()};
     void *stack = MAP_FAILED;
     int ret = prepare(&start, control_fd, events_fd);
 
@@ -133,8 +166,9 @@ int child_spawn(const char *path, const char *id, int control_fd, int events_fd,
     if (!ret) {
         stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-        ret = stack == MAP_FAILED ? -errno : clone_child(&start, stack, namespaces, out);
+        ret = stack == MAP_FAILED ? -errno : clone_jailed(&start, stack, out);
     }
+    out->namespaces = start.namespaces;
     if (stack != MAP_FAILED)
         munmap(stack, STACK_BYTES);
     close_fd(&start.null_fd);

@@ -15,15 +15,17 @@
 struct child {
     pid_t pid;
     int pidfd;
+    unsigned namespaces; /* CLONE_NEW*: those that it is alone in */
 };
 
 /*
  * Run `path` with control_fd and events_fd at their places (protocol.h) and standard input, output
- * and error on /dev/null, in new namespaces of the CLONE_NEW* in namespaces. Both descriptors stay
- * the caller's. Blocks until the program has been executed. 0 or -errno with err filled.
+ * and error on /dev/null, in the most new namespaces that the host permits (jail_clone_flags()).
+ * Both descriptors stay the caller's. Blocks until the program has been executed. 0 or -errno with
+ * err filled.
  */
-int child_spawn(const char *path, const char *id, int control_fd, int events_fd, int namespaces,
-                struct child *out, struct husk_error *err);
+int child_spawn(const char *path, const char *id, int control_fd, int events_fd, struct child *out,
+                struct husk_error *err);
 
 /* Wait at most timeout_ms for its end, of which `how` then tells in words (may be NULL); it may
  * have ended before. 0 when it has ended and is reaped, -ETIMEDOUT. Not twice after 0. */
