@@ -35,10 +35,19 @@ static int flush_output(int status)
     return STATUS_MONITOR_ERROR;
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
 static int run_command(int argc, char **argv, uint64_t started_ns)
 {
     const struct command *command;
 
+    if (argc > 0 && !strcmp(base_name(argv[0]), "husk-firecracker"))
+        return cmd_serve.run(argc, argv, started_ns);
     if (argc < 2) {
         cli_message("wants a command, such as `husk run` (see: husk help)");
         return STATUS_USAGE;

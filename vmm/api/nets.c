@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+/* /network-interfaces/{iface_id}: eth0, eth1, … in the order in which the ids came. The tap is
+ * opened when the VM is built. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/parse.h"
+#include "vmm/api/state.h"
+
+#define PREFIX    "Network config error: "
+#define BAD_PATCH PREFIX "Unable to update the net device"
+
+static unsigned place_of(const struct api *api, const char *id)
+{
+    unsigned i = 0;
+
+    while (i < api->net_count && strcmp(api->nets[i].iface_id, id) != 0)
+        i++;
+    return i;
+}
+
+static int check_mac(const struct api *api, const struct net_settings *net, unsigned place,
+                     struct api_fault *fault)
+{
+    uint8_t mac[6];
+
+    if (!net->guest_mac)
+        return 0;
+    if (parse_mac(net->guest_mac, mac))
+        return api_fault_set(fault,
+                             PREFIX "guest_mac: \"%.40s\" is no MAC address of one "
+                                    "interface (aa:bb:cc:dd:ee:ff, not multicast)",
+                             net->guest_mac);
+    for (unsigned i = 0; i < api->net_count; i++) {
+        const char *other = api->nets[i].guest_mac;
+
+        if (i != place && other && !strcasecmp(other, net->guest_mac))
+            return api_fault_set(fault, PREFIX "guest_mac: The MAC address is already in use: %s",
+                                 net->guest_mac);
+    }
+    return 0;
+}
+
+static int check_ids(const struct api_call *call, const char *id, struct api_fault *fault)
+{
+    if (call->id && strcmp(call->id, id) != 0)
+        return api_fault_set(fault,
+                             "iface_id: The id from the path [%.64s] does not match the id from "
+                             "the body [%.64s]!",
+                             call->id, id);
+    return check_device_id(id, fault);
+}
+
+static int check(const struct api *api, const struct net_settings *net, struct api_fault *fault)
+{
+    unsigned place = place_of(api, net->iface_id);
+
+    if (api->vm)
+        return api_fault_set(fault, "The requested operation is not supported: network interfaces "
+                                    "cannot be added after starting the microVM with this "
+                                    "transport (virtio-mmio).");
+    if (place == API_DEVICES_MAX)
+        return api_fault_set(fault, PREFIX "there are %u network interfaces already.",
+                             API_DEVICES_MAX);
+    return check_mac(api, net, place, fault);
+}
+
+int net_put(struct api *api, struct api_call *call, struct api_fault *fault)
+{
+    struct net_settings net = {0};
+    unsigned place;
+    int ret = read_body(call, &net_shape, &net, fault);
+
+    if (ret)
+        return ret;
+    if (net.guest_mac && !*net.guest_mac) {
+        free(net.guest_mac);
+        net.guest_mac = NULL;
+    }
+    ret = check_ids(call, net.iface_id, fault);
+    if (!ret)
+        ret = check(api, &net, fault);
+    if (ret) {
+        json_release(&net_shape, &net);
+        return ret;
+    }
+    place = place_of(api, net.iface_id);
+    if (place == api->net_count)
+        api->net_count++;
+    else
+        json_release(&net_shape, &api->nets[place]);
+    api->nets[place] = net;
+    return 0;
+}
+
+static void note_limiter(struct limiter_settings *limiter, const struct limiter_settings *patch)
+{
+    if (patch->given)
+        limiter->given = true;
+    if (patch->bandwidth.given)
+        limiter->bandwidth = patch->bandwidth;
+    if (patch->ops.given)
+        limiter->ops = patch->ops;
+}
+
+static int patch_vm(struct api *api, const struct net_patch *patch, struct api_fault *fault)
+{
+    const struct limiter_settings *rx = &patch->rx_rate_limiter, *tx = &patch->tx_rate_limiter;
+    struct husk_rate rx_bandwidth = rate_of_bucket(&rx->bandwidth);
+    struct husk_rate rx_operations = rate_of_bucket(&rx->ops);
+    struct husk_rate tx_bandwidth = rate_of_bucket(&tx->bandwidth);
+    struct husk_rate tx_operations = rate_of_bucket(&tx->ops);
+    struct husk_net_update update = HUSK_NET_UPDATE_INIT;
+    struct husk_error err = {0};
+
+    if (rx->bandwidth.given)
+        update.rx_bandwidth = &rx_bandwidth;
+    if (rx->ops.given)
+        update.rx_operations = &rx_operations;
+    if (tx->bandwidth.given)
+        update.tx_bandwidth = &tx_bandwidth;
+    if (tx->ops.given)
+        update.tx_operations = &tx_operations;
+    return husk_vm_update_net(api->vm, patch->iface_id, &update, &err)
+               ? api_fault_error(fault, BAD_PATCH, &err)
+               : 0;
+}
+
+int net_patch(struct api *api, struct api_call *call, struct api_fault *fault)
+{
+    struct net_patch patch = {0};
+    unsigned place = 0;
+    int ret = read_body(call, &net_patch_shape, &patch, fault);
+
+    if (ret)
+        return ret;
+    ret = check_ids(call, patch.iface_id, fault);
+    if (!ret)
+        ret = need_started(api, fault);
+    if (!ret) {
+        place = place_of(api, patch.iface_id);
+        if (place == api->net_count)
+            ret = api_fault_set(fault, BAD_PATCH ": iface_id: there is no network interface %s",
+                                patch.iface_id);
+        else
+            ret = patch_vm(api, &patch, fault);
+    }
+    if (!ret) {
+        note_limiter(&api->nets[place].rx_rate_limiter, &patch.rx_rate_limiter);
+        note_limiter(&api->nets[place].tx_rate_limiter, &patch.tx_rate_limiter);
+    }
+    json_release(&net_patch_shape, &patch);
+    return ret;
+}
+
+int net_delete(struct api *api, struct api_call *call, struct api_fault *fault)
+{
+    int ret = need_started(api, fault);
+
+    if (ret)
+        return ret;
+    if (place_of(api, call->id) == api->net_count)
+        return api_fault_set(fault, "Device not found: there is no network interface %s", call->id);
+    return api_fault_set(fault, "The requested operation is not supported: network interfaces "
+                                "cannot be removed with this transport (virtio-mmio).");
+}
