@@ -12,7 +12,8 @@
 
 static int complain(const struct husk_error *err)
 {
-    fprintf(stderr, "hello: %s: %s: %s\n", err->where, err->what, err->why);
+    fprintf(stderr, "hello: %s%s%s: %s\n", err->where, err->where[0] ? ": " : "", err->what,
+            err->why);
     return 1;
 }
 

@@ -53,8 +53,9 @@ target_link_libraries(hello-static PRIVATE husk::husk-static)
 """
 
 
-def call(*command, directory=None):
-    done = subprocess.run([str(word) for word in command], cwd=directory, env=ENVIRONMENT, text=True,
+def call(*command, directory=None, environment=None):
+    done = subprocess.run([str(word) for word in command], cwd=directory, text=True,
+                          env={**ENVIRONMENT, **(environment or {})},
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     e2e.require(done.returncode == 0, f"{command}: status {done.returncode}\n{done.stdout}")
     return done.stdout
@@ -73,9 +74,7 @@ def copy(name, to):
 
 
 def test_install():
-    ENVIRONMENT["DESTDIR"] = str(DEST)
-    call("cmake", "--install", BUILD)
-    del ENVIRONMENT["DESTDIR"]
+    call("cmake", "--install", BUILD, environment={"DESTDIR": str(DEST)})
     for path in (f"{BINDIR}/husk", f"{BINDIR}/husk-firecracker", f"{LIBEXECDIR}/husk/husk-vmm",
                  f"{LIBDIR}/libhusk.so", f"{LIBDIR}/libhusk.so.0", f"{LIBDIR}/libhusk.a",
                  f"{LIBDIR}/pkgconfig/husk.pc", f"{LIBDIR}/cmake/husk/husk-config.cmake"):
@@ -119,9 +118,10 @@ def test_cmake():
     consumer.mkdir()
     shutil.copy(EXAMPLES / "hello.c", consumer)
     (consumer / "CMakeLists.txt").write_text(CONSUMER, encoding="utf-8")
+    plain = {"PKG_CONFIG_PATH": "", "PKG_CONFIG_SYSROOT_DIR": ""}  # all but husk is in its place
     for directory in (agent, consumer):
         call("cmake", "-B", "build", f"-DCMAKE_PREFIX_PATH={ROOT}", f"-DCMAKE_C_COMPILER={CC}",
-             directory=directory)
+             directory=directory, environment=plain)
         call("cmake", "--build", "build", directory=directory)
     e2e.require("libhusk.so.0" in needed(agent / "build/node-agent"), "the agent is not shared")
     e2e.require("libhusk.so.0" in needed(consumer / "build/hello-shared"), "husk::husk is not shared")
