@@ -102,12 +102,12 @@ static int make_directory(int parent_fd, const char *name, mode_t mode)
     if (mkdirat(parent_fd, name, 0700) < 0)
         return -errno;
     fd = path_open_below(parent_fd, name, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0)
-        return fd;
-    if (fstat(fd, &st) < 0 || st.st_uid != 0 || fchmod(fd, mode) < 0) {
+    if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_uid != 0 || fchmod(fd, mode) < 0)) {
         close_fd(&fd);
-        return -EPERM;
+        fd = -EPERM;
     }
+    if (fd < 0)
+        unlinkat(parent_fd, name, AT_REMOVEDIR);
     return fd;
 }
 
@@ -393,7 +393,7 @@ static int reopen_root(const struct chroot *chroot)
 
 /* pivot_root(".", ".") puts the old root on top of the new one, from where it is unmounted: see
  * pivot_root(2), NOTES. The mount is made from the descriptor, not from a path. */
-static int pivot(int root_fd)
+static int pivot(const struct chroot *chroot, int root_fd)
 {
     int mount_fd = open_tree(root_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     int ret = 0;
@@ -401,10 +401,15 @@ static int pivot(int root_fd)
     if (mount_fd < 0)
         return -errno;
     if (move_mount(mount_fd, "", root_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
-            0 ||
-        fchdir(mount_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
-        umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        0) {
         ret = -errno;
+    } else if (fchdir(mount_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0) {
+        ret = -errno;
+        /* Or the directory could not be removed. */
+        umount2(chroot->path, MNT_DETACH | UMOUNT_NOFOLLOW);
+    } else if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0) {
+        ret = -errno;
+    }
     close_fd(&mount_fd);
     return ret;
 }
@@ -419,7 +424,7 @@ int chroot_enter(struct chroot *chroot, struct husk_error *err)
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return fail(chroot, "", -errno, "cannot leave the host's mounts", NULL, err);
     fd = reopen_root(chroot);
-    ret = fd < 0 ? fd : pivot(fd);
+    ret = fd < 0 ? fd : pivot(chroot, fd);
     close_fd(&fd);
     return ret ? fail(chroot, "", ret, "cannot make the jail the root directory", NULL, err) : 0;
 }

@@ -303,10 +303,15 @@ static int finish_files(struct jailer *jailer, pid_t pid, struct husk_error *err
     return ret ? ret : chroot_hand_over(jailer->chroot, err);
 }
 
-static void keep_things(struct jailer *jailer)
+static int keep_things(struct jailer *jailer, struct husk_error *err)
 {
-    registry_keep(jailer->registry);
+    int ret = registry_keep(jailer->registry);
+
+    if (ret)
+        return error_set(err, -ret, chroot_path(jailer->chroot),
+                         "cannot take the jail off the registry", NULL);
     jailer->kept = true;
+    return 0;
 }
 
 static int enter_alone(struct jailer *jailer, struct husk_error *err)
@@ -315,9 +320,10 @@ static int enter_alone(struct jailer *jailer, struct husk_error *err)
 
     if (!ret)
         ret = prepare_process(jailer, false, err);
+    if (!ret)
+        ret = keep_things(jailer, err);
     if (ret)
         return ret;
-    keep_things(jailer);
     close_things(jailer);
     return give_up_rights(jailer, err);
 }
@@ -392,7 +398,9 @@ static int watch_child(struct jailer *jailer, pid_t pid, struct husk_error *err)
     if (!hear(jailer, &message))
         return error_set(err, ECHILD, chroot_path(jailer->chroot), what, "its process was killed");
     if (message.kind == MESSAGE_INSIDE) {
-        keep_things(jailer);
+        ret = keep_things(jailer, err);
+        if (ret)
+            return ret;
         tell(jailer, MESSAGE_GO, NULL);
         if (!hear(jailer, &message))
             return 0;

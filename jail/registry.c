@@ -29,7 +29,7 @@
 struct registry {
     int dir_fd;
     int fd;    /* locked */
-    bool kept; /* it has no name any more */
+    bool kept; /* it has no name any more, or is empty */
     size_t used_bytes;
     char *paths[REGISTRY_SLOTS]; /* NULL: the slot is free */
     char name[REGISTRY_NAME_BYTES];
@@ -136,6 +136,8 @@ static int append(struct registry *registry, const char *line, size_t len)
 {
     ssize_t n;
 
+    if (registry->kept)
+        return 0;
     if (len > REGISTRY_FILE_BYTES_MAX - registry->used_bytes)
         return -ENOSPC;
     n = pwrite(registry->fd, line, len, (off_t)registry->used_bytes);
@@ -289,10 +291,16 @@ void registry_forget(struct registry *registry, int slot)
     registry->paths[slot] = NULL;
 }
 
-void registry_keep(struct registry *registry)
+int registry_keep(struct registry *registry)
 {
-    unlinkat(registry->dir_fd, registry->name, 0);
+    /* An empty entry is as good as none; one of the two must succeed, or a sweep would remove what
+     * is in use. */
+    bool emptied = ftruncate(registry->fd, 0) == 0;
+
+    if (unlinkat(registry->dir_fd, registry->name, 0) < 0 && !emptied)
+        return -errno;
     registry->kept = true;
+    return 0;
 }
 
 void registry_close(struct registry *registry)

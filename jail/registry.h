@@ -62,8 +62,8 @@ int registry_made(struct registry *registry, int slot, int fd, struct husk_error
 void registry_forget(struct registry *registry, int slot);
 
 /* Leave everything that is recorded where it is, for good: the entry is removed now, and what is
- * recorded from here on counts for nothing. */
-void registry_keep(struct registry *registry);
+ * recorded from here on counts for nothing. Returns 0, or -errno with everything as before. */
+int registry_keep(struct registry *registry);
 
 /* Also in a forked child, which closes its copies so. NULL is fine. */
 void registry_close(struct registry *registry);
