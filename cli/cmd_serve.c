@@ -21,6 +21,7 @@
 #include "cli/cli.h"
 #include "cli/serve_options.h"
 #include "cli/terminal.h"
+#include "jail/seccomp.h"
 
 struct serve {
     struct serve_options options;
@@ -168,6 +169,13 @@ static int serve_vm(struct serve *serve)
 
     if (ret) {
         cli_message("cannot set up signals: %s", strerror(-ret));
+        return SERVE_ERROR;
+    }
+    /* The VM's threads inherit this filter and get narrower ones of their own. */
+    ret = serve->options.api.no_seccomp ? 0 : seccomp_install(SECCOMP_API);
+    if (ret) {
+        cli_message("cannot install the filter of system calls: %s (--no-seccomp goes without)",
+                    strerror(-ret));
         return SERVE_ERROR;
     }
     choose_console(serve);
