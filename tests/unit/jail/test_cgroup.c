@@ -155,7 +155,7 @@ static void test_failure_leaves_nothing(void **state)
     assert_int_equal(make(f, "file/x", "husk-x"), -ENOTDIR);
     cgroup_free(f->cgroup);
     f->cgroup = NULL;
-    symlinkat("/tmp", f->fd, "link");
+    assert_int_equal(symlinkat("/tmp", f->fd, "link"), 0);
     assert_int_equal(make(f, "link", "husk-x"), -ELOOP);
     assert_int_equal(access("/tmp/husk-x", F_OK), -1);
     cgroup_free(f->cgroup);

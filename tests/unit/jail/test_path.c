@@ -70,8 +70,8 @@ static void test_links_are_refused(void **state)
     mkdirat(f->fd, "real", 0700);
     mkdirat(f->fd, "real/sub", 0700);
     make_file(f->fd, "real/sub/file");
-    symlinkat("real", f->fd, "link");
-    symlinkat("sub/file", f->fd, "real/filelink");
+    assert_int_equal(symlinkat("real", f->fd, "link"), 0);
+    assert_int_equal(symlinkat("sub/file", f->fd, "real/filelink"), 0);
 
     snprintf(path, sizeof(path), "%s/real/sub", f->dir);
     assert_int_equal(close_and_tell(path_open_directory(path)), 0);
@@ -105,7 +105,7 @@ static void test_parents(void **state)
     assert_string_equal(name, "x");
 
     mkdirat(f->fd, "real", 0700);
-    symlinkat("real", f->fd, "link");
+    assert_int_equal(symlinkat("real", f->fd, "link"), 0);
     snprintf(path, sizeof(path), "%s/link/new", f->dir);
     snprintf(expected, sizeof(expected), "%s/real/new", f->dir);
     assert_int_equal(path_resolve_parent(path, resolved, sizeof(resolved)), 0);
@@ -132,9 +132,9 @@ static void test_remove_tree(void **state)
     mkdirat(f->fd, "tree/a/b", 0700);
     make_file(f->fd, "tree/a/b/file");
     assert_int_equal(mkfifoat(f->fd, "tree/fifo", 0600), 0);
-    symlinkat("../keep", f->fd, "tree/link");
-    symlinkat("../../keep", f->fd, "tree/a/link");
-    linkat(f->fd, "keep/file", f->fd, "tree/hard", 0);
+    assert_int_equal(symlinkat("../keep", f->fd, "tree/link"), 0);
+    assert_int_equal(symlinkat("../../keep", f->fd, "tree/a/link"), 0);
+    assert_int_equal(linkat(f->fd, "keep/file", f->fd, "tree/hard", 0), 0);
 
     assert_int_equal(fstatat(f->fd, "keep", &other, 0), 0);
     assert_int_equal(fstatat(f->fd, "tree", &st, 0), 0);
@@ -144,7 +144,7 @@ static void test_remove_tree(void **state)
     assert_int_equal(faccessat(f->fd, "keep/file", F_OK, 0), 0);
     assert_int_equal(path_remove_tree(f->fd, "tree", &st), -ENOENT);
 
-    symlinkat("keep", f->fd, "link");
+    assert_int_equal(symlinkat("keep", f->fd, "link"), 0);
     assert_int_equal(path_remove_tree(f->fd, "link", &other), -ELOOP);
     assert_int_equal(faccessat(f->fd, "keep/file", F_OK, 0), 0);
 }

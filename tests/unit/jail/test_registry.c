@@ -255,8 +255,8 @@ static void test_only_what_was_recorded(void **state)
     close(openat(f->fd, "file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     close(openat(f->fd, "dir/file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     mkfifoat(f->fd, "fifo", 0600);
-    symlinkat("empty", f->fd, "link");
-    symlinkat("dir", f->fd, "dirlink");
+    assert_int_equal(symlinkat("empty", f->fd, "link"), 0);
+    assert_int_equal(symlinkat("dir", f->fd, "dirlink"), 0);
     for (unsigned k = 0; k < 4; k++) {
         for (unsigned v = 0; v < 5; v++) {
             snprintf(line, sizeof(line), "+0 %s %s/%s\n", kinds[k], f->top, victims[v]);
@@ -350,10 +350,10 @@ static void test_hostile_files(void **state)
     chmod(path, 0644); /* others' eyes are no harm, but no registry makes such a file */
     assert_int_equal(sweep(f).removed, 0);
     chmod(path, 0600);
-    link(path, at_top(f, "second-name"));
+    assert_int_equal(link(path, at_top(f, "second-name")), 0);
     assert_int_equal(sweep(f).removed, 0);
     rename(path, at_top(f, "second-name2"));
-    symlink(at_top(f, "second-name2"), path);
+    assert_int_equal(symlink(at_top(f, "second-name2"), path), 0);
     assert_int_equal(sweep(f).removed, 0);
     unlink(path);
     mkfifo(path, 0600);
@@ -395,7 +395,7 @@ static void test_directory_of_others(void **state)
     assert_int_equal(registry_sweep(f->registry, NULL, &f->err), -EPERM);
     rmdir(f->registry);
     mkdirat(f->fd, "real", 0700);
-    symlinkat("real", f->fd, "husk");
+    assert_int_equal(symlinkat("real", f->fd, "husk"), 0);
     assert_int_equal(registry_open(f->registry, "x", &registry, &f->err), -ELOOP);
     assert_int_equal(registry_open("/nonexistent/husk", "x", &registry, &f->err), -ENOENT);
 }
