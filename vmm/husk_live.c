@@ -10,13 +10,9 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "base/io.h"
 #include "vmm/console_callback.h"
 #include "vmm/machine.h"
-
-static int not_in_a_process(const char *what, struct husk_error *err)
-{
-    return error_set(err, EOPNOTSUPP, "", what, "the VM runs in a process of its own");
-}
 
 /* ---- changes ---- */
 
@@ -30,14 +26,18 @@ int husk_vm_update_drive(struct husk_vm *vm, const char *id, const struct husk_d
 
     if (!ret)
         ret = config_copy_options(&update, sizeof(update), given, id, err);
-    if (!ret && vm->process)
-        ret = not_in_a_process(what, err);
     if (!ret)
         ret = machine_reopen_drive(&vm->config, id, &update, &file, err);
     if (ret)
         return ret;
     update.fd = file.fd;
-    ret = machine_update_drive(vm->machine, id, &update, err);
+    if (vm->process) {
+        ret = vm_process_update_drive(vm->process, id, &update, err);
+        if (!ret)
+            close_fd(&file.fd); /* the process has a duplicate */
+    } else {
+        ret = machine_update_drive(vm->machine, id, &update, err);
+    }
     return machine_reopen_done(&file, ret, err);
 }
 
@@ -52,7 +52,7 @@ int husk_vm_update_net(struct husk_vm *vm, const char *id, const struct husk_net
         ret = config_copy_options(&update, sizeof(update), given, id, err);
     if (ret)
         return ret;
-    return vm->process ? not_in_a_process(what, err)
+    return vm->process ? vm_process_update_net(vm->process, id, &update, err)
                        : machine_update_net(vm->machine, id, &update, err);
 }
 
@@ -63,7 +63,8 @@ int husk_vm_shutdown(struct husk_vm *vm, unsigned grace_ms, struct husk_error *e
 
     if (ret)
         return ret;
-    return vm->process ? not_in_a_process(what, err) : machine_shutdown(vm->machine, grace_ms, err);
+    return vm->process ? vm_process_shutdown(vm->process, grace_ms, err)
+                       : machine_shutdown(vm->machine, grace_ms, err);
 }
 
 /* ---- statistics ---- */
@@ -75,7 +76,8 @@ int husk_vm_stats(struct husk_vm *vm, struct husk_vm_stats *stats, struct husk_e
     int ret = husk_vm_check_built(vm, what, err);
 
     if (!ret)
-        ret = vm->process ? not_in_a_process(what, err) : machine_stats(vm->machine, &whole, err);
+        ret = vm->process ? vm_process_stats(vm->process, &whole, err)
+                          : machine_stats(vm->machine, &whole, err);
     return ret ? ret : config_copy_results(stats, &whole, sizeof(whole), what, err);
 }
 
@@ -87,7 +89,7 @@ int husk_vm_drive_stats(struct husk_vm *vm, const char *id, struct husk_drive_st
     int ret = husk_vm_check_built(vm, what, err);
 
     if (!ret)
-        ret = vm->process ? not_in_a_process(what, err)
+        ret = vm->process ? vm_process_drive_stats(vm->process, id, &whole, err)
                           : machine_drive_stats(vm->machine, id, &whole, err);
     return ret ? ret : config_copy_results(stats, &whole, sizeof(whole), what, err);
 }
@@ -100,7 +102,7 @@ int husk_vm_net_stats(struct husk_vm *vm, const char *id, struct husk_net_stats 
     int ret = husk_vm_check_built(vm, what, err);
 
     if (!ret)
-        ret = vm->process ? not_in_a_process(what, err)
+        ret = vm->process ? vm_process_net_stats(vm->process, id, &whole, err)
                           : machine_net_stats(vm->machine, id, &whole, err);
     return ret ? ret : config_copy_results(stats, &whole, sizeof(whole), what, err);
 }

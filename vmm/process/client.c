@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Requests to the process of a jailed VM: see client.h. */
+/* The beginning and the end of the process of a jailed VM: see client.h. */
 #include "vmm/process/client.h"
 
 #include <errno.h>
@@ -14,140 +14,14 @@
 
 #include "base/error.h"
 #include "base/io.h"
-#include "base/timeline.h"
 #include "vmm/machine.h"
 #include "vmm/process/config_wire.h"
 #include "vmm/process/internal.h"
+#include "vmm/process/limits.h"
 
 #define CANNOT_BUILD      "cannot build the VM"
-#define ANSWER_MS         10000
-#define LONG_ANSWER_MS    30000 /* build and pause */
 #define DESCRIPTORS_BASE  128u
 #define DESCRIPTORS_VSOCK 2048u
-
-/* ---- the end of the process ---- */
-
-void process_end(struct vm_process *process, int grace_ms)
-{
-    pthread_mutex_lock(&process->end_lock);
-    if (!process->ended) {
-        char how[sizeof(process->how)];
-
-        if (child_wait(&process->child, grace_ms, how, sizeof(how))) {
-            child_kill(&process->child);
-            child_wait(&process->child, -1, NULL, 0);
-            snprintf(how, sizeof(how), "it did not answer as it should");
-        }
-        snprintf(process->how, sizeof(process->how), "%s", how);
-        process->ended = true;
-    }
-    pthread_mutex_unlock(&process->end_lock);
-}
-
-bool process_has_ended(struct vm_process *process)
-{
-    bool ended;
-
-    pthread_mutex_lock(&process->end_lock);
-    if (!process->ended)
-        process->ended = child_wait(&process->child, 0, process->how, sizeof(process->how)) == 0;
-    ended = process->ended;
-    pthread_mutex_unlock(&process->end_lock);
-    return ended;
-}
-
-int process_gone(struct vm_process *process, const char *what, struct husk_error *err)
-{
-    pthread_mutex_lock(&process->end_lock);
-    error_set(err, EPIPE, "husk-vmm", what, "the VM's process is gone: %s", process->how);
-    pthread_mutex_unlock(&process->end_lock);
-    return -EPIPE;
-}
-
-/* ---- one request and its answer ---- */
-
-struct call {
-    struct vm_process *process;
-    const char *what; /* for errors: "cannot pause the VM" */
-    struct wire_writer out;
-    struct wire_reader in; /* after call_finish(): what the reply holds beyond the result */
-};
-
-/* Takes request_lock; call_end() gives it back. */
-static void call_begin(struct call *call, struct vm_process *process, enum protocol_kind kind,
-                       const char *what)
-{
-    *call = (struct call){.process = process, .what = what};
-    pthread_mutex_lock(&process->request_lock);
-    message_begin(&process->request, &call->out, kind);
-}
-
-static void call_end(struct call *call)
-{
-    message_release(&call->process->request);
-    pthread_mutex_unlock(&call->process->request_lock);
-}
-
-/* The result that the reply tells. Anything but a proper reply ends the process. */
-static int parse_reply(struct call *call, int kind, struct husk_error *err)
-{
-    struct husk_error error;
-    int32_t result;
-
-    if (kind != PROTOCOL_REPLY) {
-        process_end(call->process, kind == 0 || kind == -ECONNRESET ? 1000 : 0);
-        return process_gone(call->process, call->what, err);
-    }
-    result = (int32_t)wire_get_u32(&call->in);
-    if (result == 0 && !call->in.bad)
-        return 0;
-    wire_get_error(&call->in, &error);
-    if (!wire_complete(&call->in) || result > 0 || result < -4095) {
-        process_end(call->process, 0);
-        return process_gone(call->process, call->what, err);
-    }
-    if (err)
-        *err = error;
-    return result;
-}
-
-/* Send, and wait for the answer. 0 with `in` at what it holds, or -errno with err filled. */
-static int call_finish(struct call *call, int timeout_ms, struct husk_error *err)
-{
-    struct vm_process *process = call->process;
-    int ret = message_send(process->control, &process->request, &call->out, ANSWER_MS);
-
-    if (ret == -E2BIG)
-        return error_set(err, E2BIG, "", call->what, "it is too much for one message");
-    process->request.fd_count = 0; /* they were the caller's */
-    if (!ret)
-        ret = message_receive(process->control, &process->request, &call->in, timeout_ms);
-    ret = parse_reply(call, ret, err);
-    return ret;
-}
-
-/* The answer held what it should, and nothing else; else the process is ended. */
-static int call_check(struct call *call, struct husk_error *err)
-{
-    if (wire_complete(&call->in))
-        return 0;
-    process_end(call->process, 0);
-    return process_gone(call->process, call->what, err);
-}
-
-static int simple_call(struct vm_process *process, enum protocol_kind kind, const char *what,
-                       int timeout_ms, struct husk_error *err)
-{
-    struct call call;
-    int ret;
-
-    call_begin(&call, process, kind, what);
-    ret = call_finish(&call, timeout_ms, err);
-    if (!ret)
-        ret = call_check(&call, err);
-    call_end(&call);
-    return ret;
-}
 
 /* ---- building ---- */
 
@@ -320,7 +194,11 @@ int vm_process_build(const struct process_config *config, const struct machine_c
     pthread_mutex_init(&process->request_lock, NULL);
     pthread_mutex_init(&process->events_lock, NULL);
     pthread_mutex_init(&process->end_lock, NULL);
-    ret = start_process(process, config, err);
+    ret = process_limits_create(config, machine, log, &process->limits, err);
+    if (!ret)
+        ret = start_process(process, config, err);
+    if (!ret)
+        ret = process_limits_attach(process->limits, process->pid, err);
     if (!ret)
         ret = send_hello(process, config, machine, err);
     if (!ret)
@@ -342,10 +220,11 @@ void vm_process_free(struct vm_process *process)
     if (!process)
         return;
     if (!process_has_ended(process)) {
-        simple_call(process, PROTOCOL_FREE, "cannot end the VM", ANSWER_MS, NULL);
+        call_simply(process, PROTOCOL_FREE, "cannot end the VM", ANSWER_MS, NULL);
         process_end(process, 1000);
     }
     process_drain_log(process);
+    process_limits_destroy(process->limits);
     close_fd(&process->epoll);
     close_fd(&process->events);
     close_fd(&process->control);
@@ -353,99 +232,4 @@ void vm_process_free(struct vm_process *process)
     pthread_mutex_destroy(&process->events_lock);
     pthread_mutex_destroy(&process->request_lock);
     free(process);
-}
-
-/* ---- the calls ---- */
-
-int vm_process_start(struct vm_process *process, struct husk_error *err)
-{
-    return simple_call(process, PROTOCOL_START, "cannot start the VM", ANSWER_MS, err);
-}
-
-int vm_process_pause(struct vm_process *process, struct husk_error *err)
-{
-    return simple_call(process, PROTOCOL_PAUSE, "cannot pause the VM", LONG_ANSWER_MS, err);
-}
-
-int vm_process_resume(struct vm_process *process, struct husk_error *err)
-{
-    return simple_call(process, PROTOCOL_RESUME, "cannot resume the VM", ANSWER_MS, err);
-}
-
-int vm_process_power_button(struct vm_process *process, struct husk_error *err)
-{
-    return simple_call(process, PROTOCOL_POWER_BUTTON, "cannot press the power button", ANSWER_MS,
-                       err);
-}
-
-int vm_process_ctrl_alt_del(struct vm_process *process, struct husk_error *err)
-{
-    return simple_call(process, PROTOCOL_CTRL_ALT_DEL, "cannot press Ctrl-Alt-Del", ANSWER_MS, err);
-}
-
-int vm_process_stop(struct vm_process *process, struct husk_error *err)
-{
-    return simple_call(process, PROTOCOL_STOP, "cannot stop the VM", ANSWER_MS, err);
-}
-
-enum husk_state vm_process_state(struct vm_process *process)
-{
-    enum husk_state state = HUSK_STATE_STOPPED;
-    struct call call;
-
-    if (process_has_ended(process))
-        return state;
-    call_begin(&call, process, PROTOCOL_STATE, "cannot ask for the VM's state");
-    if (call_finish(&call, ANSWER_MS, NULL) == 0) {
-        uint8_t answer = wire_get_u8(&call.in);
-
-        if (call_check(&call, NULL) == 0 && answer <= HUSK_STATE_STOPPED)
-            state = answer;
-    }
-    call_end(&call);
-    return state;
-}
-
-void vm_process_console_resize(struct vm_process *process, uint16_t columns, uint16_t rows)
-{
-    struct call call;
-
-    call_begin(&call, process, PROTOCOL_CONSOLE_SIZE, "cannot resize the console");
-    wire_put_u16(&call.out, columns);
-    wire_put_u16(&call.out, rows);
-    call_finish(&call, ANSWER_MS, NULL);
-    call_end(&call);
-}
-
-unsigned vm_process_timeline(struct vm_process *process, struct husk_moment *out, unsigned max)
-{
-    unsigned count = 0;
-    struct call call;
-
-    call_begin(&call, process, PROTOCOL_TIMELINE, "cannot ask for the VM's timeline");
-    if (call_finish(&call, ANSWER_MS, NULL) == 0) {
-        for (unsigned point = 0; point < TIMELINE_POINTS && count < max; point++) {
-            uint64_t at_ns = wire_get_u64(&call.in);
-
-            if (at_ns)
-                out[count++] = (struct husk_moment){.name = timeline_name(point), .at_ns = at_ns};
-        }
-    }
-    call_end(&call);
-    return count;
-}
-
-pid_t vm_process_pid(const struct vm_process *process)
-{
-    return process->pid;
-}
-
-const char *vm_process_kernel_format(const struct vm_process *process)
-{
-    return process->kernel_format;
-}
-
-bool vm_process_kernel_is_linux(const struct vm_process *process)
-{
-    return process->kernel_is_linux;
 }

@@ -52,6 +52,20 @@ enum husk_state vm_process_state(struct vm_process *process);
 void vm_process_console_resize(struct vm_process *process, uint16_t columns, uint16_t rows);
 unsigned vm_process_timeline(struct vm_process *process, struct husk_moment *out, unsigned max);
 
+int vm_process_shutdown(struct vm_process *process, unsigned grace_ms, struct husk_error *err);
+
+/* update->fd is the opened file or -1, and stays the caller's; its path is for messages. */
+int vm_process_update_drive(struct vm_process *process, const char *id,
+                            const struct husk_drive_update *update, struct husk_error *err);
+int vm_process_update_net(struct vm_process *process, const char *id,
+                          const struct husk_net_update *update, struct husk_error *err);
+int vm_process_stats(struct vm_process *process, struct husk_vm_stats *stats,
+                     struct husk_error *err);
+int vm_process_drive_stats(struct vm_process *process, const char *id,
+                           struct husk_drive_stats *stats, struct husk_error *err);
+int vm_process_net_stats(struct vm_process *process, const char *id, struct husk_net_stats *stats,
+                         struct husk_error *err);
+
 pid_t vm_process_pid(const struct vm_process *process);
 const char *vm_process_kernel_format(const struct vm_process *process);
 bool vm_process_kernel_is_linux(const struct vm_process *process);

@@ -13,8 +13,11 @@
 
 #define KERNEL_FORMAT_MAX 32u
 
+struct process_limits;
+
 struct vm_process {
     const struct log *log;
+    struct process_limits *limits; /* or NULL */
     int control, events;
     int epoll; /* what the caller polls: `events`, until the last event was fetched */
     pid_t pid;
@@ -33,6 +36,35 @@ struct vm_process {
     bool ended; /* reaped */
     char how[96];
 };
+
+/* ---- call.c ---- */
+
+#define ANSWER_MS      10000
+#define LONG_ANSWER_MS 30000 /* build, pause, and waiting for a disk */
+
+struct call {
+    struct vm_process *process;
+    const char *what; /* for errors: "cannot pause the VM" */
+    struct wire_writer out;
+    struct wire_reader in; /* after call_finish(): what the reply holds beyond the result */
+};
+
+/* Takes request_lock; call_end() gives it back. Between them: fields to `out`, call_finish(),
+ * fields from `in`, call_check(). */
+void call_begin(struct call *call, struct vm_process *process, enum protocol_kind kind,
+                const char *what);
+void call_end(struct call *call);
+
+/* Send, and wait for the answer. 0 with `in` at what it holds, or -errno with err filled. Anything
+ * but a proper answer ends the process. */
+int call_finish(struct call *call, int timeout_ms, struct husk_error *err);
+
+/* The answer held what it should, and nothing else; else the process is ended. */
+int call_check(struct call *call, struct husk_error *err);
+
+/* A request without fields, answered without any. */
+int call_simply(struct vm_process *process, enum protocol_kind kind, const char *what,
+                int timeout_ms, struct husk_error *err);
 
 /* Make sure that the process is no more, after waiting for its own end for grace_ms. */
 void process_end(struct vm_process *process, int grace_ms);

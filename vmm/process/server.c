@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,34 +20,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/io.h"
-#include "base/log.h"
-#include "jail/jail.h"
-#include "jail/seccomp.h"
-#include "vmm/machine.h"
-#include "vmm/process/channel.h"
-#include "vmm/process/config_wire.h"
-
-#define CANNOT_BUILD "cannot build the VM"
-
-struct server {
-    int control, events;
-    int signal_fd;
-    struct log log;
-    atomic_uint lost_lines;
-    int first_free_fd; /* none of ours is above */
-    bool jailed;
-    bool confined; /* under the last filter */
-    struct machine_config config;
-    struct machine *machine; /* NULL until BUILD */
-    bool finished;
-    bool event_waits;
-    struct husk_event event;
-    struct message message; /* the request, then its reply */
-};
-
-/* One request: fields from `in`, on success fields to `out`. 0 or -errno with err filled. */
-typedef int (*request_fn)(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                          struct husk_error *err);
+#include "vmm/process/server_internal.h"
 
 /* ---- log ---- */
 
@@ -81,238 +52,6 @@ static void on_log(void *arg, enum log_level level, const char *line)
     if (!send_line(server, level, line))
         atomic_fetch_add(&server->lost_lines, 1);
 }
-
-/* ---- setting up ---- */
-
-static int wrong_order(struct husk_error *err)
-{
-    return error_set(err, EINVAL, "husk-vmm", "cannot serve the request", "it is out of order");
-}
-
-static int bad_request(struct husk_error *err, int code)
-{
-    return error_set(err, code, "husk-vmm", "cannot serve the request", NULL);
-}
-
-/* One line for all, for they have one reason: what this host permits. */
-static void tell_gaps(const struct server *server, const struct jail_report *report)
-{
-    char list[300] = "";
-    size_t used = 0;
-
-    for (unsigned i = 0; i < report->count && used < sizeof(list); i++)
-        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s (%s)", i ? ", " : "",
-                                 report->gaps[i].wall, error_text(report->gaps[i].error));
-    if (report->count > 0)
-        log_warn(&server->log, "jail", "this host does not permit: %s", list);
-}
-
-static int on_hello(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                    struct husk_error *err)
-{
-    const char *version = wire_get_string(in);
-    uint32_t level = wire_get_u32(in);
-    struct jail_plan plan = {.first_free_fd = server->first_free_fd};
-    struct jail_report report;
-    int ret = 0;
-
-    plan.namespaces = wire_get_u32(in);
-    plan.uid = wire_get_u32(in);
-    plan.gid = wire_get_u32(in);
-    plan.strict = wire_get_u8(in) != 0;
-    plan.nofile = wire_get_u32(in);
-    plan.vsock_dir_fd = message_take_fd(&server->message, in);
-    if (!wire_complete(in) || !version || level > LOG_LEVEL_DEBUG || server->jailed)
-        ret = bad_request(err, EPROTO);
-    else if (strcmp(version, HUSK_VERSION) != 0)
-        ret = error_set(err, EPROTO, "husk-vmm", CANNOT_BUILD,
-                        "it is of version " HUSK_VERSION ", the library of version %s", version);
-    if (ret) {
-        close_fd(&plan.vsock_dir_fd);
-        return ret;
-    }
-    server->log.level = level;
-    ret = jail_enter(&plan, &report, err);
-    if (ret)
-        return ret;
-    server->jailed = true;
-    tell_gaps(server, &report);
-    ret = seccomp_install(SECCOMP_BUILD);
-    return ret ? error_set(err, -ret, "seccomp", "cannot put up the wall", NULL) : 0;
-}
-
-static int on_vm(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                 struct husk_error *err)
-{
-    int ret;
-
-    if (!server->jailed || server->machine || server->config.command_line)
-        return wrong_order(err);
-    ret = config_get_vm(&server->message, in, &server->config);
-    return ret ? bad_request(err, -ret) : 0;
-}
-
-static int on_drive(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                    struct husk_error *err)
-{
-    int ret;
-
-    if (server->machine)
-        return wrong_order(err);
-    ret = config_get_drive(&server->message, in, &server->config);
-    return ret ? bad_request(err, -ret) : 0;
-}
-
-static int on_net(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                  struct husk_error *err)
-{
-    int ret;
-
-    if (server->machine)
-        return wrong_order(err);
-    ret = config_get_net(&server->message, in, &server->config);
-    return ret ? bad_request(err, -ret) : 0;
-}
-
-static int on_vsock(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                    struct husk_error *err)
-{
-    int ret;
-
-    if (server->machine)
-        return wrong_order(err);
-    ret = config_get_vsock(&server->message, in, &server->config);
-    return ret ? bad_request(err, -ret) : 0;
-}
-
-static int on_build(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                    struct husk_error *err)
-{
-    int ret;
-
-    if (server->machine || !server->config.command_line)
-        return wrong_order(err);
-    ret = machine_build(&server->config, &server->log, &server->machine, err);
-    if (ret)
-        return ret;
-    wire_put_string(out, server->machine->entry.format);
-    wire_put_u8(out, server->machine->entry.is_linux);
-    return 0;
-}
-
-/* ---- the machine's life ---- */
-
-static int on_start(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                    struct husk_error *err)
-{
-    int ret = machine_start(server->machine, err);
-
-    if (!ret && !server->confined) {
-        ret = seccomp_install(SECCOMP_CONTROL);
-        server->confined = ret == 0;
-        if (ret)
-            error_set(err, -ret, "seccomp", "cannot put up the wall", NULL);
-    }
-    return ret;
-}
-
-static int on_pause(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                    struct husk_error *err)
-{
-    return machine_pause(server->machine, err);
-}
-
-static int on_resume(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                     struct husk_error *err)
-{
-    return machine_resume(server->machine, err);
-}
-
-static int on_power_button(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                           struct husk_error *err)
-{
-    int ret = machine_check_started(server->machine, "cannot press the power button", err);
-
-    if (!ret)
-        machine_power_button(server->machine);
-    return ret;
-}
-
-static int on_ctrl_alt_del(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                           struct husk_error *err)
-{
-    int ret = machine_check_started(server->machine, "cannot press Ctrl-Alt-Del", err);
-
-    if (!ret)
-        machine_ctrl_alt_del(server->machine);
-    return ret;
-}
-
-static int on_stop(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                   struct husk_error *err)
-{
-    int ret = machine_check_started(server->machine, "cannot stop the VM", err);
-
-    if (!ret)
-        machine_stop(server->machine, HUSK_STOP_HOST_REQUEST, 0, NULL);
-    return ret;
-}
-
-static int on_state(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                    struct husk_error *err)
-{
-    wire_put_u8(out, (uint8_t)machine_state(server->machine));
-    return 0;
-}
-
-static int on_console_size(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                           struct husk_error *err)
-{
-    uint16_t columns = wire_get_u16(in);
-    uint16_t rows = wire_get_u16(in);
-
-    machine_console_resize(server->machine, columns, rows);
-    return 0;
-}
-
-static int on_timeline(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                       struct husk_error *err)
-{
-    for (unsigned point = 0; point < TIMELINE_POINTS; point++)
-        wire_put_u64(out, atomic_load(&server->machine->timeline.at_ns[point]));
-    return 0;
-}
-
-static int on_free(struct server *server, struct wire_reader *in, struct wire_writer *out,
-                   struct husk_error *err)
-{
-    machine_destroy(server->machine);
-    server->machine = NULL;
-    server->finished = true;
-    return 0;
-}
-
-static const struct {
-    request_fn run;
-    bool needs_machine;
-} requests[] = {
-    [PROTOCOL_HELLO] = {on_hello, false},
-    [PROTOCOL_VM] = {on_vm, false},
-    [PROTOCOL_DRIVE] = {on_drive, false},
-    [PROTOCOL_NET] = {on_net, false},
-    [PROTOCOL_VSOCK] = {on_vsock, false},
-    [PROTOCOL_BUILD] = {on_build, false},
-    [PROTOCOL_START] = {on_start, true},
-    [PROTOCOL_PAUSE] = {on_pause, true},
-    [PROTOCOL_RESUME] = {on_resume, true},
-    [PROTOCOL_POWER_BUTTON] = {on_power_button, true},
-    [PROTOCOL_CTRL_ALT_DEL] = {on_ctrl_alt_del, true},
-    [PROTOCOL_STOP] = {on_stop, true},
-    [PROTOCOL_STATE] = {on_state, true},
-    [PROTOCOL_CONSOLE_SIZE] = {on_console_size, true},
-    [PROTOCOL_TIMELINE] = {on_timeline, true},
-    [PROTOCOL_FREE] = {on_free, false},
-};
 
 /* ---- the loop ---- */
 
@@ -350,14 +89,14 @@ static int serve_request(struct server *server)
         return kind;
     }
     wire_writer_init(&fields, bytes, sizeof(bytes));
-    if ((unsigned)kind >= ARRAY_SIZE(requests) || !requests[kind].run)
-        ret = bad_request(&err, EPROTO);
+    if ((unsigned)kind >= request_count || !requests[kind].run)
+        ret = request_refused(&err, EPROTO);
     else if (requests[kind].needs_machine && !server->machine)
-        ret = wrong_order(&err);
+        ret = request_out_of_order(&err);
     else
         ret = requests[kind].run(server, &in, &fields, &err);
     if (!ret && fields.bad)
-        ret = bad_request(&err, E2BIG);
+        ret = request_refused(&err, E2BIG);
     return reply(server, ret, &err, &fields);
 }
 

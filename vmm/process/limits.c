@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A cgroup for a VM: see limits.h. */
+#include "vmm/process/limits.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "jail/cgroup.h"
+#include "jail/registry.h"
+
+#define NAME_MAX_BYTES  80u /* "husk-" and an id */
+#define THREADS_OF_DISK 16u
+#define THREADS_OF_VM   16u /* control, I/O, and the kernel's own on their behalf */
+
+struct process_limits {
+    const struct log *log;
+    struct cgroup *cgroup;
+    struct registry *registry;
+    int slot;
+};
+
+/* What owners that were killed left behind goes first: an id may be theirs. */
+static void sweep(const struct log *log)
+{
+    struct registry_swept swept;
+    struct husk_error error;
+    char text[512];
+
+    if (registry_sweep(NULL, &swept, &error))
+        log_warn(log, "registry", "%s", error_format(&error, text, sizeof(text)));
+    else if (swept.removed)
+        log_info(log, "registry", "removed %u things that dead owners left", swept.removed);
+}
+
+static int make_cgroup(struct process_limits *limits, const struct process_config *config,
+                       struct husk_error *err)
+{
+    char name[NAME_MAX_BYTES];
+    int ret;
+
+    snprintf(name, sizeof(name), "husk-%s", config->id);
+    ret = cgroup_new(NULL, config->cgroup_parent, name, &limits->cgroup, err);
+    if (!ret)
+        ret = registry_open(NULL, config->id, &limits->registry, err);
+    if (!ret) {
+        limits->slot =
+            registry_record(limits->registry, REGISTRY_CGROUP, cgroup_path(limits->cgroup), err);
+        ret = limits->slot < 0 ? limits->slot : 0;
+    }
+    if (ret)
+        return ret;
+    ret = cgroup_make(limits->cgroup, err);
+    if (ret) {
+        registry_forget(limits->registry, limits->slot);
+        return ret;
+    }
+    return registry_made(limits->registry, limits->slot, cgroup_fd(limits->cgroup), err);
+}
+
+/* Threads of a VM that has as many vCPUs and disks. */
+static uint32_t threads_needed(const struct machine_config *machine)
+{
+    return THREADS_OF_VM + 2 * machine->vcpus + THREADS_OF_DISK * machine->drive_count;
+}
+
+/* Nobody asked for it: where the host cannot, it stays away. */
+static void limit_threads(struct process_limits *limits, uint32_t count)
+{
+    const struct cgroup_limits wanted = {.pids_max = count};
+    struct husk_error error;
+    char text[512];
+
+    if (cgroup_limit(limits->cgroup, &wanted, &error))
+        log_info(limits->log, "cgroup", "threads are not limited: %s",
+                 error_format(&error, text, sizeof(text)));
+}
+
+static int set_limits(struct process_limits *limits, const struct husk_jail_options *jail,
+                      const struct machine_config *machine, struct husk_error *err)
+{
+    const struct cgroup_limits wanted = {
+        .memory_max_bytes = jail->memory_max_bytes,
+        .cpu_max_percent = jail->cpu_max_percent,
+        .cpu_weight = jail->cpu_weight,
+        .pids_max = jail->pids_max,
+    };
+    int ret = cgroup_limit(limits->cgroup, &wanted, err);
+
+    if (!ret && !jail->pids_max)
+        limit_threads(limits, threads_needed(machine));
+
+    for (unsigned i = 0; !ret && jail->io_max_bytes && i < machine->drive_count; i++)
+        ret = cgroup_limit_io(limits->cgroup, machine->drives[i].fd, jail->io_max_bytes, err);
+    return ret;
+}
+
+int process_limits_create(const struct process_config *config, const struct machine_config *machine,
+                          const struct log *log, struct process_limits **out,
+                          struct husk_error *err)
+{
+    struct process_limits *limits;
+    int ret;
+
+    *out = NULL;
+    if (!config->cgroup_parent)
+        return 0;
+    limits = calloc(1, sizeof(*limits));
+    if (!limits)
+        return error_set(err, ENOMEM, "", "cannot limit the VM", NULL);
+    limits->log = log;
+    limits->slot = -1;
+    sweep(log);
+    ret = make_cgroup(limits, config, err);
+    if (!ret)
+        ret = set_limits(limits, &config->jail, machine, err);
+    if (ret) {
+        process_limits_destroy(limits);
+        return ret;
+    }
+    *out = limits;
+    return 0;
+}
+
+int process_limits_attach(struct process_limits *limits, pid_t pid, struct husk_error *err)
+{
+    return limits ? cgroup_attach(limits->cgroup, pid, err) : 0;
+}
+
+void process_limits_destroy(struct process_limits *limits)
+{
+    struct husk_error error;
+    char text[512];
+
+    if (!limits)
+        return;
+    if (limits->cgroup && cgroup_remove(limits->cgroup, &error))
+        log_warn(limits->log, "cgroup", "%s", error_format(&error, text, sizeof(text)));
+    else if (limits->registry)
+        registry_forget(limits->registry, limits->slot);
+    registry_close(limits->registry);
+    cgroup_free(limits->cgroup);
+    free(limits);
+}
