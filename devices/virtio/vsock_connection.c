@@ -168,7 +168,8 @@ static void note_debts(struct vsock_connection *connection)
         ended |= VIRTIO_VSOCK_SHUTDOWN_SEND;
     if (vsock_stream_is_deaf(connection->stream))
         ended |= VIRTIO_VSOCK_SHUTDOWN_RCV;
-    if (ended & ~connection->told_shutdown)
+    /* What the host program said before it went comes first, if it can come at all. */
+    if ((ended & ~connection->told_shutdown) && !(wants_input(connection) && connection->readable))
         connection->pending |= VSOCK_OWES_SHUTDOWN;
     if (vsock_stream_delivered(connection->stream) - connection->told_fwd_cnt >= CREDIT_STEP_BYTES)
         connection->pending |= VSOCK_OWES_CREDIT_UPDATE;
@@ -265,14 +266,29 @@ static void learn_credit(struct vsock_connection *connection, const struct vsock
     connection->peer_fwd_cnt = header->fwd_cnt;
 }
 
+/* That nobody listens is the guest's business; that somebody cannot be reached is the user's. */
+static void log_unreachable(struct virtio_vsock *vsock, uint32_t port, int error)
+{
+    enum log_level level =
+        error == -ENOENT || error == -ECONNREFUSED ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN;
+
+    log_limited(vsock->device.log, &vsock->device.log_limit, level, vsock->device.ops->name,
+                "the guest cannot be connected to host port %u: %s", port, strerrordesc_np(-error));
+}
+
 bool vsock_connection_accept(struct virtio_vsock *vsock, const struct vsock_header *header)
 {
     struct vsock_connection *connection;
     struct vsock_stream *stream;
+    int ret;
 
-    if (vsock->connection_count >= VSOCK_CONNECTIONS_MAX ||
-        vsock_unix_connect(vsock->backend, header->dst_port, &stream))
+    if (vsock->connection_count >= VSOCK_CONNECTIONS_MAX)
         return false;
+    ret = vsock_unix_connect(vsock->backend, header->dst_port, &stream);
+    if (ret) {
+        log_unreachable(vsock, header->dst_port, ret);
+        return false;
+    }
     connection = create(vsock, stream, header->src_port, header->dst_port);
     if (!connection) {
         vsock_stream_close(stream);
@@ -456,8 +472,9 @@ static int read_payload(struct vsock_connection *connection, const struct virtq_
     ssize_t n = vsock_stream_read(connection->stream, vsock->rx_payload, (unsigned)entries);
 
     if (n > 0) {
-        /* Less than there was room for: the rest, if any, is announced again. */
-        connection->readable = (uint64_t)n == room;
+        /* Less than there was room for: the rest, if any, is announced again. But behind the last
+         * words of a program that has gone is the end. */
+        connection->readable = (uint64_t)n == room || vsock_stream_is_deaf(connection->stream);
         connection->sent += (uint32_t)n;
         atomic_fetch_add_explicit(&vsock->rx_bytes, (uint64_t)n, memory_order_relaxed);
         return (int)n;
