@@ -30,6 +30,7 @@
 #define SECTOR  512u
 
 static char kernel[PATH_MAX];
+static enum husk_mode mode;
 static struct husk_error err;
 
 #define MUST(call)     \
@@ -84,7 +85,7 @@ static struct husk_vm *build(const struct swap *swap, const char *disk, int cons
     struct husk_vm *vm;
 
     snprintf(words, sizeof(words), "before=%u after=%u", swap->before, swap->after);
-    options.mode = HUSK_MODE_IN_PROCESS;
+    options.mode = mode;
     options.kernel_path = kernel;
     options.command_line = words;
     options.memory_bytes = 16 << 20;
@@ -183,6 +184,18 @@ static void while_it_is_paused(void **state)
     run(&(struct swap){.before = 64, .after = 96, .paused = true});
 }
 
+static int in_process(void **state)
+{
+    mode = HUSK_MODE_IN_PROCESS;
+    return 0;
+}
+
+static int jailed(void **state)
+{
+    mode = HUSK_MODE_JAILED;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +204,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(with_disk_threads),
         cmocka_unit_test(while_it_is_paused),
     };
+    int failed;
 
     if (argc != 2) {
         fprintf(stderr, "usage: %s GUESTS\n", argv[0]);
@@ -199,5 +213,6 @@ int main(int argc, char **argv)
     if (!tiny_guest_can_run())
         return SKIPPED;
     snprintf(kernel, sizeof(kernel), "%s/swap.elf", argv[1]);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    failed = cmocka_run_group_tests(tests, in_process, NULL);
+    return failed + cmocka_run_group_tests(tests, jailed, NULL);
 }

@@ -304,7 +304,7 @@ static void no_descriptors_are_left(void **state)
         }
     }
     assert_int_equal(ret, 0);
-    assert_true(failures > 1);
+    assert_true(failures > 0);
     assert_true(is_free(first));
     husk_vm_free(vm);
     drop_disk(first);
@@ -632,12 +632,22 @@ static void calls_from_many_threads(void **state)
     drop_disk(crowd.disks[1]);
 }
 
+/* What a process makes once is there before anything counts. */
+static int set_mode(enum husk_mode new_mode)
+{
+    mode = new_mode;
+    husk_vm_free(NEW_VM(spin, NULL));
+    return 0;
+}
+
 static int in_process(void **state)
 {
-    mode = HUSK_MODE_IN_PROCESS;
-    husk_vm_free(
-        NEW_VM(spin, NULL)); /* what a process makes once is there before anything counts */
-    return 0;
+    return set_mode(HUSK_MODE_IN_PROCESS);
+}
+
+static int jailed(void **state)
+{
+    return set_mode(HUSK_MODE_JAILED);
 }
 
 int main(void)
@@ -664,8 +674,10 @@ int main(void)
         cmocka_unit_test(nothing_to_be_heard),
         cmocka_unit_test(calls_from_many_threads),
     };
+    int failed;
 
     if (!tiny_guest_can_run())
         return 77;
-    return cmocka_run_group_tests(tests, in_process, NULL);
+    failed = cmocka_run_group_tests(tests, in_process, NULL);
+    return failed + cmocka_run_group_tests(tests, jailed, NULL);
 }
