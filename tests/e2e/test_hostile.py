@@ -9,12 +9,13 @@ import e2e
 IMAGE_BYTES = 2 << 20
 
 
-def attack(devices, *options, engine="auto"):
+def attack(devices, *options, engine="auto", vsock=False):
     with tempfile.TemporaryDirectory() as directory:
         image = pathlib.Path(directory) / "disk.img"
         image.write_bytes(bytes(IMAGE_BYTES))
         disk = str(image) if engine == "auto" else f"{image},engine={engine}"
         with e2e.Machine("hostile", f"devices={devices} cpus=2", "-c", "2", "-d", disk,
+                         *(("--vsock", f"cid=3,path={directory}/v") if vsock else ()),
                          *options) as machine:
             machine.finish()
             lines = machine.error_text().splitlines()
@@ -29,6 +30,10 @@ def test_disk_and_entropy():
 
 def test_disk_by_threads():
     attack(1, "--no-rng", engine="threads")
+
+
+def test_sockets():
+    attack(3, vsock=True)
 
 
 def test_console():

@@ -24,7 +24,14 @@ static const char *name_of(uint32_t id)
 {
     static const char *const names[] = {"?", "net", "blk", "console", "rng"};
 
+    if (id == VIRTIO_VSOCK)
+        return "vsock";
     return names[id < COUNT(names) ? id : 0];
+}
+
+static unsigned outgoing_queue(uint32_t id)
+{
+    return id == VIRTIO_NET || id == VIRTIO_CONSOLE || id == VIRTIO_VSOCK ? 1 : 0;
 }
 
 /* One request that the device must answer. */
@@ -46,7 +53,7 @@ static bool request(struct virtqueue *queue)
 
         return virtq_request(queue, parts, 3, &written) && status == 0;
     }
-    /* A frame of zeroes to nobody, or characters that are not seen. */
+    /* A frame of zeroes to nobody, a packet from nobody, or characters that are not seen. */
     return virtq_request(queue, &(struct part){page, 72, false}, 1, &written);
 }
 
@@ -561,7 +568,7 @@ void guest_main(void)
         start_racer();
     for (unsigned i = 0; i < virtio_count; i++) {
         device = &virtio_devices[i];
-        queue_index = device->id == VIRTIO_NET || device->id == VIRTIO_CONSOLE ? 1 : 0;
+        queue_index = outgoing_queue(device->id);
         if (!check(alive(), name_of(device->id), "does not work to begin with"))
             continue;
         attack_rings();
@@ -575,7 +582,7 @@ void guest_main(void)
     }
     for (unsigned i = 0; i < virtio_count; i++) {
         device = &virtio_devices[i];
-        queue_index = device->id == VIRTIO_NET || device->id == VIRTIO_CONSOLE ? 1 : 0;
+        queue_index = outgoing_queue(device->id);
         check(alive(), "still alive", "the %s is not", name_of(device->id));
     }
 }

@@ -14,7 +14,7 @@
 #define VIRTIO_DEVICES_MAX 20u
 
 /* Device types. */
-enum { VIRTIO_NET = 1, VIRTIO_BLK = 2, VIRTIO_CONSOLE = 3, VIRTIO_RNG = 4 };
+enum { VIRTIO_NET = 1, VIRTIO_BLK = 2, VIRTIO_CONSOLE = 3, VIRTIO_RNG = 4, VIRTIO_VSOCK = 19 };
 
 /* Registers, 4.2.2. */
 enum {
