@@ -40,15 +40,12 @@ static char *next_word(char **at)
     return word;
 }
 
-static int parse_slot(const char *text, unsigned *slot)
+/* Without the 0x that parse_u64() takes, too. */
+static int parse_decimal(const char *text, uint64_t max, uint64_t *out)
 {
-    uint64_t number;
-
-    if (strspn(text, "0123456789") != strlen(text) ||
-        parse_u64(text, 0, REGISTRY_SLOTS - 1, &number))
+    if (strspn(text, "0123456789") != strlen(text))
         return -EINVAL;
-    *slot = (unsigned)number;
-    return 0;
+    return parse_u64(text, 0, max, out) ? -EINVAL : 0;
 }
 
 bool registry_is_resolved(const char *path)
@@ -87,8 +84,8 @@ static int parse_made(char *rest, struct registry_item *item)
 {
     const char *device = next_word(&rest);
 
-    if (!item->used || item->made || parse_u64(device, 0, UINT64_MAX, &item->device) ||
-        parse_u64(rest, 0, UINT64_MAX, &item->inode))
+    if (!item->used || item->made || parse_decimal(device, UINT64_MAX, &item->device) ||
+        parse_decimal(rest, UINT64_MAX, &item->inode))
         return -EINVAL;
     item->made = true;
     return 0;
@@ -97,9 +94,9 @@ static int parse_made(char *rest, struct registry_item *item)
 static int parse_line(char *line, struct registry_item items[REGISTRY_SLOTS])
 {
     char *rest = line + 1;
-    unsigned slot;
+    uint64_t slot;
 
-    if (!line[0] || parse_slot(next_word(&rest), &slot))
+    if (!line[0] || parse_decimal(next_word(&rest), REGISTRY_SLOTS - 1, &slot))
         return -EINVAL;
     switch (line[0]) {
     case '+':

@@ -306,6 +306,7 @@ static void test_hostile_lines(void **state)
         "-0\n+0 directory %s/d\n",
         "+0 directory %s/d\n=0 x 1\n",
         "+0 directory %s/d\n=0 1\n",
+        "+0 directory %s/d\n=0 0x1 1\n",
         "+0 directory %s/d\n=0 99999999999999999999 1\n",
         "+0 directory %s/d\n-0 more\n",
         "+0 directory %s/d\n+0 directory %s/d\n",
