@@ -332,7 +332,8 @@ HUSK_API int husk_vm_remove_net(struct husk_vm *vm, const char *id, struct husk_
 struct husk_drive_update {
     size_t size;
     const char *path; /* another file in place of the present one, opened as that was: the guest is
-                         told its new size. Requests in flight finish on the old one. */
+                         told its new size. Requests in flight finish on the old one. The present
+                         file again: only the size is looked at anew. */
     int fd;           /* -1, or an open descriptor instead of path; becomes the VM's on success */
     const struct husk_rate *operations, *bandwidth; /* NULL: unchanged */
 };
@@ -354,7 +355,7 @@ struct husk_net_update {
     }
 
 /* Change a device of a VM that is built and not stopped. -ENOENT when there is no such id. A drive
- * update waits until the file's last request has finished. */
+ * update waits until the old file's last request has finished. */
 HUSK_API int husk_vm_update_drive(struct husk_vm *vm, const char *id,
                                   const struct husk_drive_update *update, struct husk_error *err);
 HUSK_API int husk_vm_update_net(struct husk_vm *vm, const char *id,
@@ -434,7 +435,7 @@ struct husk_drive_stats {
 };
 
 struct husk_net_stats {
-    size_t size; /* all zero but rx/tx queue kicks when vhost moves the packets */
+    size_t size; /* all zero when vhost moves the packets */
     uint64_t rx_packets, rx_bytes, rx_dropped, rx_throttled;
     uint64_t tx_packets, tx_bytes, tx_dropped, tx_throttled;
 };
