@@ -211,6 +211,18 @@ static int make_id_directory(struct chroot *chroot, struct husk_error *err)
     return registry_made(chroot->registry, chroot->slot, fd, err);
 }
 
+/* The directory of "dev/NAME" inside, without following a link, and NAME. */
+static int open_inside(const struct chroot *chroot, const char *path, const char **name)
+{
+    const char *slash = strrchr(path, '/');
+    char directory[NAME_MAX + 1];
+
+    snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - path) : 1,
+             slash ? path : ".");
+    *name = slash ? slash + 1 : path;
+    return path_open_below(chroot->root_fd, directory, O_RDONLY | O_DIRECTORY, 0);
+}
+
 /* What the program finds inside. */
 static int make_inside(struct chroot *chroot, struct husk_error *err)
 {
@@ -226,8 +238,13 @@ static int make_inside(struct chroot *chroot, struct husk_error *err)
     if (chroot->root_fd < 0)
         return fail(chroot, "", chroot->root_fd, "cannot make the jail", NULL, err);
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        if (mkdirat(chroot->root_fd, names[i], 0700) < 0)
-            return fail(chroot, names[i], -errno, "cannot make the directory", NULL, err);
+        const char *name;
+        int fd = open_inside(chroot, names[i], &name);
+
+        ret = fd < 0 ? fd : mkdirat(fd, name, 0700) < 0 ? -errno : 0;
+        close_fd(&fd);
+        if (ret)
+            return fail(chroot, names[i], ret, "cannot make the directory", NULL, err);
     }
     return 0;
 }
@@ -289,26 +306,38 @@ const char *chroot_path(const struct chroot *chroot)
     return chroot->path;
 }
 
+static int give_device(const struct chroot *chroot, int dir_fd, const char *name, dev_t device)
+{
+    int fd = path_open_below(dir_fd, name, O_PATH, 0), ret;
+    struct stat st;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != device)
+        ret = -ESTALE;
+    else
+        ret = fchownat(fd, "", chroot->uid, chroot->gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+    close_fd(&fd);
+    return ret;
+}
+
 int chroot_add_device(struct chroot *chroot, const char *path, dev_t device, struct husk_error *err)
 {
     static const char what[] = "cannot make the device node";
     struct statvfs fs;
-    struct stat st;
-    int fd, ret;
+    const char *name;
+    int dir_fd, ret;
 
     if (fstatvfs(chroot->root_fd, &fs) == 0 && (fs.f_flag & ST_NODEV))
         return fail(chroot, path, -EACCES, what,
                     "its file system is mounted nodev: it would not work", err);
-    if (mknodat(chroot->root_fd, path, S_IFCHR | 0600, device) < 0)
-        return fail(chroot, path, -errno, what, NULL, err);
-    fd = path_open_below(chroot->root_fd, path, O_PATH, 0);
-    if (fd < 0)
-        return fail(chroot, path, fd, what, NULL, err);
-    if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != device)
-        ret = -EPERM;
-    else
-        ret = fchownat(fd, "", chroot->uid, chroot->gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
-    close_fd(&fd);
+    dir_fd = open_inside(chroot, path, &name);
+    if (dir_fd < 0)
+        return fail(chroot, path, dir_fd, what, NULL, err);
+    ret = mknodat(dir_fd, name, S_IFCHR | 0600, device) < 0 ? -errno : 0;
+    if (!ret)
+        ret = give_device(chroot, dir_fd, name, device);
+    close_fd(&dir_fd);
     return ret ? fail(chroot, path, ret, what, NULL, err) : 0;
 }
 

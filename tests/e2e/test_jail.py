@@ -20,7 +20,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import e2e
@@ -271,10 +270,9 @@ def test_flags():
              (good + ["--cgroup-version", "3"], "wants 2")]
     cases += [(["--id", value, *good[2:]], "1 to 64 of A-Z a-z 0-9 -")
               for value in ("", "a_b", "a/b", "..", "x" * 65, "a\nb", "ä")]
-    cases += [(good[:4] + [flag, value] + good[6:], reason)
-              for flag in ("--uid", "--gid") if flag == "--uid"
-              for value, reason in (("0", "root's"), ("-1", "wants a number"), ("4294967295", "wants a number"),
-                                    ("nobody", "wants a number"), ("", "wants a number"))]
+    cases += [([*good[:at + 1], value, *good[at + 2:]], reason) for at in (4, 6) for value, reason in (
+        ("0", "root's"), ("-1", "wants a number"), ("4294967295", "wants a number"), ("nobody", "wants a number"),
+        ("", "wants a number"))]
     cases += [(good + ["--cgroup", value], "wants FILE=VALUE")
               for value in ("", "x", "memory.max", "memory.max=", "=1", "memory=1", ".max=1", "memory.=1",
                             "../memory.max=1", "a/b.c=1")]
@@ -436,10 +434,10 @@ def test_base_of_others():
     one_line(jail(f"{fresh()}/base/../up"), e2e.MONITOR_ERROR, "without ..")
 
 
-def swap_for_ever(stop, parent, target):
+def swap_for_ever(parent, target):
     """Puts a link to target in place of whatever appears in parent, and back."""
     names = ["vm", "root", "dev", "run", "net", REPORT.name]
-    while not stop.is_set():
+    while True:
         for directory in (parent, parent / "vm", parent / "vm" / "root", parent / "vm" / "root" / "dev"):
             for name in names:
                 path, aside = directory / name, directory / f".{name}"
@@ -458,12 +456,11 @@ def test_renames():
     parent = base / REPORT.name
     parent.mkdir()
     before = tree(target)
-    stop = threading.Event()
     racer = subprocess.Popen([sys.executable, __file__, "--swap", str(parent), str(target)],
                              env={**os.environ, IN_NAMESPACE: "1"})
     try:
         ended = {"made": 0, "refused": 0}
-        for _ in range(60):
+        for _ in range(200):
             result = jail(base)
             if result.returncode == 42:
                 ended["made"] += 1
@@ -475,7 +472,6 @@ def test_renames():
                 with contextlib.suppress(OSError):
                     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     finally:
-        stop.set()
         racer.kill()
         racer.wait()
     print(f"   renames: {ended}")
@@ -635,19 +631,78 @@ def ask(path, method, resource, body=None):
         connection.close()
 
 
-def serve_in_jail(base, program, *options):
-    root = base / program.name / "vm" / "root"
-    process = subprocess.Popen(command(base, *options, program=program, arguments=["--api-sock", "run/api.sock"]),
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def wait_gone(pid):
+    """The process, which need not be a child of ours, has ended."""
     deadline = time.monotonic() + e2e.PATIENCE_S
     while time.monotonic() < deadline:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        try:
+            text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        if text.rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.01)
+    raise e2e.Failure(f"process {pid} does not end")
+
+
+def wait_socket(path, process):
+    deadline = time.monotonic() + e2e.PATIENCE_S
+    while time.monotonic() < deadline and process.poll() in (None, 0):
         with contextlib.suppress(OSError):
-            return process, root, ask(root / "run/api.sock", "GET", "/")
-        if process.poll() not in (None, 0):
-            break
+            return ask(path, "GET", "/")
         time.sleep(0.02)
-    process.kill()
-    raise e2e.Failure(f"no control socket: {process.communicate()[0]!r}")
+    raise e2e.Failure("no control socket")
+
+
+def boot_in_jail(root):
+    """A bare-metal guest that ends by itself."""
+    shutil.copy(e2e.GUESTS / "reset.elf", root / "kernel")
+    os.chown(root / "kernel", UID, GID)
+    for resource, body in (("/boot-source", {"kernel_image_path": "/kernel", "boot_args": "do=poweroff"}),
+                           ("/actions", {"action_type": "InstanceStart"})):
+        status, text = ask(root / "run/api.sock", "PUT", resource, body)
+        equal(status, 204, f"PUT {resource} ({text})")
+
+
+def check_husk(*options):
+    program = pathlib.Path(e2e.HUSK).resolve().parent / "husk-firecracker"
+    base = fresh()
+    root = base / program.name / "vm" / "root"
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command(base, *options, program=program, arguments=["--api-sock", "run/api.sock"]),
+                                   stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        pid = None
+        try:
+            status, text = wait_socket(root / "run/api.sock", process)
+            equal((status, json.loads(text)["id"]), (200, "vm"), f"GET / ({text})")
+            pid = int((root / f"{program.name}.pid").read_text())
+            fields = dict(line.split(":", 1) for line in
+                          pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+            equal(fields["Uid"].split(), [str(UID)] * 4, "uid")
+            equal((fields["CapEff"].strip(), fields["CapBnd"].strip()), ("0" * 16, "0" * 16), "capabilities")
+            equal({path.name for path in pathlib.Path(f"/proc/{pid}/root").iterdir()},
+                  {"dev", "run", f"{program.name}.pid"}, "files inside")
+            e2e.require(not os.path.samefile(f"/proc/{pid}/root", "/"), "its root is ours")
+            if os.path.exists("/dev/kvm") and (e2e.GUESTS / "reset.elf").exists():
+                boot_in_jail(root)
+                wait_gone(pid)
+                pid = None
+                if not options:
+                    equal(process.wait(e2e.PATIENCE_S), 0, "exit status")
+            else:
+                print("skipped: the guest in a jail: needs /dev/kvm and the guests")
+        except e2e.Failure as failure:
+            output.seek(0)
+            raise e2e.Failure(f"{options}: {failure}: {output.read()!r}") from None
+        finally:
+            process.kill()
+            process.wait()
+            if pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+    equal(registry(), [], "registry")
 
 
 def test_husk_itself():
@@ -655,36 +710,8 @@ def test_husk_itself():
                       stderr=subprocess.DEVNULL).returncode:
         print("skipped: test_husk_itself: this husk has no serve command")
         return
-    program = pathlib.Path(e2e.HUSK).resolve().parent / "husk-firecracker"
-    base = fresh()
-    process, root, (status, text) = serve_in_jail(base, program)
-    try:
-        equal(status, 200, f"GET / ({text})")
-        equal(json.loads(text)["id"], "vm", "the id")
-        equal(os.readlink(f"/proc/{process.pid}/root"), "/", "root of the process")
-        equal(pathlib.Path(f"/proc/{process.pid}/root/run/api.sock").lstat().st_uid, UID, "the socket's owner")
-        status_lines = parse(pathlib.Path(f"/proc/{process.pid}/status").read_text().replace(":", "", 1))
-        fields = dict(line.split(":", 1) for line in
-                      pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines())
-        e2e.require(status_lines, "no status")
-        equal(fields["Uid"].split(), [str(UID)] * 4, "uid")
-        equal(fields["CapBnd"].strip(), "0" * 16, "bounding set")
-        boots = os.path.exists("/dev/kvm") and (e2e.GUESTS / "reset.elf").exists()
-        if boots:
-            shutil.copy(e2e.GUESTS / "reset.elf", root / "kernel")
-            os.chown(root / "kernel", UID, GID)
-            for resource, body in (("/boot-source", {"kernel_image_path": "/kernel",
-                                                     "boot_args": "do=exit exit=7"}),
-                                   ("/actions", {"action_type": "InstanceStart"})):
-                status, text = ask(root / "run/api.sock", "PUT", resource, body)
-                equal(status, 204, f"PUT {resource} ({text})")
-            process.wait(e2e.PATIENCE_S)
-        else:
-            print("skipped: test_husk_itself: the guest: needs /dev/kvm and the guests")
-    finally:
-        process.kill()
-        process.communicate()
-    equal(registry(), [], "registry")
+    for options in ([], ["--new-pid-ns"], ["--daemonize", "--new-pid-ns"]):
+        check_husk(*options)
 
 
 # ---- the test's own namespace ----
@@ -705,7 +732,7 @@ def enter_namespace():
 def main():
     global TOP  # pylint: disable=global-statement
     if len(sys.argv) == 4 and sys.argv[1] == "--swap":
-        swap_for_ever(threading.Event(), pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))
+        swap_for_ever(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))
         return
     enter_namespace()
     e2e.HUSK = shutil.which(e2e.HUSK) or e2e.HUSK
