@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What a husk-vmm may do that a guest has taken over. Started by the library in its place; the VM's
+ * id, its only argument, says how to misbehave: answers to the first requests are proper, so that
+ * the VM gets built, and the one to START is not.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONTROL 3
+#define EVENTS  4
+#define BUILD   6
+#define START   7
+#define REPLY   128
+#define EVENT   129
+#define LOG     130
+
+static void say(int fd, const void *bytes, size_t len)
+{
+    if (send(fd, bytes, len, MSG_NOSIGNAL) < 0)
+        _exit(3);
+}
+
+static void answer_build(void)
+{
+    static const unsigned char reply[] = {REPLY, 0, 0, 0, 0, 5, 0, 0, 0, 'f', 'a', 'k', 'e', 0, 0};
+
+    say(CONTROL, reply, sizeof(reply));
+}
+
+static void send_descriptors(void)
+{
+    char byte = (char)REPLY;
+    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(100 * sizeof(int))];
+    } control = {.header = {.cmsg_len = CMSG_LEN(100 * sizeof(int)),
+                            .cmsg_level = SOL_SOCKET,
+                            .cmsg_type = SCM_RIGHTS}};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+
+    memset(CMSG_DATA(&control.header), 0, 100 * sizeof(int));
+    sendmsg(CONTROL, &message, MSG_NOSIGNAL);
+}
+
+/* In answer to START. */
+static void misbehave(const char *how)
+{
+    static char huge[60000];
+
+    if (!strcmp(how, "silent"))
+        pause();
+    if (!strcmp(how, "garbage"))
+        say(CONTROL, "garbage", 7);
+    if (!strcmp(how, "huge"))
+        say(CONTROL, huge, sizeof(huge));
+    if (!strcmp(how, "success-and-more"))
+        say(CONTROL, "\x80\0\0\0\0more", 9);
+    if (!strcmp(how, "positive"))
+        say(CONTROL, "\x80\1\0\0\0", 5);
+    if (!strcmp(how, "half-error"))
+        say(CONTROL, "\x80\xff\xff\xff\xff\1\0\0\0\xff\0\0\0text", 17);
+    if (!strcmp(how, "descriptors"))
+        send_descriptors();
+    if (!strcmp(how, "event"))
+        say(EVENTS, "\x81\xff\xff\xff", 4);
+    if (!strcmp(how, "log-flood")) {
+        static const unsigned char line[] = {LOG, 0, 4, 0, 0, 0, 27, '[', 'm', 0};
+
+        say(CONTROL, "\x80\0\0\0\0", 5);
+        for (;;)
+            send(EVENTS, line, sizeof(line), MSG_NOSIGNAL);
+    }
+    if (!strcmp(how, "event"))
+        say(CONTROL, "\x80\0\0\0\0", 5);
+    if (!strcmp(how, "exit"))
+        _exit(9);
+    pause();
+}
+
+int main(int argc, char **argv)
+{
+    unsigned char request[65536];
+
+    for (;;) {
+        ssize_t n = recv(CONTROL, request, sizeof(request), 0);
+
+        if (n <= 0)
+            return 0;
+        if (request[0] == START)
+            misbehave(argc > 1 ? argv[1] : "");
+        else if (request[0] == BUILD)
+            answer_build();
+        else
+            say(CONTROL, "\x80\0\0\0\0", 5);
+    }
+}
