@@ -451,6 +451,7 @@ void machine_config_close(struct machine_config *config)
         close_fd(&config->drives[i].fd);
     for (unsigned i = 0; i < config->net_count; i++)
         close_net(&config->nets[i]);
+    close_fd(&config->vsock.listen_fd);
 }
 
 void machine_config_release(struct machine_config *config)

@@ -29,8 +29,9 @@
 #define TX_QUEUE            1
 #define QUEUE_COUNT         3
 #define RX_PACKETS_PER_TURN 128u
-#define CONFIG_BYTES        8u /* guest_cid (5.10.4) */
-#define F_STREAM            0  /* VIRTIO_VSOCK_F_STREAM (5.10.3) */
+#define TX_PACKETS_PER_TURN VIRTQUEUE_MAX_SIZE /* a whole ring */
+#define CONFIG_BYTES        8u                 /* guest_cid (5.10.4) */
+#define F_STREAM            0                  /* VIRTIO_VSOCK_F_STREAM (5.10.3) */
 
 enum {
     HDR_SRC_CID = 0,
@@ -173,11 +174,11 @@ static void receive_packet(struct virtio_vsock *vsock, const struct virtq_chain 
     vsock_connection_receive(connection, &header, vsock->tx_payload, (unsigned)entries);
 }
 
-/* At most a ring's worth. True when there may be more. */
+/* A bounded number of packets. True when there may be more. */
 static bool run_tx(struct virtio_vsock *vsock)
 {
     struct virtqueue *queue = &vsock->device.queues[TX_QUEUE];
-    unsigned budget = queue->size;
+    unsigned budget = TX_PACKETS_PER_TURN;
 
     while (budget > 0) {
         int ret;

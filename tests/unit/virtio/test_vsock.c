@@ -847,6 +847,24 @@ static void test_starved_receiver(void **state)
     }
 }
 
+/* A driver without a transmit queue, or a receive queue, is no reason to spin. */
+static void test_missing_queue(void **state)
+{
+    for (unsigned only = 0; only < 2; only++) {
+        driver_negotiate(f.device, 0);
+        ring_init(&f.rings[only], f.s.memory, 0x10000u, VSOCK_FIXTURE_RING);
+        ring_hand_over(&f.rings[only], f.device, only);
+        virtio_device_set_status(f.device,
+                                 virtio_device_status(f.device) | VIRTIO_CONFIG_S_DRIVER_OK);
+        f.next_tx = 0;
+        if (only == VSOCK_TX)
+            vsock_fixture_send_data(&f, 7, 8, "x", 1);
+        virtio_device_kick(f.device, only);
+        surroundings_settle(&f.s);
+        assert_false(virtio_device_status(f.device) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    }
+}
+
 /* ---- life ---- */
 
 static void test_reset_closes_all(void **state)
@@ -963,6 +981,7 @@ int main(void)
         TEST(test_answers_are_bounded),
         TEST(test_connections_are_bounded),
         TEST(test_starved_receiver),
+        TEST(test_missing_queue),
         TEST(test_reset_closes_all),
         TEST(test_pause),
         TEST(test_last_words),
