@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A guest for the control socket: says what it finds (disks with the first letter on each, network
- * interfaces, the socket device, the command line), then lives. It says "tick N" ten times a second while
- * option tick is there, tells of a disk that changed, and on Ctrl-Alt-Del resets as a PC does.
- * flood=N makes it first say N long lines, as fast as it can; then=reset ends it after that.
+ * interfaces, the socket device, the command line), then lives. It says "tick N" ten times a second
+ * while option tick is there, tells of a disk that changed, and on Ctrl-Alt-Del resets as a PC
+ * does.
  */
 #include "lib/virtio.h"
 
@@ -131,13 +131,6 @@ static void look_at_keys(void)
     }
 }
 
-static void flood(unsigned lines)
-{
-    for (unsigned i = 0; i < lines; i++)
-        say("line %u: a guest that has much to say, and nobody who must hear all of it", i);
-    say("end of the flood");
-}
-
 void guest_main(void)
 {
     bool ticks;
@@ -149,10 +142,6 @@ void guest_main(void)
     find_others();
     out8(0xf5, 1);
     say("ready");
-    if (option("flood"))
-        flood(option_number("flood", 0));
-    if (option_is("then", "reset"))
-        out8(I8042_STATUS, CMD_RESET);
     ticks = option("tick") != NULL;
     for (unsigned n = 0;; n++) {
         if (ticks && n % 5 == 0)

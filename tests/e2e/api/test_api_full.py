@@ -11,12 +11,12 @@ import e2e
 import serve
 from serve import Server
 
-LINES = 2500  # about 200 KiB: more than any pipe or ring on the way takes
+LINES = 8000  # about 350 KiB: more than the pipes and rings on the way take
 
 
 def test_console_that_nobody_reads():
     with Server() as server:
-        server.start(args=f"flood={LINES} then=reset", ready=None)
+        server.start("flood", f"lines={LINES}", ready=None)
         for _ in range(20):
             if server.process.poll() is not None:
                 break
@@ -28,15 +28,15 @@ def test_console_that_nobody_reads():
 def test_console_that_is_read_late():
     """What is there is whole lines of the guest, the first ones without a gap."""
     with Server() as server:
-        server.start(args="flood=300", ready=None)
-        server.expect("line 0:")
-        server.expect("line 299:")
+        server.start("flood", "lines=300", ready=None)
+        server.expect("line 0 of")
+        server.expect("line 299 of")
         server.expect("end of the flood")
 
 
 def test_console_that_is_closed():
     with Server(stdout=subprocess.DEVNULL) as server:
-        server.start(args=f"flood={LINES} then=reset", ready=None)
+        server.start("flood", f"lines={LINES}", ready=None)
         server.ended(serve.OK)
 
 
@@ -107,7 +107,7 @@ def test_metrics_on_a_full_disk():
 def test_console_on_a_full_disk():
     def check(server, small):
         server.api.put("/serial", {"serial_out_path": f"{small}/console"})
-        server.start(args=f"flood={LINES} then=reset", ready=None)
+        server.start("flood", f"lines={LINES}", ready=None)
         server.finish(serve.OK)
     on_full_disk(check)
 
