@@ -77,7 +77,7 @@ static int replace_file(struct machine *machine, unsigned index, int fd, const c
     drive.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (drive.fd < 0)
         return error_set(err, errno, name, CANNOT_UPDATE_DRIVE, NULL);
-    drive.path = NULL;
+    drive.path = (char *)name; /* for a line of log; only read */
     snprintf(device, sizeof(device), "drive %u", index + 1);
     ret = machine_create_block(machine, &drive, device, &backend, err);
     if (ret) {

@@ -14,12 +14,15 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/io_uring.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -179,6 +182,20 @@ static void with_disk_threads(void **state)
     run(&(struct swap){.before = 64, .after = 96, .engine = HUSK_BLOCK_ENGINE_THREADS});
 }
 
+/* Also the second ring must be had, which is set up inside the walls. */
+static void with_rings(void **state)
+{
+    struct io_uring_params params = {0};
+    int fd = (int)syscall(SYS_io_uring_setup, 1, &params);
+
+    if (fd < 0) {
+        fprintf(stderr, "skipped: disks by io_uring: %s\n", strerror(errno));
+        skip();
+    }
+    close(fd);
+    run(&(struct swap){.before = 64, .after = 96, .engine = HUSK_BLOCK_ENGINE_URING});
+}
+
 static void while_it_is_paused(void **state)
 {
     run(&(struct swap){.before = 64, .after = 96, .paused = true});
@@ -199,9 +216,8 @@ static int jailed(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(to_a_larger_disk),
-        cmocka_unit_test(to_a_smaller_disk),
-        cmocka_unit_test(with_disk_threads),
+        cmocka_unit_test(to_a_larger_disk),   cmocka_unit_test(to_a_smaller_disk),
+        cmocka_unit_test(with_disk_threads),  cmocka_unit_test(with_rings),
         cmocka_unit_test(while_it_is_paused),
     };
     int failed;

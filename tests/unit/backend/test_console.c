@@ -389,6 +389,42 @@ struct slow_reader {
     size_t got;
 };
 
+static struct console_stats stats(void)
+{
+    struct console_stats now;
+
+    console_backend_read_stats(t.backend, &now);
+    return now;
+}
+
+static void bytes_are_counted(void **state)
+{
+    int out[2], in[2];
+
+    make_pipe(out);
+    make_pipe(in);
+    begin(in[0], out[1]);
+    assert_int_equal(put("hello", 5), 5);
+    settle();
+    assert_int_equal(write(in[1], "abc", 3), 3);
+    settle();
+    assert_int_equal(stats().tx_bytes, 5);
+    assert_int_equal(stats().rx_bytes, 3);
+    assert_int_equal(stats().dropped_bytes, 0);
+    /* Nobody is left to read; then the device itself loses some. */
+    close(out[0]);
+    assert_int_equal(put("lost", 4), 4);
+    settle();
+    assert_int_equal(put("more", 4), 4);
+    settle();
+    console_backend_count_dropped(t.backend, 2);
+    assert_int_equal(stats().tx_bytes, 13);
+    assert_int_equal(stats().dropped_bytes, 10);
+    end(0);
+    close(out[1]);
+    close_both(in);
+}
+
 static void *read_slowly(void *arg)
 {
     struct slow_reader *reader = arg;
@@ -758,6 +794,7 @@ int main(void)
         TEST(dev_null_swallows),
         TEST(dev_full_is_a_sink),
         TEST(a_reader_that_goes_away_makes_a_sink),
+        TEST(bytes_are_counted),
         TEST(a_full_pipe_whose_reader_goes_away_is_no_block),
         TEST(the_end_waits_for_a_slow_reader),
         TEST(the_end_does_not_wait_for_ever),

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -83,12 +84,54 @@ static void test_prologue(void **state)
     assert_string_equal(name, "a name that is ");
 }
 
+struct timed {
+    struct thread_cpu_time time;
+    sem_t has_begun, may_end;
+};
+
+static void *take_time(void *arg)
+{
+    struct timed *timed = arg;
+
+    thread_cpu_time_begin(&timed->time);
+    sem_post(&timed->has_begun);
+    sem_wait(&timed->may_end);
+    thread_cpu_time_end(&timed->time);
+    return NULL;
+}
+
+/* Before, during and after; it never falls, and a second thread begins anew. */
+static void test_cpu_time(void **state)
+{
+    struct timed timed = {0};
+    uint64_t during_ns, after_ns;
+    pthread_t thread;
+
+    sem_init(&timed.has_begun, 0, 0);
+    sem_init(&timed.may_end, 0, 0);
+    assert_int_equal(thread_cpu_time_ns(&timed.time), 0);
+    for (unsigned round = 0; round < 2; round++) {
+        assert_int_equal(thread_start(&thread, "timed", 0, take_time, &timed), 0);
+        sem_wait(&timed.has_begun);
+        during_ns = thread_cpu_time_ns(&timed.time);
+        assert_true(during_ns > 0);
+        sem_post(&timed.may_end);
+        pthread_join(thread, NULL);
+        after_ns = thread_cpu_time_ns(&timed.time);
+        assert_true(after_ns >= during_ns);
+        assert_true(thread_cpu_time_ns(&timed.time) == after_ns);
+    }
+    sem_destroy(&timed.has_begun);
+    sem_destroy(&timed.may_end);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_bad_stack),
         cmocka_unit_test(test_prologue),
+        cmocka_unit_test(test_cpu_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
