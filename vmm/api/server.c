@@ -218,12 +218,14 @@ static bool keep(struct incoming *incoming, const char *bytes, size_t len, size_
 static enum MHD_Result begin_request(struct api_server *server, struct MHD_Connection *mhd,
                                      void **context)
 {
+    bool asks_first = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
     uint64_t bytes = announced_bytes(mhd);
     struct incoming *incoming;
 
     /* An answer before the body has come is lost on clients that write before they read, because
-     * closing resets the connection. So bodies that are not absurd are read, and dropped. */
-    if (bytes > server->payload_max_bytes && bytes > DISCARDED_BYTES_MAX)
+     * closing resets the connection. So bodies that are not absurd are read, and dropped; but for
+     * clients that ask before they send (RFC 9110, 10.1.1). */
+    if (bytes > server->payload_max_bytes && (asks_first || bytes > DISCARDED_BYTES_MAX))
         return refuse_size(server, mhd, bytes);
     incoming = calloc(1, sizeof(*incoming));
     if (!incoming)
