@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -886,6 +887,52 @@ static void test_reset_closes_all(void **state)
     close_fd(&in);
 }
 
+static void *run_loop(void *arg)
+{
+    event_loop_run(arg);
+    return NULL;
+}
+
+/* On the loop's thread, which so does not read the rings that are being written. */
+static void start_and_request(void *arg)
+{
+    driver_start(f.device, 0, f.rings, 3, VSOCK_FIXTURE_RING);
+    f.next_tx = 0;
+    vsock_fixture_put(&f, vsock_packet(VIRTIO_VSOCK_OP_REQUEST, *(unsigned *)arg, HOST_PORT));
+    virtio_device_kick(f.device, VSOCK_TX);
+}
+
+/* The driver resets the device on a vCPU's thread, whatever the I/O thread is doing with
+ * connections that host programs and guest make meanwhile. */
+static void test_reset_on_another_thread(void **state)
+{
+    int listener = vsock_fixture_listen(&f, HOST_PORT), ends[2], fd;
+    pthread_t io;
+
+    event_loop_expect_run(f.s.loop, true);
+    assert_int_equal(pthread_create(&io, NULL, run_loop, f.s.loop), 0);
+    for (unsigned round = 0; round < 200; round++) {
+        event_loop_call(f.s.loop, start_and_request, &round);
+        for (unsigned i = 0; i < 2; i++) {
+            ends[i] = vsock_fixture_connect(&f);
+            host_writes(ends[i], "CONNECT 1000\n");
+        }
+        fd = accept(listener, NULL, NULL);
+        assert_true(fd >= 0);
+        if (round & 1)
+            close_fd(&fd);
+        close_fd(&ends[0]);
+        virtio_device_set_status(f.device, 0);
+        close_fd(&fd);
+        close_fd(&ends[1]);
+    }
+    event_loop_stop(f.s.loop);
+    pthread_join(io, NULL);
+    surroundings_settle(&f.s);
+    assert_int_equal(connections(), 0);
+    close_fd(&listener);
+}
+
 static void test_pause(void **state)
 {
     int fd = guest_connects(), client;
@@ -983,6 +1030,7 @@ int main(void)
         TEST(test_starved_receiver),
         TEST(test_missing_queue),
         TEST(test_reset_closes_all),
+        TEST(test_reset_on_another_thread),
         TEST(test_pause),
         TEST(test_last_words),
         TEST(test_statistics),
