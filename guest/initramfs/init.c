@@ -136,14 +136,14 @@ static const struct init_command *find_in(const struct init_command *table, cons
 static int run_command(char *text)
 {
     const struct init_command *const tables[] = {init_machine_commands, init_disk_commands,
-                                                 init_net_commands};
+                                                 init_net_commands, init_vsock_commands};
     const struct init_command *command = NULL;
     char *argv[MAX_ARGUMENTS + 1] = {NULL};
     unsigned argc = 0;
 
     for (char *word; (word = strsep(&text, ":")) && argc < MAX_ARGUMENTS;)
         argv[argc++] = word;
-    for (unsigned i = 0; i < 3 && !command; i++)
+    for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]) && !command; i++)
         command = find_in(tables[i], argv[0]);
     if (!command)
         return report_failure(argv[0], 0, "no such command");

@@ -27,6 +27,7 @@ struct init_command {
 extern const struct init_command init_disk_commands[];
 extern const struct init_command init_net_commands[];
 extern const struct init_command init_machine_commands[];
+extern const struct init_command init_vsock_commands[];
 
 void report(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Returns -1. errno is appended when error_number is not 0. */
@@ -39,6 +40,11 @@ uint64_t argument_number(const char *text);
 /* The test pattern: byte `offset` of the stream that belongs to `seed`. Host-side tests compute the
  * same: a 64-bit xorshift* per 8-byte word, keyed by seed and word index. */
 void pattern_fill(uint8_t *buf, size_t len, uint64_t seed, uint64_t offset);
+
+/* init_stream.c: over a connected stream socket, which is closed. Send the pattern and wait for the
+ * other side's end; receive until then. They report bytes and checksum under `name`. */
+int stream_send(const char *name, int fd, uint64_t seed, uint64_t bytes);
+int stream_receive(const char *name, int fd);
 
 /* One byte out of a port. */
 void port_write(uint16_t port, uint8_t value);

@@ -14,9 +14,6 @@
 #include <unistd.h>
 
 #include "init.h"
-#include "sha256.h"
-
-#define CHUNK_BYTES (64u * 1024)
 
 static int set_address(int fd, const char *interface, unsigned long request, in_addr_t address)
 {
@@ -120,9 +117,6 @@ static int run_tcp_send(char **argv)
 {
     uint64_t seed = argument_number(argv[3]), bytes = argument_number(argv[4]);
     struct sockaddr_in to = {.sin_family = AF_INET};
-    static uint8_t buf[CHUNK_BYTES];
-    struct sha256 sha;
-    char hex[65];
     int fd = -1;
 
     to.sin_port = htons((uint16_t)strtoul(argv[2], NULL, 10));
@@ -138,41 +132,14 @@ static int run_tcp_send(char **argv)
     }
     if (fd < 0)
         return report_failure(argv[0], errno, "connecting to %s", argv[1]);
-    sha256_begin(&sha);
-    for (uint64_t done = 0; done < bytes;) {
-        size_t part = bytes - done < sizeof(buf) ? (size_t)(bytes - done) : sizeof(buf);
-
-        pattern_fill(buf, part, seed, done);
-        for (size_t sent = 0; sent < part;) {
-            ssize_t n = send(fd, buf + sent, part - sent, MSG_NOSIGNAL);
-
-            if (n <= 0)
-                return report_failure(argv[0], errno, "sending");
-            sent += (size_t)n;
-        }
-        sha256_add(&sha, buf, part);
-        done += part;
-    }
-    shutdown(fd, SHUT_WR);
-    /* The other side closes when it has everything. */
-    while (recv(fd, buf, sizeof(buf), 0) > 0)
-        ;
-    close(fd);
-    sha256_end(&sha, hex);
-    report(argv[0], "%llu %s", (unsigned long long)bytes, hex);
-    return 0;
+    return stream_send(argv[0], fd, seed, bytes);
 }
 
 /* tcp-recv:PORT accepts one connection and prints what came until its end. */
 static int run_tcp_recv(char **argv)
 {
     struct sockaddr_in here = {.sin_family = AF_INET};
-    static uint8_t buf[CHUNK_BYTES];
     int listener = tcp_socket(), one = 1, fd;
-    struct sha256 sha;
-    uint64_t total;
-    char hex[65];
-    ssize_t n;
 
     here.sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10));
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -182,17 +149,8 @@ static int run_tcp_recv(char **argv)
     fd = accept(listener, NULL, NULL);
     if (fd < 0)
         return report_failure(argv[0], errno, "accept");
-    sha256_begin(&sha);
-    while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
-        sha256_add(&sha, buf, (size_t)n);
-    close(fd);
     close(listener);
-    if (n < 0)
-        return report_failure(argv[0], errno, "receiving");
-    total = sha.length_bytes;
-    sha256_end(&sha, hex);
-    report(argv[0], "%llu %s", (unsigned long long)total, hex);
-    return 0;
+    return stream_receive(argv[0], fd);
 }
 
 const struct init_command init_net_commands[] = {
