@@ -235,7 +235,7 @@ static void print_monitor(struct monitor *monitor, unsigned runs)
 
         qsort(values, runs, sizeof(values[0]), compare);
         printf("%-14s %-26s %9.3f %9.3f %9.3f %9.3f\n", monitor->name, figure_names[i], values[0],
-               values[runs / 2], values[runs * 90 / 100], values[runs - 1]);
+               values[runs / 2], values[(runs - 1) * 90 / 100], values[runs - 1]);
     }
 }
 
