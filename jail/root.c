@@ -99,9 +99,9 @@ static int change_root(int root)
         return umount2(".", MNT_DETACH) < 0 || chdir("/") < 0 ? -errno : 0;
     if (errno != EINVAL)
         return -errno;
-    /* A host that runs from its initial RAM disk: that root cannot be moved, only covered. */
-    return mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0 ? -errno
-                                                                                         : 0;
+    /* A host that runs from its initial RAM disk: that root cannot be taken off. It is covered
+     * already; out of the cover leads only chroot(), for which the right is given up. */
+    return chroot(".") < 0 || chdir("/") < 0 ? -errno : 0;
 }
 
 int wall_root_directory(struct jail_progress *progress)

@@ -45,7 +45,7 @@
 #define FIRST_FREE 10
 #define STRAY_FD   40
 
-/* In the child: say what does not hold, and end. */
+/* Say what does not hold, and end: in a child, or in a test that runs in one as well. */
 #define CHECK(condition)                                                               \
     do {                                                                               \
         if (!(condition)) {                                                            \
@@ -389,9 +389,8 @@ static int listen_in(const char *directory)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/v_1024", directory);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(chmod(address.sun_path, 0666), 0);
-    assert_int_equal(listen(fd, 1), 0);
+    CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+    CHECK(chmod(address.sun_path, 0666) == 0 && listen(fd, 1) == 0);
     return fd;
 }
 
@@ -411,26 +410,44 @@ static void check_socket(struct prisoner *prisoner)
     CHECK(root.st_ino == above.st_ino && root.st_dev == above.st_dev);
 }
 
-static void test_vsock_directory(void **state)
+static int go_with_directory(void)
 {
     struct prisoner prisoner = new_prisoner();
     char directory[] = "/tmp/husk-jail-XXXXXX";
     char socket_path[64];
-    int listener;
+    int listener, status;
 
-    need_root();
-    assert_non_null(mkdtemp(directory));
-    assert_int_equal(chmod(directory, 0755), 0);
+    CHECK(mkdtemp(directory) && chmod(directory, 0755) == 0);
     listener = listen_in(directory);
     prisoner.flags = jail_clone_flags(0);
     prisoner.plan.strict = true;
     prisoner.plan.vsock_dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(imprison(&prisoner, check_socket), 0);
+    status = imprison(&prisoner, check_socket);
     close(prisoner.plan.vsock_dir_fd);
     close(listener);
     snprintf(socket_path, sizeof(socket_path), "%s/v_1024", directory);
-    assert_int_equal(unlink(socket_path), 0);
-    assert_int_equal(rmdir(directory), 0);
+    CHECK(unlink(socket_path) == 0 && rmdir(directory) == 0);
+    return status;
+}
+
+static void test_vsock_directory(void **state)
+{
+    need_root();
+    assert_int_equal(go_with_directory(), 0);
+}
+
+static void go_with_directory_as_user(void)
+{
+    int status = go_with_directory();
+
+    if (status == -1)
+        _exit(77);
+    CHECK(status == 0);
+}
+
+static void test_vsock_directory_of_user(void **state)
+{
+    assert_true(as_ordinary_user(go_with_directory_as_user));
 }
 
 int main(void)
@@ -444,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_root_must_give_up),
         cmocka_unit_test(test_fewer_namespaces),
         cmocka_unit_test(test_vsock_directory),
+        cmocka_unit_test(test_vsock_directory_of_user),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
