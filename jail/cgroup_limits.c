@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/io.h"
+#include "base/parse.h"
 #include "jail/cgroup.h"
 
 #define CPU_PERIOD_US 100000u
@@ -56,8 +57,8 @@ int cgroup_limit(struct cgroup *cgroup, const struct cgroup_limits *limits, stru
 static int read_device(const char *path, dev_t *out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    unsigned major_number, minor_number;
-    char text[32], end;
+    uint64_t major_number, minor_number;
+    char text[32], *colon, *end;
     ssize_t n;
 
     if (fd < 0)
@@ -67,9 +68,15 @@ static int read_device(const char *path, dev_t *out)
     if (n < 0)
         return -errno;
     text[n] = '\0';
-    if (sscanf(text, "%u:%u%c", &major_number, &minor_number, &end) != 3 || end != '\n')
+    colon = strchr(text, ':');
+    end = strchr(text, '\n');
+    if (!colon || !end)
         return -EPROTO;
-    *out = makedev(major_number, minor_number);
+    *colon = *end = '\0';
+    if (parse_u64(text, 0, UINT32_MAX, &major_number) ||
+        parse_u64(colon + 1, 0, UINT32_MAX, &minor_number))
+        return -EPROTO;
+    *out = makedev((unsigned)major_number, (unsigned)minor_number);
     return 0;
 }
 
@@ -94,7 +101,7 @@ int cgroup_limit_io(struct cgroup *cgroup, int fd, uint64_t bytes_per_s, struct 
 {
     char text[128];
     struct stat st;
-    dev_t disk;
+    dev_t disk = 0;
     int ret;
 
     if (fstat(fd, &st) < 0)
