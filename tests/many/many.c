@@ -10,7 +10,7 @@
  * The VMs of a round live at the same time. One loop over their event descriptors drives them all,
  * as an orchestrator would. Exit status: 0 all is well, 1 not, 77 this host cannot.
  *
- * The census before the first round is the measure of everything but memory. That is compared with
+ * The census before the first round is the measure of everything but memory, which is compared with
  * the end of the first round, by when the C library has made what it makes once.
  */
 #include <dirent.h>
@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -47,6 +48,9 @@
  * 4 MiB over the full run. The bytes in use on the heap have no such slack. */
 #define PRIVATE_SLACK_KIB 512
 
+/* Their mappings, likewise. One for each VM makes 100 in a round. */
+#define MAPPINGS_SLACK 32
+
 /* Without this, chunks in a thread's cache count as in use. */
 #define TUNABLES "glibc.malloc.tcache_count=0"
 
@@ -63,15 +67,18 @@ static const struct fate {
     size_t len;
     bool pause; /* once it is ready, and go on */
     bool stop;  /* by the host, then */
+    bool kill;  /* as stop; but a jailed VM's process is killed */
     enum husk_stop_reason reason;
 } fates[] = {
-    {mark_then_halt, sizeof(mark_then_halt), false, true, HUSK_STOP_HOST_REQUEST},
-    {mark_then_exit, sizeof(mark_then_exit), false, false, HUSK_STOP_GUEST_EXIT},
-    {mark_then_halt, sizeof(mark_then_halt), true, true, HUSK_STOP_HOST_REQUEST},
-    {mark_then_power_off, sizeof(mark_then_power_off), false, false, HUSK_STOP_POWER_OFF},
-    {mark_then_fault, sizeof(mark_then_fault), false, false, HUSK_STOP_TRIPLE_FAULT},
+    {mark_then_halt, sizeof(mark_then_halt), .stop = true, .reason = HUSK_STOP_HOST_REQUEST},
+    {mark_then_exit, sizeof(mark_then_exit), .reason = HUSK_STOP_GUEST_EXIT},
+    {mark_then_halt, sizeof(mark_then_halt), .pause = true, .stop = true,
+     .reason = HUSK_STOP_HOST_REQUEST},
+    {mark_then_power_off, sizeof(mark_then_power_off), .reason = HUSK_STOP_POWER_OFF},
+    {mark_then_fault, sizeof(mark_then_fault), .reason = HUSK_STOP_TRIPLE_FAULT},
+    {mark_then_halt, sizeof(mark_then_halt), .kill = true, .reason = HUSK_STOP_HOST_REQUEST},
     /* Freed as it runs. */
-    {mark_then_halt, sizeof(mark_then_halt), false, false, HUSK_STOP_NONE},
+    {mark_then_halt, sizeof(mark_then_halt), .reason = HUSK_STOP_NONE},
 };
 
 /* What a program holds, and leaves behind. */
@@ -84,7 +91,8 @@ struct census {
 struct one {
     struct husk_vm *vm;
     const struct fate *fate;
-    int pid;
+    enum husk_stop_reason reason; /* that it will have */
+    int pid;                      /* its process, or this one */
     bool ready, done;
 };
 
@@ -150,6 +158,37 @@ static long lines(const char *path)
     return count;
 }
 
+/* What every VM of this program is called, before its number. */
+static void name_vms(char *out, size_t size)
+{
+    snprintf(out, size, "many-%d-", getpid());
+}
+
+/* Entries of the registry of what VMs leave that are about ours. */
+static long registered(void)
+{
+    DIR *dir = opendir("/run/husk");
+    struct dirent *entry;
+    char name[32];
+    long count = 0;
+
+    if (!dir)
+        return 0;
+    name_vms(name, sizeof(name));
+    while ((entry = readdir(dir))) {
+        char text[4096] = "";
+        int fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+        if (fd < 0)
+            continue; /* gone since */
+        if (read(fd, text, sizeof(text) - 1) > 0 && strstr(text, name))
+            count++;
+        close(fd);
+    }
+    closedir(dir);
+    return count;
+}
+
 /* The sum of the lines "Private_Clean: N kB" and "Private_Dirty: N kB". */
 static long private_kib(void)
 {
@@ -208,7 +247,7 @@ static struct census take_census(const struct test *test)
         .threads = entries("/proc/self/task"),
         .mappings = lines("/proc/self/maps"),
         .children = children(),
-        .files = entries("/run/husk"),
+        .files = registered(),
         .cgroups = test->cgroup_parent ? entries(parent) : 0,
         .heap = mallinfo2().uordblks,
         .private_kib = private_kib(),
@@ -238,9 +277,13 @@ static void build(const struct test *test, unsigned number, struct one *one)
     struct husk_jail_options jail = HUSK_JAIL_OPTIONS_INIT;
     struct husk_vm_info info = {.size = sizeof(info)};
     unsigned fate = number % (unsigned)ARRAY_SIZE(fates);
+    char name[32], id[48];
     struct husk_error err;
 
     jail.cgroup_parent = test->cgroup_parent;
+    name_vms(name, sizeof(name));
+    snprintf(id, sizeof(id), "%s%u", name, number);
+    options.id = id;
     options.mode = test->mode;
     options.jail = test->mode == HUSK_MODE_JAILED ? &jail : NULL;
     options.vmm_path = test->vmm_path;
@@ -248,7 +291,7 @@ static void build(const struct test *test, unsigned number, struct one *one)
     options.memory_bytes = 16 << 20;
     drive.read_only = 1;
     drive.fd = fcntl(test->disk, F_DUPFD_CLOEXEC, 0);
-    *one = (struct one){.fate = &fates[fate]};
+    *one = (struct one){.fate = &fates[fate], .reason = fates[fate].reason};
     if (husk_vm_new(&options, &one->vm, &err) || husk_vm_add_drive(one->vm, &drive, &err))
         fail_with("making", number, &err);
     if (husk_vm_build(one->vm, &err))
@@ -275,6 +318,20 @@ static void build_badly(const struct test *test)
     husk_vm_free(vm);
 }
 
+static void end_by_force(struct one *one, unsigned number)
+{
+    struct husk_error err;
+
+    if (one->pid == getpid()) {
+        if (husk_vm_stop(one->vm, &err))
+            fail_with("stopping", number, &err);
+    } else {
+        one->reason = HUSK_STOP_MONITOR_ERROR;
+        if (one->pid <= 0 || kill(one->pid, SIGKILL))
+            fail("cannot kill process %d of VM %u", one->pid, number);
+    }
+}
+
 /* Only guests that never end by themselves are paused and stopped, so that none of the calls may
  * fail. */
 static void on_ready(struct one *one, unsigned number)
@@ -286,7 +343,9 @@ static void on_ready(struct one *one, unsigned number)
         fail_with("pausing", number, &err);
     if (one->fate->stop && husk_vm_stop(one->vm, &err))
         fail_with("stopping", number, &err);
-    one->done = one->fate->reason == HUSK_STOP_NONE;
+    if (one->fate->kill)
+        end_by_force(one, number);
+    one->done = one->reason == HUSK_STOP_NONE;
 }
 
 static void on_stopped(struct one *one, unsigned number, const struct husk_event *event)
@@ -295,10 +354,9 @@ static void on_stopped(struct one *one, unsigned number, const struct husk_event
 
     if (!one->ready)
         fail("VM %u stopped before it was ready", number);
-    if (event->reason != one->fate->reason)
+    if (event->reason != one->reason)
         fail("VM %u ended by %s, not %s: %s", number, husk_stop_reason_name(event->reason),
-             husk_stop_reason_name(one->fate->reason),
-             error_format(&event->error, text, sizeof(text)));
+             husk_stop_reason_name(one->reason), error_format(&event->error, text, sizeof(text)));
     if (event->reason == HUSK_STOP_GUEST_EXIT && event->guest_status != 42)
         fail("VM %u ended with status %u", number, event->guest_status);
     one->done = true;
@@ -416,6 +474,7 @@ static void run_rounds(const struct test *test)
         compare("children", round, after.children, before.children);
         compare("files in /run/husk", round, after.files, before.files);
         compare("cgroups", round, after.cgroups, before.cgroups);
+        compare("mappings", round, after.mappings, first.mappings + MAPPINGS_SLACK);
         if (!memory_counts(&after))
             continue;
         compare("bytes of heap", round, (long)after.heap, (long)first.heap);
@@ -445,6 +504,20 @@ static void restart_with_tunables(char **argv)
     fail("cannot run itself again: %s", strerror(errno));
 }
 
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+/* With the first thread the thread sanitizer starts one of its own, which stays. */
+static void start_a_thread(void)
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, nothing, NULL) || pthread_join(thread, NULL))
+        fail("cannot start a thread");
+}
+
 int main(int argc, char **argv)
 {
     struct test test = {.vmm_path = argc > 4 ? argv[4] : NULL,
@@ -463,6 +536,7 @@ int main(int argc, char **argv)
     if (!tiny_guest_can_run())
         return SKIPPED;
     need_descriptors(test.vms);
+    start_a_thread();
     for (unsigned i = 0; i < ARRAY_SIZE(fates); i++)
         test.kernels[i] = tiny_guest_fd(fates[i].code, fates[i].len);
     test.disk = memfd_create("disk", MFD_CLOEXEC);
