@@ -14,6 +14,7 @@ import uuid
 import e2e
 import network
 import serve
+from client import connect
 from serve import Server, drive, guest_path
 
 # What firectl and the SDK pass on when nothing else is asked for.
@@ -210,6 +211,36 @@ def test_curl():
         e2e.require(curl("-X", "PUT", "http://localhost/actions", "-H", "Accept: application/json",
                          "-d", '{"action_type": "InstanceStart"}') == "", "start")
         server.expect("tick 2")
+
+
+def test_deprecated_members_are_marked():
+    """The header by which Firecracker tells of what may go."""
+    with Server() as server:
+        body = {"guest_cid": 3, "uds_path": "v.sock"}
+        old = server.api.expect(204, "PUT", "/vsock", {**body, "vsock_id": "1"})
+        new = server.api.expect(204, "PUT", "/vsock", body)
+        e2e.require(old.headers.get("Deprecation") == "true", "vsock_id is not marked")
+        e2e.require("Deprecation" not in new.headers, "all is marked")
+
+
+def test_keep_alive_and_close():
+    with Server() as server:
+        api = server.api
+        api.get("/version")
+        kept = api.connection.sock
+        api.refused("GET", "/nothing")
+        api.put("/machine-config", {"vcpu_count": 1, "mem_size_mib": 64})
+        e2e.require(kept and api.connection.sock is kept, "the connection was not kept")
+        api.expect(200, "GET", "/version", headers={"Connection": "close"})
+        e2e.require(api.connection.sock is None, "the connection was not closed")
+        for line in (b"GET /version HTTP/1.0\r\n\r\n", b"GET http://localhost/version HTTP/1.1\r\nHost: x\r\n"
+                     b"Connection: close\r\n\r\n"):
+            with connect(server.socket) as one:
+                one.sendall(line)
+                text = b""
+                while more := one.recv(4096):
+                    text += more
+            e2e.require(serve.status_of(text) == 200 and b"firecracker_version" in text, f"{line}: {text}")
 
 
 def test_command_names():
