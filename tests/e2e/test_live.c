@@ -34,6 +34,7 @@
 
 static char kernel[PATH_MAX];
 static enum husk_mode mode;
+static bool confined;
 static struct husk_error err;
 
 #define MUST(call)     \
@@ -89,6 +90,7 @@ static struct husk_vm *build(const struct swap *swap, const char *disk, int cons
 
     snprintf(words, sizeof(words), "before=%u after=%u", swap->before, swap->after);
     options.mode = mode;
+    options.confine_threads = confined;
     options.kernel_path = kernel;
     options.command_line = words;
     options.memory_bytes = 16 << 20;
@@ -207,8 +209,15 @@ static int in_process(void **state)
     return 0;
 }
 
+static int in_process_confined(void **state)
+{
+    confined = true;
+    return 0;
+}
+
 static int jailed(void **state)
 {
+    confined = false;
     mode = HUSK_MODE_JAILED;
     return 0;
 }
@@ -230,5 +239,6 @@ int main(int argc, char **argv)
         return SKIPPED;
     snprintf(kernel, sizeof(kernel), "%s/swap.elf", argv[1]);
     failed = cmocka_run_group_tests(tests, in_process, NULL);
+    failed += cmocka_run_group_tests(tests, in_process_confined, NULL);
     return failed + cmocka_run_group_tests(tests, jailed, NULL);
 }

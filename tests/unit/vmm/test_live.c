@@ -52,6 +52,7 @@ GUEST(echo, 0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xf7, 0x66, 0xba, 0x
       0xee, 0x3c, 'q', 0x75, 0xed, GUEST_OUT(0xf4, 0), GUEST_HALT);
 
 static enum husk_mode mode;
+static bool confined; /* the VM's threads are under their filters */
 
 static void fail_with(const struct husk_error *err)
 {
@@ -110,6 +111,7 @@ static struct husk_vm *new_vm_with(const uint8_t *code, size_t len, const char *
     struct husk_vm *vm;
 
     options.mode = mode;
+    options.confine_threads = confined;
     options.kernel_fd = kernel_fd;
     options.memory_bytes = 16 * MIB;
     MUST(husk_vm_new(&options, &vm, &err_));
@@ -326,6 +328,7 @@ static void before_and_after_the_build(void **state)
     struct husk_vm *vm;
 
     options.mode = mode;
+    options.confine_threads = confined;
     options.kernel_path = "/nonexistent";
     drive.path = disk;
     MUST(husk_vm_new(&options, &vm, &err_));
@@ -381,6 +384,7 @@ static struct husk_vm *new_vm_with_net(int tap, enum husk_vhost vhost)
     struct husk_vm *vm;
 
     options.mode = mode;
+    options.confine_threads = confined;
     options.kernel_fd = kernel_fd;
     options.memory_bytes = 16 * MIB;
     net.tap_fds = &tap;
@@ -655,6 +659,7 @@ static void nothing_to_be_heard(void **state)
 
     husk_vm_free(vm);
     options.mode = mode;
+    options.confine_threads = confined;
     options.kernel_path = "/nonexistent";
     MUST(husk_vm_new(&options, &vm, &err_));
     assert_int_equal(husk_vm_build(vm, &err_), -ENOENT);
@@ -739,8 +744,15 @@ static int in_process(void **state)
     return set_mode(HUSK_MODE_IN_PROCESS);
 }
 
+static int in_process_confined(void **state)
+{
+    confined = true;
+    return set_mode(HUSK_MODE_IN_PROCESS);
+}
+
 static int jailed(void **state)
 {
+    confined = false;
     return set_mode(HUSK_MODE_JAILED);
 }
 
@@ -775,5 +787,6 @@ int main(void)
     if (!tiny_guest_can_run())
         return 77;
     failed = cmocka_run_group_tests(tests, in_process, NULL);
+    failed += cmocka_run_group_tests(tests, in_process_confined, NULL);
     return failed + cmocka_run_group_tests(tests, jailed, NULL);
 }
