@@ -522,7 +522,16 @@ def remove_cgroups(group):
                 path.rmdir()
 
 
+def is_sanitized():
+    """Sanitizers make calls of their own and end the program when one of those fails."""
+    program = pathlib.Path(e2e.HUSK).read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 def test_killed_at_every_call():
+    if is_sanitized():
+        print("skipped: test_killed_at_every_call: a sanitizer is built in")
+        return
     options, group = with_cgroup()
     count = calls_of(fresh(), *options)
     remove_cgroups(group)
@@ -548,6 +557,9 @@ def test_killed_at_every_call():
 
 
 def test_failure_at_every_call():
+    if is_sanitized():
+        print("skipped: test_failure_at_every_call: a sanitizer is built in")
+        return
     options, group = with_cgroup()
     count = calls_of(fresh(), *options)
     remove_cgroups(group)
@@ -736,6 +748,8 @@ def main():
         return
     enter_namespace()
     e2e.HUSK = shutil.which(e2e.HUSK) or e2e.HUSK
+    # The leak detector reads /proc, which is not there any more when a jailed process ends.
+    os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
     with tempfile.TemporaryDirectory(prefix="husk-jail-") as top:
         TOP = pathlib.Path(top).resolve()
         TOP.chmod(0o755)
