@@ -225,6 +225,32 @@ def test_slow_clients():
         server.well()
 
 
+def test_a_request_that_never_ends():
+    """However it trickles in: it is given up, and the connection closed."""
+    endless = (b"GET /version HTTP/1.1\r\nX: ",
+               b"PUT /machine-config HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n{")
+    with Abused() as server:
+        held = [server.raw() for _ in endless]
+        for one, begin in zip(held, endless):
+            one.sendall(begin)
+            one.settimeout(0.25)
+        deadline = time.monotonic() + e2e.PATIENCE_S
+        while held:
+            e2e.require(time.monotonic() < deadline, f"{len(held)} still open")
+            for one in list(held):
+                try:
+                    one.sendall(b" ")
+                    answer = one.recv(4096)
+                    e2e.require(status_of(answer) in (None, 400, 408), f"{answer}")
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    pass
+                one.close()
+                held.remove(one)
+        server.well()
+
+
 def test_dropped_in_the_middle():
     request = (b"PUT /boot-source HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                b'Content-Length: 1000\r\n\r\n{"kernel_image_path": "')
