@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,10 +40,14 @@ int open_sink(const char *path)
 
 void log_init(struct api_log *log, const char *id)
 {
+    struct stat st;
+
     memset(log, 0, sizeof(*log));
     log->fd = -1;
     /* Who holds the other end of standard error may not read. */
     log->stderr_fd = reopen_nonblocking(STDERR_FILENO);
+    log->stderr_is_socket = fstat(log->stderr_fd, &st) == 0 && S_ISSOCK(st.st_mode);
+    log->stderr_blocks = !(fcntl(log->stderr_fd, F_GETFL) & O_NONBLOCK);
     log->max_level = LOG_CHOICE_WARN;
     snprintf(log->id, sizeof(log->id), "%s", id);
 }
@@ -136,12 +142,27 @@ static bool wanted(const struct api_log *log, enum husk_log_level level, const c
            !memcmp(origin, log->module, len);
 }
 
+static bool write_line(const struct api_log *log, char *line, size_t len)
+{
+    struct pollfd ready = {.fd = log->stderr_fd, .events = POLLOUT};
+    struct iovec bytes = {line, len};
+    struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1};
+
+    if (log->fd >= 0)
+        return write(log->fd, line, len) == (ssize_t)len;
+    if (log->stderr_is_socket)
+        return sendmsg(log->stderr_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
+    /* A pipe with room at all has room for PIPE_BUF bytes. */
+    if (log->stderr_blocks && poll(&ready, 1, 0) != 1)
+        return false;
+    return write(log->stderr_fd, line, len) == (ssize_t)len;
+}
+
 static void emit(struct api_log *log, enum husk_log_level level, const char *thread,
                  const char *origin, size_t origin_len, const char *text)
 {
     static const char *const names[] = {"ERROR", "WARN", "INFO", "DEBUG"};
     char line[LINE_MAX_BYTES], time[96];
-    int fd = log->fd >= 0 ? log->fd : log->stderr_fd;
     int len;
 
     print_time(time, sizeof(time));
@@ -153,7 +174,7 @@ static void emit(struct api_log *log, enum husk_log_level level, const char *thr
     line[len] = '\0';
     make_printable(line);
     line[len] = '\n';
-    if (write(fd, line, (size_t)len + 1) != len + 1)
+    if (!write_line(log, line, (size_t)len + 1))
         atomic_fetch_add_explicit(&log->missed, 1, memory_order_relaxed);
 }
 

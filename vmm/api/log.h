@@ -31,7 +31,8 @@ struct api_log {
     bool show_level, show_origin;
     char module[API_MODULE_MAX]; /* only origins that begin so; "": all */
     char id[API_ID_MAX + 1];
-    int stderr_fd; /* standard error, non-blocking where that can be */
+    int stderr_fd; /* a descriptor of standard error */
+    bool stderr_is_socket, stderr_blocks;
     _Atomic uint64_t missed;
 };
 
