@@ -87,7 +87,7 @@ static int number_of(const json_t *entry, const char *list, size_t index, const 
     if (register_parse(text, out))
         return api_fault_set(fault,
                              "%s[%zu]: invalid value of field `%s`: \"%.80s\", expected a 32-bit "
-                             "number as 0x… or 0b…",
+                             "number in 0x or 0b notation",
                              list, index, name, text);
     return 0;
 }
