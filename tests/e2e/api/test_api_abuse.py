@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that are slow, broken or hostile: the API answers others, the guest runs, memory is bounded."""
 import json
+import pathlib
 import random
 import resource
 import socket
@@ -298,7 +299,7 @@ def test_many_connections():
 def test_connections_do_not_leak():
     with Abused() as server:
         def descriptors():
-            return len(list(e2e.pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir()))
+            return len(list(pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir()))
         before = descriptors()
         for _ in range(300):
             with server.raw() as one:

@@ -3,8 +3,10 @@
 """How `husk serve` begins and ends: its options, its socket file, its exit statuses, signals."""
 import json
 import os
+import pathlib
 import signal
 import subprocess
+import tempfile
 import time
 
 import e2e
@@ -134,7 +136,7 @@ def test_socket_in_use_is_not():
 
 
 def test_other_file_is_not_replaced():
-    directory = e2e.tempfile.TemporaryDirectory()
+    directory = tempfile.TemporaryDirectory()
     path = os.path.join(directory.name, "api.socket")
     with open(path, "w", encoding="ascii") as out:
         out.write("precious")
@@ -152,8 +154,8 @@ def test_nobody_else_may_connect():
 
 
 def test_config_file():
-    directory = e2e.tempfile.TemporaryDirectory()
-    root, extra = (serve.make_disk(e2e.pathlib.Path(directory.name) / name, name, 80) for name in "RE")
+    directory = tempfile.TemporaryDirectory()
+    root, extra = (serve.make_disk(pathlib.Path(directory.name) / name, name, 80) for name in "RE")
     path = os.path.join(directory.name, "config.json")
     write_json(path, {
         "boot-source": boot_source(),
@@ -195,7 +197,7 @@ def test_bad_config_files():
         ({**good, "boot-source": {"kernel_image_path": "/no/such/kernel"}}, ("/no/such/kernel",)),
         ({**good, "boot-source": {**good["boot-source"], "extra": 1}}, ("extra",)),
     )
-    with e2e.tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "config.json")
         for value, words in cases:
             write_json(path, value)

@@ -3,6 +3,7 @@
 """Nobody reads the console, the disk is full: the machine goes on."""
 import json
 import os
+import pathlib
 import subprocess
 import tempfile
 import time
@@ -74,7 +75,7 @@ def on_full_disk(function):
 
 def inside(server, small, name):
     """A file as the server sees it."""
-    return e2e.pathlib.Path(f"/proc/{server.process.pid}/root{small}/{name}")
+    return pathlib.Path(f"/proc/{server.process.pid}/root{small}/{name}")
 
 
 def test_log_on_a_full_disk():

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import uuid
 
@@ -253,7 +254,7 @@ def named(program, name):
     link = pathlib.Path(program).resolve().parent / name
     if link.exists():
         return str(link)
-    directory = e2e.tempfile.mkdtemp()
+    directory = tempfile.mkdtemp()
     os.symlink(pathlib.Path(program).resolve(), os.path.join(directory, name))
     return os.path.join(directory, name)
 

@@ -4,8 +4,10 @@
 import fcntl
 import json
 import os
+import pathlib
 import re
 import select
+import tempfile
 import time
 
 import e2e
@@ -79,8 +81,8 @@ def test_metrics_name_the_instance():
 
 
 def test_metrics_by_flag():
-    with e2e.tempfile.TemporaryDirectory() as directory:
-        path = e2e.pathlib.Path(directory) / "metrics"
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory) / "metrics"
         with Server("--metrics-path", str(path)) as server:
             server.start(args="tick")
             server.api.action("FlushMetrics")

@@ -37,7 +37,9 @@ def root_disk(tests):
         (root / name).mkdir(parents=True)
     os.mknod(root / "dev/console", 0o600 | stat.S_IFCHR, os.makedev(5, 1))
     shutil.copy(tests.init, root / "init")
-    subprocess.run(["mkfs.ext4", "-q", "-L", "husk-root", "-d", root, image, "16M"], check=True)
+    image.touch()
+    os.truncate(image, 16 * MIB)
+    subprocess.run(["mkfs.ext4", "-q", "-L", "husk-root", "-d", root, image], check=True)
     shutil.rmtree(root)
     return image
 
