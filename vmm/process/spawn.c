@@ -46,20 +46,6 @@ static int place(int from, int to)
     return dup2(from, to) < 0 ? -1 : 0;
 }
 
-static int forget_signals(void)
-{
-    sigset_t none;
-
-    for (int number = 1; number < _NSIG; number++) {
-        struct sigaction action = {.sa_handler = SIG_DFL};
-
-        /* SIGKILL, SIGSTOP, and those that the C library keeps to itself, refuse. */
-        sigaction(number, &action, NULL);
-    }
-    sigemptyset(&none);
-    return sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static int arrange_descriptors(const struct start *start)
 {
     int err_fd = start->null_fd;
@@ -91,9 +77,10 @@ __attribute__((no_sanitize("address"))) static int run_program(void *arg)
             _exit(127);
         }
     }
-    /* A session of its own: the keys of the caller's terminal are not for it. */
-    if (setsid() >= 0 && forget_signals() == 0 && chdir("/") == 0 &&
-        arrange_descriptors(start) == 0)
+    /* A session of its own: the keys of the caller's terminal are not for it. Signals stay blocked,
+     * so that none is lost, nor ignored as the caller may ignore it, before the program reads it.
+     */
+    if (setsid() >= 0 && chdir("/") == 0 && arrange_descriptors(start) == 0)
         execve(start->path, argv, environment);
     start->error = errno;
     _exit(127);
