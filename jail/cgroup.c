@@ -393,6 +393,13 @@ int cgroup_attach(struct cgroup *cgroup, pid_t pid, struct husk_error *err)
                : 0;
 }
 
+int cgroup_leave(struct cgroup *cgroup, struct husk_error *err)
+{
+    int ret = write_file(cgroup->root_fd, "cgroup.procs", "0");
+
+    return ret ? fail(cgroup, "", "cgroup.procs", -ret, "cannot leave the cgroup", NULL, err) : 0;
+}
+
 int cgroup_kill(struct cgroup *cgroup, struct husk_error *err)
 {
     int ret = write_file(cgroup->fd, "cgroup.kill", "1");

@@ -70,7 +70,12 @@ int cgroup_limit(struct cgroup *cgroup, const struct cgroup_limits *limits, stru
  */
 int cgroup_limit_io(struct cgroup *cgroup, int fd, uint64_t bytes_per_s, struct husk_error *err);
 
+/* 0: the caller itself. */
 int cgroup_attach(struct cgroup *cgroup, pid_t pid, struct husk_error *err);
+
+/* The caller, which attached itself, goes to the root of the hierarchy: cgroup_remove() would end
+ * it. */
+int cgroup_leave(struct cgroup *cgroup, struct husk_error *err);
 
 /* SIGKILL to every process in it and below. -EOPNOTSUPP before Linux 5.14. */
 int cgroup_kill(struct cgroup *cgroup, struct husk_error *err);

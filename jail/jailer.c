@@ -5,8 +5,8 @@
  * remove.
  *
  * Invariants: whatever is made is registered before and undone by jailer_free(), by the one process
- * that owns it (the parent, once there is a child). All that can fail comes before the process
- * gives up root, except executing the program, which was checked.
+ * that owns it (the parent, once there is a child). All that is likely to fail comes before the
+ * process gives up root; executing the program, which does not, was checked.
  *
  * The parent waits for its child over a pair of sockets: "go" to the child when its pid is written
  * down; from the child "inside", then nothing more (the program runs: the socket closed) or what
@@ -48,7 +48,8 @@ struct jailer {
     int null_fd;
     int peer_fd; /* parent's or child's end; -1 without a fork */
     bool is_child;
-    bool kept; /* what was made stays */
+    bool joined; /* this process is in the cgroup */
+    bool kept;   /* what was made stays */
 };
 
 /* Linux, Documentation/admin-guide/devices.txt. */
@@ -229,9 +230,14 @@ static int prepare_process(struct jailer *jailer, bool leads_session, struct hus
     ret = set_limit(RLIMIT_NOFILE, plan->nofile, "--resource-limit no-file", err);
     if (!ret && plan->fsize_bytes != UINT64_MAX)
         ret = set_limit(RLIMIT_FSIZE, plan->fsize_bytes, "--resource-limit fsize", err);
-    /* From here on cgroup_remove() would end this very process. */
-    if (!ret && jailer->cgroup)
-        ret = cgroup_attach(jailer->cgroup, 0, err);
+    return ret;
+}
+
+static int join_cgroup(struct jailer *jailer, struct husk_error *err)
+{
+    int ret = jailer->cgroup ? cgroup_attach(jailer->cgroup, 0, err) : 0;
+
+    jailer->joined = !ret && jailer->cgroup;
     return ret;
 }
 
@@ -275,6 +281,8 @@ static void close_things(struct jailer *jailer)
 
 static void undo_things(struct jailer *jailer)
 {
+    if (jailer->joined)
+        cgroup_leave(jailer->cgroup, NULL);
     if (jailer->cgroup && !cgroup_remove(jailer->cgroup, NULL) && jailer->registry)
         registry_forget(jailer->registry, jailer->cgroup_slot);
     if (jailer->chroot)
@@ -320,12 +328,19 @@ static int enter_alone(struct jailer *jailer, struct husk_error *err)
 
     if (!ret)
         ret = prepare_process(jailer, false, err);
+    /* Without a parent this has to come before the rights are gone; what fails is still undone. */
     if (!ret)
         ret = keep_things(jailer, err);
-    if (ret)
+    if (!ret)
+        ret = join_cgroup(jailer, err);
+    if (!ret)
+        ret = give_up_rights(jailer, err);
+    if (ret) {
+        jailer->kept = false;
         return ret;
+    }
     close_things(jailer);
-    return give_up_rights(jailer, err);
+    return 0;
 }
 
 /* What parent and child tell each other. */
@@ -366,6 +381,8 @@ static int child_goes_inside(struct jailer *jailer, bool leads_session, struct h
         return error_set(err, ECANCELED, "jail", "the process that makes it has gone",
                          "it was killed");
     ret = prepare_process(jailer, leads_session, &why);
+    if (!ret)
+        ret = join_cgroup(jailer, &why);
     close_things(jailer);
     if (!ret)
         ret = give_up_rights(jailer, &why);
