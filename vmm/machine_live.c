@@ -20,6 +20,9 @@
 #define CANNOT_UPDATE_DRIVE "cannot change the drive"
 #define CANNOT_UPDATE_NET   "cannot change the network device"
 
+/* How long the requests on the old file may take. Less than a library waits for its process. */
+#define REPLACE_WAIT_MS 20000u
+
 static int check_not_stopped(struct machine *machine, const char *id, const char *what,
                              struct husk_error *err)
 {
@@ -84,9 +87,13 @@ static int replace_file(struct machine *machine, unsigned index, int fd, const c
         close_fd(&drive.fd);
         return ret;
     }
-    ret = virtio_blk_replace(machine->drives[index], backend, drive.size_bytes);
+    ret = virtio_blk_replace(machine->drives[index], backend, drive.size_bytes, REPLACE_WAIT_MS);
     if (ret) {
         block_backend_destroy(backend);
+        if (ret == -ETIMEDOUT)
+            return error_set(err, ETIMEDOUT, device, CANNOT_UPDATE_DRIVE,
+                             "requests on its present file have not finished within %u seconds",
+                             REPLACE_WAIT_MS / 1000);
         return error_set(err, -ret, name, CANNOT_UPDATE_DRIVE, NULL);
     }
     close_fd(&fd);

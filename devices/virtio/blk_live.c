@@ -10,7 +10,9 @@
  * Threads: as devices.h says of each function; everything is guarded by the device's lock.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "base/bytes.h"
 #include "base/event_loop.h"
@@ -64,19 +66,41 @@ static void exchange_and_go_on(void *arg)
     virtio_device_unlock(&blk->device);
 }
 
+/* Have the device start nothing, and wait until what was started has finished: 0, or -ETIMEDOUT and
+ * it goes on as before. */
+static int hold(struct virtio_blk *blk, unsigned wait_ms)
+{
+    uint64_t until_ns = monotonic_ns() + (uint64_t)wait_ms * 1000000u;
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u),
+                                   .tv_nsec = (long)(until_ns % 1000000000u)};
+    int rc = 0;
+
+    virtio_device_lock(&blk->device);
+    blk->held = true;
+    while (block_backend_in_flight(blk->backend) > 0 && rc == 0)
+        rc = pthread_cond_clockwait(&blk->idle, &blk->device.lock, CLOCK_MONOTONIC, &until);
+    if (block_backend_in_flight(blk->backend) > 0) {
+        blk->held = false;
+        event_timer_arm(blk->timer, 0); /* for what waits in the rings */
+    } else {
+        rc = 0;
+    }
+    virtio_device_unlock(&blk->device);
+    return -rc;
+}
+
 int virtio_blk_replace(struct virtio_device *device, struct block_backend *backend,
-                       uint64_t size_bytes)
+                       uint64_t size_bytes, unsigned wait_ms)
 {
     struct virtio_blk *blk = to_blk(device);
     struct replacement replacement = {.blk = blk, .backend = backend, .size_bytes = size_bytes};
+    int ret;
 
     if (size_bytes < BLK_SECTOR_BYTES || block_backend_depth(backend) < blk->slot_count)
         return -EINVAL;
-    virtio_device_lock(device);
-    blk->held = true;
-    while (block_backend_in_flight(blk->backend) > 0)
-        pthread_cond_wait(&blk->idle, &device->lock);
-    virtio_device_unlock(device);
+    ret = hold(blk, wait_ms);
+    if (ret)
+        return ret;
     event_loop_call(blk->loop, exchange_and_go_on, &replacement);
     if (replacement.result == 0)
         block_backend_destroy(replacement.backend);

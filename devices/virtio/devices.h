@@ -39,11 +39,12 @@ int virtio_blk_create(const struct device_env *env, const struct virtio_blk_conf
  * wait in the rings go to the new one. Read-only or not stays as it was, as do the features.
  *
  * Called on a thread that is not the loop's, while no other such call on the device is made; waits
- * for the requests. Works before the start, and while the device is paused. Returns 0, with the
- * backend the device's, or -errno and nothing changed.
+ * for the requests, wait_ms at most. Works before the start, and while the device is paused.
+ * Returns 0, with the backend the device's, or -errno and nothing changed: -ETIMEDOUT, -EINVAL (too
+ * small, or of too little depth), -ENOMEM and the like.
  */
 int virtio_blk_replace(struct virtio_device *blk, struct block_backend *backend,
-                       uint64_t size_bytes);
+                       uint64_t size_bytes, unsigned wait_ms);
 /* The file behind the disk has grown or shrunk. Any thread. -EINVAL for less than a sector. */
 int virtio_blk_resize(struct virtio_device *blk, uint64_t size_bytes);
 /* Whether fd is open on the file, or device, that is the disk now. Any thread. */

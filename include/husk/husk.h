@@ -355,7 +355,8 @@ struct husk_net_update {
     }
 
 /* Change a device of a VM that is built and not stopped. -ENOENT when there is no such id. A drive
- * update waits until the old file's last request has finished. */
+ * update waits until the old file's last request has finished: -ETIMEDOUT, with everything as it
+ * was, when that takes longer than 20 seconds. */
 HUSK_API int husk_vm_update_drive(struct husk_vm *vm, const char *id,
                                   const struct husk_drive_update *update, struct husk_error *err);
 HUSK_API int husk_vm_update_net(struct husk_vm *vm, const char *id,

@@ -2,8 +2,8 @@
 /*
  * virtio-blk against a hostile driver. The input is a list of steps: requests that are cut into
  * descriptors in odd ways, bytes written over rings and headers, kicks, a disk that is slow or
- * fails, resets and pauses. The disk must keep its size, a read-only one its content, and
- * afterwards a well-behaved driver must find a working device.
+ * fails, resets and pauses, another file, size or limits. The disk must keep its size, a read-only
+ * one its content, and afterwards a well-behaved driver must find a working device.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -20,6 +20,7 @@
 #define MAX_STEPS   256u
 #define DISK_BYTES  65536u
 #define DEPTH       8u
+#define WAIT_MS     0u /* for nothing: see live_step() */
 #define READ_ONLY   1u
 #define VERSION_1   (1ull << 32)
 #define INDIRECT    0x300000u /* where indirect tables go */
@@ -112,8 +113,42 @@ static void disk_step(struct blk_fixture *f, struct input *in)
     event_loop_run_once(f->loop, 0);
 }
 
+/* A disk of the fuzzer's size, full of one byte. */
+static struct block_backend *new_disk(void)
+{
+    struct block_backend *backend = fake_block_create(DISK_BYTES, DEPTH);
+    uint8_t content[DISK_BYTES];
+
+    memset(content, 0xa5, sizeof(content));
+    if (pwrite(fake_block_fd(backend), content, sizeof(content), 0) != (ssize_t)sizeof(content))
+        abort();
+    return backend;
+}
+
+/* What the host changes while the driver does what it wants. */
+static void live_step(struct blk_fixture *f, struct input *in)
+{
+    const struct rate_limit limit = {.per_second = take(in, 1) << 10, .burst = take(in, 1)};
+    unsigned what = (unsigned)take(in, 1);
+    struct block_backend *backend;
+
+    if (what & 1)
+        virtio_blk_set_limits(f->device, what & 2 ? &limit : NULL, what & 4 ? &limit : NULL);
+    if (what & 8)
+        virtio_blk_resize(f->device, DISK_BYTES >> (what >> 6));
+    /* With requests in flight it would wait for a thread that finishes them. */
+    if (what & 16 && block_backend_in_flight(f->backend) == 0) {
+        backend = new_disk();
+        if (virtio_blk_replace(f->device, backend, DISK_BYTES, WAIT_MS))
+            abort();
+        f->backend = backend;
+    }
+}
+
 static void step(struct blk_fixture *f, struct input *in)
 {
+    unsigned what;
+
     switch (take(in, 1) % 8) {
     case 0:
         blk_fixture_start_with(f, (take(in, 5) & f->device->offered) | VERSION_1,
@@ -136,7 +171,10 @@ static void step(struct blk_fixture *f, struct input *in)
         disk_step(f, in);
         break;
     default:
-        if (take(in, 1) & 1)
+        what = (unsigned)take(in, 1);
+        if (what & 2)
+            live_step(f, in);
+        else if (what & 1)
             virtio_device_pause(f->device);
         else
             virtio_device_resume(f->device);
@@ -165,11 +203,14 @@ static void check_disk(struct blk_fixture *f, bool read_only)
 /* What a later driver needs: every sector of the disk. */
 static void check_works(struct blk_fixture *f)
 {
+    const struct rate_limit unlimited = {0};
     uint32_t len;
 
     virtio_device_resume(f->device);
     fake_block_hold(f->backend, false);
     fake_block_fail(f->backend, 0);
+    virtio_blk_set_limits(f->device, &unlimited, &unlimited);
+    virtio_blk_resize(f->device, DISK_BYTES);
     blk_fixture_start(f, 0);
     for (unsigned i = 0; i < 4; i++)
         blk_fixture_post(f, 1, BLK_T_IN, i * 32, FIXTURE_DATA, 16384);
@@ -190,16 +231,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct virtio_blk_config config = blk_fixture_config();
     struct input in = {data, size};
-    uint8_t content[DISK_BYTES];
     struct blk_fixture f;
 
     blk_fixture_init(&f);
     config.size_bytes = DISK_BYTES;
     config.read_only = take(&in, 1) & READ_ONLY;
-    blk_fixture_create(&f, fake_block_create(DISK_BYTES, DEPTH), config);
-    memset(content, 0xa5, sizeof(content));
-    if (pwrite(fake_block_fd(f.backend), content, sizeof(content), 0) != (ssize_t)sizeof(content))
-        abort();
+    blk_fixture_create(&f, new_disk(), config);
     blk_fixture_start_with(&f, (take(&in, 5) & f.device->offered) | VERSION_1, 256);
     for (unsigned i = 0; i < MAX_STEPS && in.left > 0; i++)
         step(&f, &in);

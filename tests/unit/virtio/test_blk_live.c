@@ -25,6 +25,7 @@
 #include "tests/harness/fake_block.h"
 
 #define DEPTH       16u
+#define WAIT_MS     60000u
 #define OTHER_BYTES (2u * FIXTURE_DISK_BYTES)
 
 static int setup(void **state)
@@ -97,7 +98,8 @@ static void the_driver_sees_another_disk(void **state)
     create(f);
     generation = virtio_device_config_generation(f->device);
     assert_int_equal(read_sector(f, 0), 'a');
-    assert_int_equal(virtio_blk_replace(f->device, disk_of('b', OTHER_BYTES), OTHER_BYTES), 0);
+    assert_int_equal(virtio_blk_replace(f->device, disk_of('b', OTHER_BYTES), OTHER_BYTES, WAIT_MS),
+                     0);
     assert_int_equal(f->config_interrupts, 1);
     assert_int_not_equal(virtio_device_config_generation(f->device), generation);
     assert_int_equal(capacity(f), OTHER_BYTES / 512);
@@ -105,7 +107,7 @@ static void the_driver_sees_another_disk(void **state)
     assert_int_equal(read_sector(f, OTHER_BYTES / 512 - 1), 'b');
     assert_int_equal(read_sector(f, OTHER_BYTES / 512), '!');
     /* And a smaller one again. */
-    assert_int_equal(virtio_blk_replace(f->device, disk_of('c', 512), 512), 0);
+    assert_int_equal(virtio_blk_replace(f->device, disk_of('c', 512), 512, WAIT_MS), 0);
     assert_int_equal(read_sector(f, 0), 'c');
     assert_int_equal(read_sector(f, 1), '!');
 }
@@ -116,7 +118,8 @@ static void it_works_before_the_driver(void **state)
     struct blk_fixture *f = *state;
 
     blk_fixture_create(f, disk_of('a', FIXTURE_DISK_BYTES), blk_fixture_config());
-    assert_int_equal(virtio_blk_replace(f->device, disk_of('b', OTHER_BYTES), OTHER_BYTES), 0);
+    assert_int_equal(virtio_blk_replace(f->device, disk_of('b', OTHER_BYTES), OTHER_BYTES, WAIT_MS),
+                     0);
     assert_int_equal(f->config_interrupts, 0);
     blk_fixture_start(f, 0);
     assert_int_equal(capacity(f), OTHER_BYTES / 512);
@@ -132,7 +135,8 @@ static void it_works_while_paused(void **state)
     virtio_device_pause(f->device);
     number = blk_fixture_post(f, 0, BLK_T_IN, 0, FIXTURE_DATA, 512);
     blk_fixture_kick(f, 0);
-    assert_int_equal(virtio_blk_replace(f->device, disk_of('b', OTHER_BYTES), OTHER_BYTES), 0);
+    assert_int_equal(virtio_blk_replace(f->device, disk_of('b', OTHER_BYTES), OTHER_BYTES, WAIT_MS),
+                     0);
     assert_int_equal(f->config_interrupts, 1);
     assert_int_equal(blk_fixture_used_count(f, 0), 0);
     virtio_device_resume(f->device);
@@ -148,8 +152,8 @@ static void a_bad_replacement_changes_nothing(void **state)
     struct block_backend *tiny = fake_block_create(512, DEPTH);
 
     create(f);
-    assert_int_equal(virtio_blk_replace(f->device, shallow, FIXTURE_DISK_BYTES), -EINVAL);
-    assert_int_equal(virtio_blk_replace(f->device, tiny, 511), -EINVAL);
+    assert_int_equal(virtio_blk_replace(f->device, shallow, FIXTURE_DISK_BYTES, WAIT_MS), -EINVAL);
+    assert_int_equal(virtio_blk_replace(f->device, tiny, 511, WAIT_MS), -EINVAL);
     assert_int_equal(f->config_interrupts, 0);
     assert_int_equal(read_sector(f, 0), 'a');
     block_backend_destroy(shallow);
@@ -195,7 +199,7 @@ static void *replace(void *arg)
     struct replacing *replacing = arg;
 
     replacing->result =
-        virtio_blk_replace(replacing->f->device, disk_of('b', OTHER_BYTES), OTHER_BYTES);
+        virtio_blk_replace(replacing->f->device, disk_of('b', OTHER_BYTES), OTHER_BYTES, WAIT_MS);
     atomic_store(&replacing->done, true);
     return NULL;
 }
@@ -283,6 +287,28 @@ static void a_reset_meanwhile(void **state)
     assert_int_equal(read_sector(f, 0), 'b');
 }
 
+/* A disk that does not answer in time stays what it was, and goes on with what waits. */
+static void a_disk_that_hangs_is_not_replaced(void **state)
+{
+    struct blk_fixture *f = *state;
+    struct block_backend *other = disk_of('b', OTHER_BYTES);
+    unsigned first;
+
+    create(f);
+    fake_block_hold(f->backend, true);
+    first = blk_fixture_post(f, 0, BLK_T_IN, 0, FIXTURE_DATA, 512);
+    blk_fixture_kick(f, 0);
+    assert_int_equal(virtio_blk_replace(f->device, other, OTHER_BYTES, 10), -ETIMEDOUT);
+    assert_int_equal(capacity(f), FIXTURE_DISK_BYTES / 512);
+    assert_int_equal(f->config_interrupts, 0);
+    fake_block_hold(f->backend, false);
+    fake_block_finish(f->backend, 0);
+    assert_int_equal(read_sector(f, 1), 'a');
+    assert_int_equal(blk_fixture_status(f, 0, first), BLK_S_OK);
+    assert_int_equal(virtio_blk_replace(f->device, other, OTHER_BYTES, 0), 0);
+    assert_int_equal(read_sector(f, 1), 'b');
+}
+
 /* The driver never stops asking, and the disk is replaced again and again: every request is
  * answered once, from one of the disks. */
 static void a_busy_disk_is_replaced(void **state)
@@ -302,7 +328,7 @@ static void a_busy_disk_is_replaced(void **state)
         virtio_device_kick(f->device, 0);
         assert_int_equal(virtio_blk_replace(f->device,
                                             disk_of(round % 2 ? 'a' : 'b', FIXTURE_DISK_BYTES),
-                                            FIXTURE_DISK_BYTES),
+                                            FIXTURE_DISK_BYTES, WAIT_MS),
                          0);
         for (;;) {
             unsigned used;
@@ -343,7 +369,7 @@ static void replace_by_file(struct blk_fixture *f, enum block_engine engine)
     assert_int_equal(ftruncate(fd, FIXTURE_DISK_BYTES), 0);
     assert_int_equal(pwrite(fd, "x", 1, 0), 1);
     assert_int_equal(block_backend_create(fd, engine, DEPTH, &backend, NULL), 0);
-    assert_int_equal(virtio_blk_replace(f->device, backend, FIXTURE_DISK_BYTES), 0);
+    assert_int_equal(virtio_blk_replace(f->device, backend, FIXTURE_DISK_BYTES, WAIT_MS), 0);
     assert_true(virtio_blk_is_file(f->device, fd));
     assert_int_equal(read_sector(f, 0), 'x');
 }
@@ -472,7 +498,8 @@ static void requests_are_counted(void **state)
     assert_int_equal(stats.failed_requests, 3);
     assert_int_equal(stats.throttled, 0);
     /* Another disk goes on counting. */
-    assert_int_equal(virtio_blk_replace(f->device, disk_of('b', OTHER_BYTES), OTHER_BYTES), 0);
+    assert_int_equal(virtio_blk_replace(f->device, disk_of('b', OTHER_BYTES), OTHER_BYTES, WAIT_MS),
+                     0);
     assert_int_equal(read_sector(f, 0), 'b');
     virtio_blk_read_stats(f->device, &stats);
     assert_int_equal(stats.read_requests, 4);
@@ -489,6 +516,7 @@ int main(void)
         TEST(a_bad_replacement_changes_nothing),
         TEST(requests_in_flight_finish_on_the_old_disk),
         TEST(a_reset_meanwhile),
+        TEST(a_disk_that_hangs_is_not_replaced),
         TEST(a_busy_disk_is_replaced),
         TEST(no_engine_stays_behind),
         TEST(a_file_that_grew),
