@@ -70,7 +70,7 @@ int vsock_listen(const char *path, uint64_t *device, uint64_t *inode, struct hus
 
     if (strlen(path) >= sizeof(address.sun_path))
         return error_set(err, ENAMETOOLONG, path, CANNOT_LISTEN, NULL);
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path));
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return error_set(err, errno, path, CANNOT_LISTEN, NULL);

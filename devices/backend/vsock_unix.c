@@ -2,14 +2,14 @@
 /*
  * Unix sockets as the host side of virtio sockets: see vsock_unix.h for the contract.
  *
- * A client's line is taken without a byte of what follows it: that is the guest's. Clients are kept
- * in the order of their arrival, which is also the order of their deadlines, so one timer does for
- * all.
+ * A client's line is taken without a byte of what follows it: that is the guest's. One timer does
+ * for all clients.
  *
  * Invariants:
  *  1. The listener is watched exactly when the backend is not paused, not backing off, and fewer
  *     than VSOCK_CLIENTS_MAX clients are half-open.
- *  2. The timer is armed for the oldest client while there is one and the backend is not paused.
+ *  2. The timer is armed for the oldest client's deadline while there is one and the backend is not
+ *     paused.
  */
 #include "devices/backend/vsock_unix.h"
 
@@ -19,10 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/checked.h"
 #include "base/event_loop.h"
 #include "base/io.h"
 #include "base/parse.h"
@@ -35,9 +35,8 @@
 
 /* A program that has not said yet what it wants. */
 struct client {
-    TAILQ_ENTRY(client) link;
     struct vsock_unix *backend;
-    int fd; /* owned */
+    int fd; /* owned; -1: the place is free */
     struct event_source *source;
     uint64_t deadline_ns;
     unsigned len;
@@ -56,7 +55,7 @@ struct vsock_unix {
     bool backing_off;
     bool paused;
     unsigned client_count;
-    TAILQ_HEAD(, client) clients;
+    struct client clients[VSOCK_CLIENTS_MAX];
 };
 
 static void watch_listener(struct vsock_unix *backend)
@@ -69,16 +68,16 @@ static void watch_listener(struct vsock_unix *backend)
 
 static void arm_deadline(struct vsock_unix *backend)
 {
-    const struct client *oldest = TAILQ_FIRST(&backend->clients);
-    uint64_t now_ns;
+    uint64_t first_ns = UINT64_MAX, now_ns = monotonic_ns();
 
-    if (!oldest || backend->paused) {
-        event_timer_disarm(backend->deadline);
-        return;
+    for (unsigned i = 0; i < VSOCK_CLIENTS_MAX; i++) {
+        if (backend->clients[i].fd >= 0)
+            first_ns = min_u64(first_ns, backend->clients[i].deadline_ns);
     }
-    now_ns = monotonic_ns();
-    event_timer_arm(backend->deadline,
-                    oldest->deadline_ns > now_ns ? oldest->deadline_ns - now_ns : 0);
+    if (backend->client_count == 0 || backend->paused)
+        event_timer_disarm(backend->deadline);
+    else
+        event_timer_arm(backend->deadline, first_ns > now_ns ? first_ns - now_ns : 0);
 }
 
 /* ---- half-open clients ---- */
@@ -90,8 +89,7 @@ static int detach(struct client *client)
     int fd = client->fd;
 
     event_source_remove(client->source);
-    TAILQ_REMOVE(&backend->clients, client, link);
-    free(client);
+    client->fd = -1;
     if (backend->client_count-- == VSOCK_CLIENTS_MAX)
         watch_listener(backend);
     arm_deadline(backend);
@@ -192,34 +190,34 @@ static void on_deadline(void *arg)
 {
     struct vsock_unix *backend = arg;
     uint64_t now_ns = monotonic_ns();
-    struct client *oldest;
 
     if (backend->paused)
         return;
-    while ((oldest = TAILQ_FIRST(&backend->clients)) && oldest->deadline_ns <= now_ns)
-        drop(oldest);
+    for (unsigned i = 0; i < VSOCK_CLIENTS_MAX; i++) {
+        struct client *client = &backend->clients[i];
+
+        if (client->fd >= 0 && client->deadline_ns <= now_ns)
+            drop(client);
+    }
     arm_deadline(backend);
 }
 
 /* ---- the listener ---- */
 
-/* Returns 0 or -errno, with fd still the caller's. */
+/* There is a free place. Returns 0 or -errno, with fd still the caller's. */
 static int add_client(struct vsock_unix *backend, int fd)
 {
-    struct client *client = calloc(1, sizeof(*client));
+    struct client *client = backend->clients;
     int ret;
 
-    if (!client)
-        return -ENOMEM;
+    while (client->fd >= 0)
+        client++;
     ret = event_loop_add(backend->loop, fd, EPOLLIN, on_client, client, &client->source);
-    if (ret) {
-        free(client);
+    if (ret)
         return ret;
-    }
-    client->backend = backend;
     client->fd = fd;
+    client->len = 0;
     client->deadline_ns = monotonic_ns() + CLIENT_TIME_NS;
-    TAILQ_INSERT_TAIL(&backend->clients, client, link);
     backend->client_count++;
     if (backend->client_count == 1)
         arm_deadline(backend);
@@ -284,32 +282,32 @@ int vsock_unix_connect(struct vsock_unix *backend, uint32_t port, struct vsock_s
 
 /* ---- life ---- */
 
+static void watch_clients(struct vsock_unix *backend, uint32_t events)
+{
+    for (unsigned i = 0; i < VSOCK_CLIENTS_MAX; i++) {
+        if (backend->clients[i].fd >= 0)
+            event_source_watch(backend->clients[i].source, events);
+    }
+}
+
 void vsock_unix_pause(struct vsock_unix *backend)
 {
-    struct client *client;
-
     backend->paused = true;
     watch_listener(backend);
+    watch_clients(backend, 0);
     arm_deadline(backend);
-    TAILQ_FOREACH(client, &backend->clients, link)
-    {
-        event_source_watch(client->source, 0);
-    }
 }
 
 /* The time that passed meanwhile was not the clients'. */
 void vsock_unix_resume(struct vsock_unix *backend)
 {
     uint64_t deadline_ns = monotonic_ns() + CLIENT_TIME_NS;
-    struct client *client;
 
+    for (unsigned i = 0; i < VSOCK_CLIENTS_MAX; i++)
+        backend->clients[i].deadline_ns = deadline_ns;
     backend->paused = false;
     watch_listener(backend);
-    TAILQ_FOREACH(client, &backend->clients, link)
-    {
-        client->deadline_ns = deadline_ns;
-        event_source_watch(client->source, EPOLLIN);
-    }
+    watch_clients(backend, EPOLLIN);
     arm_deadline(backend);
 }
 
@@ -337,7 +335,8 @@ int vsock_unix_create(struct event_loop *loop, int listen_fd, const char *connec
 
     if (!backend)
         return -ENOMEM;
-    TAILQ_INIT(&backend->clients);
+    for (unsigned i = 0; i < VSOCK_CLIENTS_MAX; i++)
+        backend->clients[i] = (struct client){.backend = backend, .fd = -1};
     backend->loop = loop;
     backend->ops = ops;
     backend->device = device;
@@ -355,12 +354,12 @@ int vsock_unix_create(struct event_loop *loop, int listen_fd, const char *connec
 
 void vsock_unix_destroy(struct vsock_unix *backend)
 {
-    struct client *client;
-
     if (!backend)
         return;
-    while ((client = TAILQ_FIRST(&backend->clients)))
-        drop(client);
+    for (unsigned i = 0; i < VSOCK_CLIENTS_MAX; i++) {
+        if (backend->clients[i].fd >= 0)
+            drop(&backend->clients[i]);
+    }
     event_source_remove(backend->listener);
     event_timer_remove(backend->deadline);
     event_timer_remove(backend->backoff);

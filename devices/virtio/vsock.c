@@ -55,10 +55,12 @@ static struct virtio_vsock *vsock_of(struct virtio_device *device)
 
 static void free_list(struct vsock_bucket *list)
 {
-    struct vsock_connection *connection;
+    struct vsock_connection *connection, *next;
 
-    while ((connection = LIST_FIRST(list)))
+    for (connection = LIST_FIRST(list); connection; connection = next) {
+        next = LIST_NEXT(connection, in_bucket);
         vsock_connection_free(connection);
+    }
 }
 
 /* Every connection with the guest; orphans have none any more. I/O thread. */

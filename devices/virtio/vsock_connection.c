@@ -58,14 +58,12 @@ static struct vsock_bucket *bucket_of(struct virtio_vsock *vsock, uint32_t guest
 struct vsock_connection *vsock_connection_find(struct virtio_vsock *vsock, uint32_t guest_port,
                                                uint32_t host_port)
 {
-    struct vsock_connection *connection;
+    struct vsock_connection *connection = LIST_FIRST(bucket_of(vsock, guest_port, host_port));
 
-    LIST_FOREACH(connection, bucket_of(vsock, guest_port, host_port), in_bucket)
-    {
-        if (connection->guest_port == guest_port && connection->host_port == host_port)
-            return connection;
-    }
-    return NULL;
+    while (connection &&
+           (connection->guest_port != guest_port || connection->host_port != host_port))
+        connection = LIST_NEXT(connection, in_bucket);
+    return connection;
 }
 
 static void count(struct virtio_vsock *vsock, int change)

@@ -111,8 +111,8 @@ struct virtio_vsock {
 
     struct vsock_bucket buckets[VSOCK_BUCKETS];
     struct vsock_bucket orphans, doomed;
-    unsigned connection_count;            /* all of them, orphans and doomed ones included */
-    TAILQ_HEAD(, vsock_connection) ready; /* those with packets for the guest, in turn */
+    unsigned connection_count; /* all of them, orphans and doomed ones included */
+    TAILQ_HEAD(vsock_ready, vsock_connection) ready; /* those with packets for the guest, in turn */
 
     struct vsock_reply replies[VSOCK_REPLIES_MAX];
     unsigned reply_first, reply_count;
