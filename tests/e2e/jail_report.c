@@ -90,8 +90,8 @@ static void say_escapes(void)
     say("mknod %d\n", mknod("/node", S_IFCHR | 0600, makedev(1, 3)) < 0 ? errno : 0);
     say("chroot %d\n", chroot("/dev") < 0 ? errno : 0);
     say("setuid %d\n", setuid(0) < 0 ? errno : 0);
-    for (const char *const *path = (const char *const[]){"/dev/kvm", "/dev/net/tun", "/dev/urandom",
-                                                         NULL};
+    for (const char *const *path =
+             (const char *const[]){"/dev/kvm", "/dev/net/tun", "/dev/urandom", NULL};
          *path; path++) {
         int fd = open(*path, O_RDWR | O_CLOEXEC);
 

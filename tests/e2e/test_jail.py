@@ -754,8 +754,11 @@ def main():
     with tempfile.TemporaryDirectory(prefix="husk-jail-") as top:
         TOP = pathlib.Path(top).resolve()
         TOP.chmod(0o755)
-        e2e.main({name: value for name, value in globals().items()
-                  if not sys.argv[1:] or name in sys.argv[1:]})
+        try:
+            e2e.main({name: value for name, value in globals().items()
+                      if not sys.argv[1:] or name in sys.argv[1:]})
+        finally:
+            remove_cgroups(with_cgroup()[1])  # of a case that failed
 
 
 main()
