@@ -264,7 +264,8 @@ struct husk_net_options {
 struct husk_vsock_options {
     size_t size;
     uint32_t guest_cid; /* 3..4294967294 */
-    const char *path;   /* the unix socket, created by build and removed by free; must not exist */
+    const char *path;   /* the unix socket, created by build and removed by free; must not exist,
+                           but for a socket that nobody listens on any more; at most 96 bytes */
 };
 
 #define HUSK_VSOCK_OPTIONS_INIT                   \
