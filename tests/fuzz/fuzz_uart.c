@@ -19,6 +19,8 @@
 
 #define FIFO_BYTES 16u
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 struct console_backend {
     const struct console_frontend_ops *ops;
     void *device;
