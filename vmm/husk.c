@@ -28,6 +28,11 @@ const char *husk_version(void)
     return HUSK_VERSION;
 }
 
+const char *husk_error_format(const struct husk_error *err, char *buf, size_t size)
+{
+    return error_format(err, buf, size);
+}
+
 const char *husk_default_command_line(enum husk_console console)
 {
     switch (console) {

@@ -12,8 +12,9 @@
 
 static int complain(const struct husk_error *err)
 {
-    fprintf(stderr, "hello: %s%s%s: %s\n", err->where, err->where[0] ? ": " : "", err->what,
-            err->why);
+    char text[600];
+
+    fprintf(stderr, "hello: %s\n", husk_error_format(err, text, sizeof(text)));
     return 1;
 }
 

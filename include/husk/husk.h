@@ -120,6 +120,7 @@ struct husk_jail_options {
     uint64_t io_max_bytes;     /* io.max, per second and direction, of each block device under a
                                   drive; 0: none */
     uint32_t pids_max;         /* threads; 0: what the VM needs */
+    uint32_t reserved;         /* 0 */
 };
 
 #define HUSK_JAIL_OPTIONS_INIT                   \
@@ -148,8 +149,8 @@ struct husk_msr_change {
 struct husk_vm_options {
     size_t size; /* sizeof(struct husk_vm_options) */
 
-    /* Names the VM in messages and on the host (cgroup): 1..64 of A-Z a-z 0-9 - _; NULL: made up.
-     */
+    /* Names the VM in messages and on the host: 1..64 of A-Z a-z 0-9 - _; NULL: made up. Two VMs at
+     * a time may have the same, but not in one cgroup_parent: then the second build is -EEXIST. */
     const char *id;
 
     enum husk_mode mode;
@@ -302,10 +303,18 @@ struct husk_event {
     enum husk_stop_reason reason; /* STOPPED */
     uint8_t guest_status;         /* STOPPED by GUEST_EXIT: what the guest wrote */
     struct husk_error error;      /* STOPPED by MONITOR_ERROR */
+    uint64_t reserved[4];         /* zero; room to grow, for this struct has no size */
 };
 
-/* "MAJOR.MINOR.PATCH" of the library. */
+/* The version of this header, and "MAJOR.MINOR.PATCH" of the library that is linked. */
+#define HUSK_VERSION_MAJOR 0
+#define HUSK_VERSION_MINOR 1
+#define HUSK_VERSION_PATCH 0
 HUSK_API const char *husk_version(void);
+
+/* One line of an error, "where: what: why" without the empty parts, NUL-terminated and cut to size.
+ * Returns buf. */
+HUSK_API const char *husk_error_format(const struct husk_error *err, char *buf, size_t size);
 
 /* The kernel command line that husk starts from for this kind of console. */
 HUSK_API const char *husk_default_command_line(enum husk_console console);
@@ -423,6 +432,7 @@ struct husk_vm_info {
     int kernel_is_linux;
     const char *command_line; /* whole, as given to the guest */
     int pid;                  /* of the VM's process; the caller's own in in-process mode */
+    int reserved;             /* 0 */
 };
 /* 0, or -EINVAL before the build. */
 HUSK_API int husk_vm_info(const struct husk_vm *vm, struct husk_vm_info *info);
@@ -451,7 +461,7 @@ struct husk_vm_stats {
     uint64_t console_tx_bytes, console_rx_bytes, console_dropped_bytes;
     uint64_t rng_bytes;
     uint64_t vsock_tx_bytes, vsock_rx_bytes;
-    uint32_t vsock_connections; /* open now */
+    uint64_t vsock_connections; /* open now */
 };
 
 /* Any time after build. Blocks shortly. -ENOENT when there is no such id. */

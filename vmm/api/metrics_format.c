@@ -279,7 +279,7 @@ char *metrics_prometheus(const struct api *api, const struct metrics_values *now
                 value_at(now, &vm_metrics[i]));
     }
     fprintf(out.stream,
-            "# TYPE husk_vsock_connections gauge\nhusk_vsock_connections{id=\"%s\"} %" PRIu32 "\n",
+            "# TYPE husk_vsock_connections gauge\nhusk_vsock_connections{id=\"%s\"} %" PRIu64 "\n",
             out.id, now->vm.vsock_connections);
     devices(&out, "drive", drive_metrics, ARRAY_SIZE(drive_metrics), drives, now->drives,
             sizeof(now->drives[0]), api->drive_count);

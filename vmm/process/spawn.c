@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
@@ -139,7 +140,9 @@ static int clone_jailed(struct start *start, void *stack, struct child *out)
 int child_spawn(const char *path, const char *id, int control_fd, int events_fd, struct child *out,
                 struct husk_error *err)
 {
-    struct start start = {.path = path,
+    /* The program is executed from another directory. */
+    char *program = realpath(path, NULL);
+    struct start start = {.path = program,
                           .id = id,
                           .control_fd = -1,
                           .events_fd = -1,
@@ -147,7 +150,7 @@ int child_spawn(const char *path, const char *id, int control_fd, int events_fd,
                           .uid = geteuid(),
                           .gid = getegid()};
     void *stack = MAP_FAILED;
-    int ret = prepare(&start, control_fd, events_fd);
+    int ret = program ? prepare(&start, control_fd, events_fd) : -errno;
 
     *out = (struct child){.pid = -1, .pidfd = -1};
     if (!ret) {
@@ -161,6 +164,7 @@ int child_spawn(const char *path, const char *id, int control_fd, int events_fd,
     close_fd(&start.null_fd);
     close_fd(&start.control_fd);
     close_fd(&start.events_fd);
+    free(program);
     return ret ? error_set(err, -ret, path, CANNOT_START, NULL) : 0;
 }
 

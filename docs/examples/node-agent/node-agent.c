@@ -63,11 +63,12 @@ static void log_line(void *arg, enum husk_log_level level, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
-/* What could not be done; where, if there is one file or field at fault; and why. */
+/* Where, if there is one file or field at fault; what could not be done; and why. */
 static void report(const struct member *member, const struct husk_error *err)
 {
-    printf("%s: error: %s%s%s: %s\n", member->id, err->where, err->where[0] ? ": " : "", err->what,
-           err->why);
+    char text[600];
+
+    printf("%s: error: %s\n", member->id, husk_error_format(err, text, sizeof(text)));
 }
 
 /* A member ended, or could not be started: have it started after its pause. */

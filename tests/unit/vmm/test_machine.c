@@ -14,6 +14,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -636,6 +638,15 @@ static void test_descriptor_exhaustion(void **state)
     free(disk);
 }
 
+static void test_version(void **state)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%d.%d.%d", HUSK_VERSION_MAJOR, HUSK_VERSION_MINOR,
+             HUSK_VERSION_PATCH);
+    assert_string_equal(husk_version(), text);
+}
+
 /* ---- jailed mode only ---- */
 
 static int process_of(struct husk_vm *vm)
@@ -704,6 +715,26 @@ static void test_child_is_waited_for(void **state)
     husk_vm_free(vm);
 }
 
+/* The path of the program is the caller's, relative to his directory if he likes. */
+static void test_relative_program(void **state)
+{
+    char here[PATH_MAX], *program = realpath(getenv("HUSK_VMM"), NULL);
+    int kernel_fd = tiny_guest_fd(exit_42, sizeof(exit_42));
+    struct husk_vm_options options = options_for(kernel_fd);
+    struct husk_vm *vm;
+
+    assert_non_null(program);
+    assert_non_null(getcwd(here, sizeof(here)));
+    options.vmm_path = basename(program);
+    assert_int_equal(husk_vm_new(&options, &vm, NULL), 0);
+    assert_int_equal(chdir(dirname(program)), 0);
+    assert_int_equal(husk_vm_build(vm, NULL), 0);
+    assert_int_equal(chdir(here), 0);
+    assert_int_equal(run_to_end(vm).guest_status, 42);
+    close(kernel_fd);
+    free(program);
+}
+
 /* Its own signals end a jailed VM as from the host. */
 static void test_process_takes_signals(void **state)
 {
@@ -751,11 +782,13 @@ int main(void)
     const struct CMUnitTest in_process_tests[] = {
         IN_BOTH_MODES,
         cmocka_unit_test(test_failing_start),
+        cmocka_unit_test(test_version),
     };
     const struct CMUnitTest jailed_tests[] = {
         IN_BOTH_MODES,
         cmocka_unit_test(test_process_is_gone),
         cmocka_unit_test(test_no_such_program),
+        cmocka_unit_test(test_relative_program),
         cmocka_unit_test(test_child_is_waited_for),
         cmocka_unit_test(test_process_takes_signals),
     };
