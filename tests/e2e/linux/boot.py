@@ -6,12 +6,10 @@ import shutil
 import subprocess
 import sys
 
-from husktest import (Failure, POWER_OFF, Skip, Tests, debian_kernel, need_processors,
-                      own_kernel)
+from husktest import Failure, POWER_OFF, Skip, Tests, debian_kernel, own_kernel
 
 
 def check_boot(tests, kernel, cpus=1, memory_mib=256):
-    need_processors(cpus)
     result = tests.run(kernel, "cpus,memory,clock,rng", "-c", cpus, "-m", f"{memory_mib}M")
     result.expect_status(POWER_OFF)
     result.expect("cpus", str(cpus))
