@@ -14,6 +14,9 @@
 #include "base/io.h"
 #include "vmm/api/state.h"
 
+/* Enough to empty the console's pipe. */
+#define FAREWELL_TURNS 4u
+
 int need_not_started(const struct api *api, struct api_fault *fault)
 {
     return api->vm ? api_fault_set(fault, "The requested operation is not supported after starting "
@@ -56,6 +59,9 @@ void api_destroy(struct api *api)
     if (!api)
         return;
     metrics_write(api);
+    /* The VM writes out what its guest said last: into a pipe that nobody empties meanwhile. */
+    for (unsigned i = 0; i < FAREWELL_TURNS; i++)
+        console_run(&api->console);
     husk_vm_free(api->vm);
     console_close(&api->console);
     json_release(&boot_shape, &api->boot);

@@ -58,7 +58,7 @@ static bool can_stall(const struct stat *st, int fd)
 int console_open(struct api_console *console, int fd, struct husk_rate rate)
 {
     struct stat st;
-    int ends[2];
+    int ends[2], code;
 
     console_init(console);
     console->out_fd = fd;
@@ -77,9 +77,9 @@ int console_open(struct api_console *console, int fd, struct husk_rate rate)
     return 0;
 
 failed:
-    fd = -errno;
+    code = errno;
     close_all(console);
-    return fd;
+    return -code;
 }
 
 int console_vm_fd(const struct api_console *console)
