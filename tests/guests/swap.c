@@ -58,8 +58,10 @@ static bool is_all(const uint8_t *data, char letter)
     return true;
 }
 
-static void make(struct reader *reader)
+/* Each reader has descriptors of its own, for they come back in any order. */
+static void make(unsigned index)
 {
+    struct reader *reader = &readers[index];
     const struct part parts[] = {{&reader->header, sizeof(reader->header), false},
                                  {reader->data, SECTOR, true},
                                  {&reader->status, 1, true}};
@@ -67,52 +69,47 @@ static void make(struct reader *reader)
     reader->status = S_NONE;
     reader->data[0] = 0;
     reader->data[SECTOR - 1] = 0;
+    queue.next_desc = (uint16_t)(index * COUNT(parts));
     reader->id = virtq_add(&queue, parts, COUNT(parts));
 }
 
-/* Count what came back. A sector is of one disk or of the other, never of both. */
-static void take(const struct used_element *element)
+/* Wait for one, count it, and return its number. A sector is of one disk or of the other, never of
+ * both. */
+static unsigned take(void)
 {
-    for (unsigned i = 0; i < IN_FLIGHT; i++) {
-        struct reader *reader = &readers[i];
+    struct used_element element;
+    unsigned index = 0;
 
-        if (reader->id != element->id)
-            continue;
-        if (reader->status == S_OK && is_all(reader->data, 'a'))
-            from_old++;
-        else if (reader->status == S_OK && is_all(reader->data, 'b'))
-            from_new++;
-        else
-            broken++;
-        return;
-    }
-    broken++;
+    if (!virtq_wait(&queue, &element))
+        give_up("read", "one never came back");
+    while (index < IN_FLIGHT && readers[index].id != element.id)
+        index++;
+    if (index == IN_FLIGHT)
+        give_up("read", "number %u came back, which was not out", element.id);
+    if (readers[index].status == S_OK && is_all(readers[index].data, 'a'))
+        from_old++;
+    else if (readers[index].status == S_OK && is_all(readers[index].data, 'b'))
+        from_new++;
+    else
+        broken++;
+    return index;
 }
 
 /* Keep all readers busy until the device says that it is another one. */
 static void read_until_told(void)
 {
-    struct used_element element;
-
     for (unsigned i = 0; i < IN_FLIGHT; i++) {
         readers[i].data = allocate(SECTOR, SECTOR);
-        make(&readers[i]);
+        make(i);
     }
     virtq_kick(&queue);
     out8(0xf5, 1); /* the host may begin */
-    for (unsigned n = 0; !(disk->causes & CAUSE_SPACE); n++) {
-        if (!virtq_wait(&queue, &element))
-            give_up("read", "number %u never came back", n);
-        take(&element);
-        /* In order, since descriptors are reused in order. */
-        make(&readers[n % IN_FLIGHT]);
+    while (!(disk->causes & CAUSE_SPACE)) {
+        make(take());
         virtq_kick(&queue);
     }
-    for (unsigned i = 0; i < IN_FLIGHT; i++) {
-        if (!virtq_wait(&queue, &element))
-            give_up("read", "one of the last never came back");
-        take(&element);
-    }
+    for (unsigned i = 0; i < IN_FLIGHT; i++)
+        take();
 }
 
 static uint8_t transfer(uint32_t type, uint64_t sector, uint8_t *data)

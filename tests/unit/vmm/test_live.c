@@ -750,10 +750,29 @@ static int in_process_confined(void **state)
     return set_mode(HUSK_MODE_IN_PROCESS);
 }
 
-static int jailed(void **state)
+__attribute__((unused)) static int jailed(void **state)
 {
     confined = false;
     return set_mode(HUSK_MODE_JAILED);
+}
+
+/* Its runtime does not survive the way a process is started, on borrowed memory. */
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER 1
+#endif
+#endif
+
+static int run_jailed(const struct CMUnitTest *tests, size_t count)
+{
+#ifdef THREAD_SANITIZER
+    fprintf(stderr, "skipped: jailed VMs: the thread sanitizer cannot start processes so\n");
+    return 0;
+#else
+    return _cmocka_run_group_tests("jailed", tests, count, jailed, NULL);
+#endif
 }
 
 int main(void)
@@ -788,5 +807,5 @@ int main(void)
         return 77;
     failed = cmocka_run_group_tests(tests, in_process, NULL);
     failed += cmocka_run_group_tests(tests, in_process_confined, NULL);
-    return failed + cmocka_run_group_tests(tests, jailed, NULL);
+    return failed + run_jailed(tests, ARRAY_SIZE(tests));
 }
