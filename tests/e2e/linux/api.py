@@ -13,7 +13,7 @@ import sys
 from husktest import SKIPPED, Failure, Skip, TOP, Tests, any_kernel, own_kernel, pattern
 
 MIB = 1 << 20
-# What the SDK and firectl pass on when nothing else is asked for.
+# What the SDK and firectl pass on when nothing else is asked for, without noapic (docs/api.md).
 ARGS = "ro console=ttyS0 reboot=k panic=1 pci=off nomodules quiet"
 
 sys.path[:0] = [str(TOP / "tests/e2e"), str(TOP / "tests/e2e/api")]
