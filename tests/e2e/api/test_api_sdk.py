@@ -246,17 +246,11 @@ def test_keep_alive_and_close():
 
 def test_command_names():
     """`husk-firecracker` is `husk serve`: clients start a program of one word."""
-    with Server(program=[named(e2e.HUSK, "husk-firecracker")]) as server:
-        server.start(args="tick")
-
-
-def named(program, name):
-    link = pathlib.Path(program).resolve().parent / name
-    if link.exists():
-        return str(link)
-    directory = tempfile.mkdtemp()
-    os.symlink(pathlib.Path(program).resolve(), os.path.join(directory, name))
-    return os.path.join(directory, name)
+    with tempfile.TemporaryDirectory() as directory:
+        link = os.path.join(directory, "husk-firecracker")
+        os.symlink(pathlib.Path(e2e.HUSK).resolve(), link)
+        with Server(program=[link]) as server:
+            server.start(args="tick")
 
 
 serve.need_serve()
