@@ -23,6 +23,7 @@
 
 #include "base/io.h"
 #include "cli/cli.h"
+#include "cli/host_jail.h"
 
 struct report {
     struct finding *findings;
@@ -260,6 +261,19 @@ static void inspect_cgroup(struct report *report)
     }
 }
 
+static void inspect_jail(struct report *report)
+{
+    char gaps[128];
+    int ret = host_try_jail(gaps, sizeof(gaps));
+
+    if (ret == 0 && !gaps[0])
+        add(report, "jail", FINDING_OK, "", "the jail of a VM: whole");
+    else
+        add(report, "jail", FINDING_NOTE,
+            "docs/jail.md says what each wall needs; as a user: user namespaces",
+            "the jail of a VM: %s", ret ? strerrordesc_np(-ret) : gaps);
+}
+
 static void inspect_io_uring(struct report *report)
 {
     struct io_uring_params params = {0};
@@ -313,6 +327,7 @@ unsigned host_inspect(struct finding *findings)
     inspect_vfio(&report);
     inspect_memory(&report);
     inspect_cgroup(&report);
+    inspect_jail(&report);
     inspect_guest_kernel(&report);
     return report.count;
 }
