@@ -30,19 +30,63 @@
     "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd " \
     "swiotlb=noforce"
 
+/* Where `word` stands in the line by itself, or NULL. */
+static char *find_word(char *line, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (char *at = line; (at = strstr(at, word)); at += len) {
+        if ((at == line || at[-1] == ' ') && (at[len] == '\0' || at[len] == ' '))
+            return at;
+    }
+    return NULL;
+}
+
+/*
+ * Clients pass "noapic" out of habit (firectl by default). It has Linux do with an 8259 PIC, of
+ * which the machine has none: interrupts come through the I/O APIC only.
+ */
+static void drop_noapic(char *args)
+{
+    char *at;
+
+    while ((at = find_word(args, "noapic"))) {
+        char *rest = at + strlen("noapic");
+
+        rest += *rest == ' ';
+        memmove(at, rest, strlen(rest) + 1);
+    }
+}
+
+/* What the words of a client cannot mean here. */
+static void warn_of_words(struct api *api)
+{
+    char *args = api->boot.boot_args;
+
+    if (args && find_word(args, "noapic"))
+        log_print(&api->log, HUSK_LOG_WARN,
+                  "boot_args: \"noapic\" is left out: interrupts come through the I/O APIC");
+    if (args && find_word(args, "acpi=off"))
+        log_print(&api->log, HUSK_LOG_WARN,
+                  "boot_args: with \"acpi=off\" the guest finds no devices");
+}
+
 char *command_line_of(const struct api *api)
 {
     const struct drive_settings *root = api->drive_count ? &api->drives[0] : NULL;
-    const char *args = api->boot.boot_args ? api->boot.boot_args : DEFAULT_BOOT_ARGS;
-    const char *space = *args ? " " : "";
+    char *args = strdup(api->boot.boot_args ? api->boot.boot_args : DEFAULT_BOOT_ARGS);
     char *line = NULL;
     int ret;
 
+    if (!args)
+        return NULL;
+    drop_noapic(args);
     if (!root || !root->is_root_device.value)
-        return strdup(args);
-    ret =
-        asprintf(&line, "%s%sroot=%s%s %s", args, space, root->partuuid ? "PARTUUID=" : "/dev/vda",
-                 root->partuuid ? root->partuuid : "", root->is_read_only.value ? "ro" : "rw");
+        return args;
+    ret = asprintf(&line, "%s%sroot=%s%s %s", args, *args ? " " : "",
+                   root->partuuid ? "PARTUUID=" : "/dev/vda", root->partuuid ? root->partuuid : "",
+                   root->is_read_only.value ? "ro" : "rw");
+    free(args);
     return ret < 0 ? NULL : line;
 }
 
@@ -137,6 +181,7 @@ static int make_vm(struct api *api, struct husk_vm **out, struct husk_error *err
 
     if (!line)
         return error_set(err, ENOMEM, "", "cannot start the VM", NULL);
+    warn_of_words(api);
     vm_options_of(api, line, &options);
     ret = husk_vm_new(&options, &vm, err);
     free(line);

@@ -13,8 +13,8 @@ import sys
 from husktest import SKIPPED, Failure, Skip, TOP, Tests, any_kernel, own_kernel, pattern
 
 MIB = 1 << 20
-# What the SDK and firectl pass on when nothing else is asked for, without noapic (docs/api.md).
-ARGS = "ro console=ttyS0 reboot=k panic=1 pci=off nomodules quiet"
+# What the SDK and firectl pass on when nothing else is asked for; and less talk.
+ARGS = "ro console=ttyS0 noapic reboot=k panic=1 pci=off nomodules quiet"
 
 sys.path[:0] = [str(TOP / "tests/e2e"), str(TOP / "tests/e2e/api")]
 os.environ["HUSK"] = sys.argv[1] if len(sys.argv) > 1 else "husk"

@@ -151,6 +151,14 @@ static void test_command_line(void **state)
                      "i8042.dumbkbd swiotlb=noforce");
     DONE(PUT, "/boot-source", "{\"kernel_image_path\":\"" FILE_PATH "\",\"boot_args\":\"a b\"}");
     expect_line(api, "a b");
+    /* What firectl passes by default. */
+    DONE(PUT, "/boot-source",
+         "{\"kernel_image_path\":\"" FILE_PATH "\",\"boot_args\":\"ro noapic reboot=k noapic\"}");
+    expect_line(api, "ro reboot=k ");
+    DONE(PUT, "/boot-source",
+         "{\"kernel_image_path\":\"" FILE_PATH "\",\"boot_args\":\"xnoapic noapic=1\"}");
+    expect_line(api, "xnoapic noapic=1");
+    DONE(PUT, "/boot-source", "{\"kernel_image_path\":\"" FILE_PATH "\",\"boot_args\":\"a b\"}");
     put_drive(api, "x", false, "");
     expect_line(api, "a b");
     put_drive(api, "r", true, "");
