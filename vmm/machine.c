@@ -254,15 +254,13 @@ static bool enter_running(struct machine *machine, const struct husk_event *even
     return running;
 }
 
-int machine_start(struct machine *machine, struct husk_error *err)
+/* With control_lock held. All threads or none. */
+static int make_threads(struct machine *machine, struct husk_error *err)
 {
     int ret;
 
-    pthread_mutex_lock(&machine->control_lock);
-    if (machine_state(machine) != HUSK_STATE_CREATED) {
-        ret = wrong_state(err, "cannot start the VM", machine_state(machine));
-        goto out;
-    }
+    if (machine->has_io_thread)
+        return 0;
     confine_check(machine->config, machine->log);
     machine->alive = machine->vcpu_count + 1; /* ours keeps finish() away from a failed start */
     ret = start_threads(machine);
@@ -270,15 +268,38 @@ int machine_start(struct machine *machine, struct husk_error *err)
         set_command(machine, MACHINE_QUIT);
         join_threads(machine);
         set_command(machine, MACHINE_HOLD);
-        error_set(err, -ret, "", "cannot start the VM's threads", NULL);
-        goto out;
+        return error_set(err, -ret, "", "cannot start the VM's threads", NULL);
     }
     pthread_mutex_lock(&machine->lock);
     machine->alive--;
     pthread_mutex_unlock(&machine->lock);
-    event_loop_call(machine->loop, resume_devices, machine);
-    enter_running(machine, NULL);
-out:
+    return 0;
+}
+
+int machine_make_threads(struct machine *machine, struct husk_error *err)
+{
+    int ret;
+
+    pthread_mutex_lock(&machine->control_lock);
+    ret = make_threads(machine, err);
+    pthread_mutex_unlock(&machine->control_lock);
+    return ret;
+}
+
+int machine_start(struct machine *machine, struct husk_error *err)
+{
+    int ret;
+
+    pthread_mutex_lock(&machine->control_lock);
+    if (machine_state(machine) != HUSK_STATE_CREATED) {
+        ret = wrong_state(err, "cannot start the VM", machine_state(machine));
+    } else {
+        ret = make_threads(machine, err);
+        if (!ret) {
+            event_loop_call(machine->loop, resume_devices, machine);
+            enter_running(machine, NULL);
+        }
+    }
     pthread_mutex_unlock(&machine->control_lock);
     return ret;
 }

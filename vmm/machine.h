@@ -133,6 +133,10 @@ int machine_build(struct machine_config *config, const struct log *log, struct m
  * disk requests have finished, and for what the console's reader still takes. */
 void machine_destroy(struct machine *machine);
 
+/* Make the machine's threads, which wait: for a caller that cannot make any later. machine_start()
+ * does it where nobody did. */
+int machine_make_threads(struct machine *machine, struct husk_error *err);
+
 int machine_start(struct machine *machine, struct husk_error *err);
 int machine_pause(struct machine *machine, struct husk_error *err);
 int machine_resume(struct machine *machine, struct husk_error *err);

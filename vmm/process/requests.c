@@ -125,8 +125,14 @@ static int on_build(struct server *server, struct wire_reader *in, struct wire_w
     if (server->machine || !server->config.command_line)
         return request_out_of_order(err);
     ret = machine_build(&server->config, &server->log, &server->machine, err);
+    if (!ret)
+        ret = machine_make_threads(server->machine, err);
     if (ret)
         return ret;
+    /* From here on nothing is made any more; no guest code has run yet. */
+    ret = seccomp_install(SECCOMP_CONTROL);
+    if (ret)
+        return error_set(err, -ret, "seccomp", "cannot put up the wall", NULL);
     wire_put_string(out, server->machine->entry.format);
     wire_put_u8(out, server->machine->entry.is_linux);
     return 0;
@@ -137,15 +143,7 @@ static int on_build(struct server *server, struct wire_reader *in, struct wire_w
 static int on_start(struct server *server, struct wire_reader *in, struct wire_writer *out,
                     struct husk_error *err)
 {
-    int ret = machine_start(server->machine, err);
-
-    if (!ret && !server->confined) {
-        ret = seccomp_install(SECCOMP_CONTROL);
-        server->confined = ret == 0;
-        if (ret)
-            error_set(err, -ret, "seccomp", "cannot put up the wall", NULL);
-    }
-    return ret;
+    return machine_start(server->machine, err);
 }
 
 static int on_pause(struct server *server, struct wire_reader *in, struct wire_writer *out,

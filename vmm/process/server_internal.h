@@ -17,7 +17,6 @@ struct server {
     atomic_uint lost_lines;
     int first_free_fd; /* none of ours is above */
     bool jailed;
-    bool confined; /* under the last filter */
     struct machine_config config;
     struct machine *machine; /* NULL until BUILD */
     bool finished;
