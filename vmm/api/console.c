@@ -23,10 +23,16 @@ int reopen_nonblocking(int fd)
 {
     char path[32];
     int access = fcntl(fd, F_GETFL);
+    struct stat info;
     int again;
 
-    if (access < 0)
+    if (access < 0 || fstat(fd, &info) < 0)
         return -errno;
+    /* Of a file the caller's offset is wanted: standard output and error may share it. */
+    if (S_ISREG(info.st_mode)) {
+        again = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        return again < 0 ? -errno : again;
+    }
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     again = open(path, (access & (O_ACCMODE | O_APPEND)) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (again < 0)

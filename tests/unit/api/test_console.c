@@ -178,10 +178,28 @@ static void test_reopened(void **state)
     assert_true(reopen_nonblocking(-1) < 0);
 }
 
+/* A program's output and error in one file ("> file 2>&1") come one after the other. */
+static void test_shared_offset(void **state)
+{
+    char path[] = "/tmp/husk-test-XXXXXX", text[16] = "";
+    int fd = mkostemp(path, O_CLOEXEC);
+    int again = reopen_nonblocking(fd);
+
+    assert_true(fd >= 0 && again >= 0);
+    unlink(path);
+    assert_int_equal(write(fd, "one ", 4), 4);
+    assert_int_equal(write(again, "two", 3), 3);
+    assert_int_equal(pread(fd, text, sizeof(text), 0), 7);
+    assert_string_equal(text, "one two");
+    close(again);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_passes_on),
+        cmocka_unit_test(test_shared_offset),
         cmocka_unit_test(test_file_directly),
         cmocka_unit_test(test_slow_reader_loses_nothing_at_first),
         cmocka_unit_test(test_reader_that_never_reads),
