@@ -3,13 +3,17 @@
 #include "vmm/process/limits.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "jail/cgroup.h"
 #include "jail/registry.h"
 
+#define PARENTS_MAX     8u  /* levels of cgroup_parent that may be missing */
 #define NAME_MAX_BYTES  80u /* "husk-" and an id */
 #define THREADS_OF_DISK 16u
 #define THREADS_OF_VM   16u /* control, I/O, and the kernel's own on their behalf */
@@ -18,7 +22,8 @@ struct process_limits {
     const struct log *log;
     struct cgroup *cgroup;
     struct registry *registry;
-    int slot;
+    int slots[1 + PARENTS_MAX]; /* what is recorded: parents that were missing, then the cgroup */
+    unsigned slot_count;
 };
 
 /* What owners that were killed left behind goes first: an id may be theirs. */
@@ -34,6 +39,43 @@ static void sweep(const struct log *log)
         log_info(log, "registry", "removed %u things that dead owners left", swept.removed);
 }
 
+static int record(struct process_limits *limits, const char *path, struct husk_error *err)
+{
+    int slot = registry_record(limits->registry, REGISTRY_CGROUP, path, err);
+
+    if (slot < 0)
+        return slot;
+    limits->slots[limits->slot_count++] = slot;
+    return 0;
+}
+
+/* Those that cgroup_make() is going to make. A sweep removes them when they are empty. */
+static int record_missing_parents(struct process_limits *limits, struct husk_error *err)
+{
+    const char *path = cgroup_path(limits->cgroup);
+    int ret = 0;
+
+    for (const char *slash = strchr(path + 1, '/'); !ret && slash; slash = strchr(slash + 1, '/')) {
+        char parent[PATH_MAX];
+
+        snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+        if (access(parent, F_OK) == 0)
+            continue;
+        if (limits->slot_count == PARENTS_MAX)
+            return error_set(err, E2BIG, parent, "cannot make the cgroup",
+                             "more than %u of its parents are missing", PARENTS_MAX);
+        ret = record(limits, parent, err);
+    }
+    return ret;
+}
+
+static void forget(struct process_limits *limits)
+{
+    for (unsigned i = 0; i < limits->slot_count; i++)
+        registry_forget(limits->registry, limits->slots[i]);
+    limits->slot_count = 0;
+}
+
 static int make_cgroup(struct process_limits *limits, const struct process_config *config,
                        struct husk_error *err)
 {
@@ -44,19 +86,19 @@ static int make_cgroup(struct process_limits *limits, const struct process_confi
     ret = cgroup_new(NULL, config->cgroup_parent, name, &limits->cgroup, err);
     if (!ret)
         ret = registry_open(NULL, config->id, &limits->registry, err);
-    if (!ret) {
-        limits->slot =
-            registry_record(limits->registry, REGISTRY_CGROUP, cgroup_path(limits->cgroup), err);
-        ret = limits->slot < 0 ? limits->slot : 0;
-    }
+    if (!ret)
+        ret = record_missing_parents(limits, err);
+    if (!ret)
+        ret = record(limits, cgroup_path(limits->cgroup), err);
     if (ret)
         return ret;
     ret = cgroup_make(limits->cgroup, err);
     if (ret) {
-        registry_forget(limits->registry, limits->slot);
+        forget(limits); /* nothing new is left */
         return ret;
     }
-    return registry_made(limits->registry, limits->slot, cgroup_fd(limits->cgroup), err);
+    return registry_made(limits->registry, limits->slots[limits->slot_count - 1],
+                         cgroup_fd(limits->cgroup), err);
 }
 
 /* Threads of a VM that has as many vCPUs and disks. */
@@ -110,7 +152,6 @@ int process_limits_create(const struct process_config *config, const struct mach
     if (!limits)
         return error_set(err, ENOMEM, "", "cannot limit the VM", NULL);
     limits->log = log;
-    limits->slot = -1;
     sweep(log);
     ret = make_cgroup(limits, config, err);
     if (!ret)
@@ -138,7 +179,7 @@ void process_limits_destroy(struct process_limits *limits)
     if (limits->cgroup && cgroup_remove(limits->cgroup, &error))
         log_warn(limits->log, "cgroup", "%s", error_format(&error, text, sizeof(text)));
     else if (limits->registry)
-        registry_forget(limits->registry, limits->slot);
+        forget(limits); /* a parent that has others in it now is theirs */
     registry_close(limits->registry);
     cgroup_free(limits->cgroup);
     free(limits);
