@@ -93,9 +93,9 @@ int call_finish(struct call *call, int timeout_ms, struct husk_error *err)
     struct vm_process *process = call->process;
     int ret = message_send(process->control, &process->request, &call->out, ANSWER_MS);
 
+    process->request.fd_count = 0; /* they were the caller's, and are when nothing was sent */
     if (ret == -E2BIG)
         return error_set(err, E2BIG, "", call->what, "it is too much for one message");
-    process->request.fd_count = 0; /* they were the caller's */
     if (!ret)
         ret = message_receive(process->control, &process->request, &call->in, timeout_ms);
     ret = parse_reply(call, ret, err);

@@ -2,7 +2,7 @@
 /*
  * What a husk-vmm may do that a guest has taken over. Started by the library in its place; the VM's
  * id, its only argument, says how to misbehave: answers to the first requests are proper, so that
- * the VM gets built, and the one to START is not.
+ * the VM gets built, and the one to START is not (but for "proper").
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +55,10 @@ static void misbehave(const char *how)
 {
     static char huge[60000];
 
+    if (!strcmp(how, "proper")) {
+        say(CONTROL, "\x80\0\0\0\0", 5);
+        return;
+    }
     if (!strcmp(how, "silent"))
         pause();
     if (!strcmp(how, "garbage"))

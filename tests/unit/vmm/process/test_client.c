@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,7 @@ static void on_log(void *arg, enum husk_log_level level, const char *line)
 static struct husk_vm *new_vm(const char *how)
 {
     struct husk_vm_options options = HUSK_VM_OPTIONS_INIT;
+    struct husk_drive_options drive = HUSK_DRIVE_OPTIONS_INIT;
     struct husk_error err = {0};
     struct husk_vm *vm;
     char text[600];
@@ -60,7 +62,9 @@ static struct husk_vm *new_vm(const char *how)
     options.vmm_path = getenv("HUSK_HOSTILE_VMM");
     options.log = on_log;
     assert_non_null(options.vmm_path);
-    if (husk_vm_new(&options, &vm, &err) || husk_vm_build(vm, &err))
+    drive.fd = tiny_guest_fd(nothing, sizeof(nothing));
+    if (husk_vm_new(&options, &vm, &err) || husk_vm_add_drive(vm, &drive, &err) ||
+        husk_vm_build(vm, &err))
         fail_msg("%s", error_format(&err, text, sizeof(text)));
     close(options.kernel_fd);
     return vm;
@@ -125,12 +129,31 @@ static void test_log_flood(void **state)
     husk_vm_free(vm);
 }
 
+/* What does not fit is refused, and the descriptor is still the caller's. */
+static void test_too_much_for_a_message(void **state)
+{
+    static char path[60000];
+    struct husk_drive_update update = HUSK_DRIVE_UPDATE_INIT;
+    struct husk_vm *vm = new_vm("proper");
+
+    memset(path, 'x', sizeof(path) - 1);
+    update.path = path;
+    update.fd = tiny_guest_fd(nothing, sizeof(nothing));
+    assert_int_equal(husk_vm_update_drive(vm, "drive1", &update, NULL), -E2BIG);
+    assert_true(fcntl(update.fd, F_GETFD) >= 0);
+    update.path = NULL;
+    assert_int_equal(husk_vm_update_drive(vm, "drive1", &update, NULL), 0);
+    assert_true(fcntl(update.fd, F_GETFD) < 0); /* the VM's by now */
+    husk_vm_free(vm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_bad_event),
         cmocka_unit_test(test_log_flood),
+        cmocka_unit_test(test_too_much_for_a_message),
     };
 
     if (!tiny_guest_can_run())
