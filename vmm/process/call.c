@@ -47,6 +47,13 @@ int process_gone(struct vm_process *process, const char *what, struct husk_error
     return -EPIPE;
 }
 
+/* As process_gone(), for the call that was waited for in vain; returns -ETIMEDOUT. */
+static int process_silent(const char *what, struct husk_error *err)
+{
+    return error_set(err, ETIMEDOUT, "husk-vmm", what,
+                     "the VM's process did not answer in time, and was ended");
+}
+
 /* ---- one request and its answer ---- */
 
 /* Takes request_lock; call_end() gives it back. */
@@ -71,8 +78,10 @@ static int parse_reply(struct call *call, int kind, struct husk_error *err)
     int32_t result;
 
     if (kind != PROTOCOL_REPLY) {
-        process_end(call->process, kind == 0 || kind == -ECONNRESET ? 1000 : 0);
-        return process_gone(call->process, call->what, err);
+        process_end(call->process, kind == 0 || kind == -EPIPE || kind == -ECONNRESET ? 1000 : 0);
+        return kind == -ETIMEDOUT || kind == -EAGAIN
+                   ? process_silent(call->what, err)
+                   : process_gone(call->process, call->what, err);
     }
     result = (int32_t)wire_get_u32(&call->in);
     if (result == 0 && !call->in.bad)

@@ -55,8 +55,8 @@ void call_begin(struct call *call, struct vm_process *process, enum protocol_kin
                 const char *what);
 void call_end(struct call *call);
 
-/* Send, and wait for the answer. 0 with `in` at what it holds, or -errno with err filled. Anything
- * but a proper answer ends the process. */
+/* Send, and wait for the answer. 0 with `in` at what it holds, or -errno with err filled:
+ * -ETIMEDOUT when there was none. Anything but a proper answer ends the process. */
 int call_finish(struct call *call, int timeout_ms, struct husk_error *err);
 
 /* The answer held what it should, and nothing else; else the process is ended. */
