@@ -79,9 +79,8 @@ static int parse_reply(struct call *call, int kind, struct husk_error *err)
 
     if (kind != PROTOCOL_REPLY) {
         process_end(call->process, kind == 0 || kind == -EPIPE || kind == -ECONNRESET ? 1000 : 0);
-        return kind == -ETIMEDOUT || kind == -EAGAIN
-                   ? process_silent(call->what, err)
-                   : process_gone(call->process, call->what, err);
+        return kind == -ETIMEDOUT || kind == -EAGAIN ? process_silent(call->what, err)
+                                                     : process_gone(call->process, call->what, err);
     }
     result = (int32_t)wire_get_u32(&call->in);
     if (result == 0 && !call->in.bad)
@@ -106,7 +105,7 @@ int call_finish(struct call *call, int timeout_ms, struct husk_error *err)
     if (ret == -E2BIG)
         return error_set(err, E2BIG, "", call->what, "it is too much for one message");
     if (!ret)
-        ret = message_receive(process->control, &process->request, &call->in, timeout_ms);
+        ret = message_receive_plain(process->control, &process->request, &call->in, timeout_ms);
     ret = parse_reply(call, ret, err);
     return ret;
 }

@@ -106,14 +106,15 @@ static void collect_fds(struct message *message, struct msghdr *header)
     }
 }
 
-int message_receive(int fd, struct message *message, struct wire_reader *reader, int timeout_ms)
+static int receive(int fd, struct message *message, struct wire_reader *reader, int timeout_ms,
+                   bool with_fds)
 {
     struct iovec iov = {.iov_base = message->bytes, .iov_len = sizeof(message->bytes)};
     union fd_control control;
     struct msghdr header = {.msg_iov = &iov,
                             .msg_iovlen = 1,
-                            .msg_control = &control,
-                            .msg_controllen = sizeof(control)};
+                            .msg_control = with_fds ? &control : NULL,
+                            .msg_controllen = with_fds ? sizeof(control) : 0};
     ssize_t n;
 
     message->fd_count = message->fds_taken = 0;
@@ -136,6 +137,18 @@ int message_receive(int fd, struct message *message, struct wire_reader *reader,
         return -EPROTO;
     }
     return wire_get_u8(reader);
+}
+
+int message_receive(int fd, struct message *message, struct wire_reader *reader, int timeout_ms)
+{
+    return receive(fd, message, reader, timeout_ms, true);
+}
+
+/* Without room for them the kernel lets descriptors go, and says so (MSG_CTRUNC). */
+int message_receive_plain(int fd, struct message *message, struct wire_reader *reader,
+                          int timeout_ms)
+{
+    return receive(fd, message, reader, timeout_ms, false);
 }
 
 int message_take_fd(struct message *message, struct wire_reader *reader)

@@ -40,6 +40,11 @@ int message_send(int fd, struct message *message, const struct wire_writer *writ
  * -errno; nothing is left to release then. */
 int message_receive(int fd, struct message *message, struct wire_reader *reader, int timeout_ms);
 
+/* The same from whom one cannot trust: descriptors in it are -EPROTO, and never become this
+ * process's, for even closing one can hang (a file on a server that does not answer). */
+int message_receive_plain(int fd, struct message *message, struct wire_reader *reader,
+                          int timeout_ms);
+
 /* The next descriptor, which becomes the caller's; -1 when none was put. Makes the reader bad when
  * one was put but did not come. */
 int message_take_fd(struct message *message, struct wire_reader *reader);

@@ -54,12 +54,10 @@ static int report_end(struct vm_process *process, struct husk_event *event)
 static int take_one(struct vm_process *process, struct husk_event *event)
 {
     struct wire_reader reader;
-    int kind = message_receive(process->events, &process->incoming, &reader, 0);
+    int kind = message_receive_plain(process->events, &process->incoming, &reader, 0);
 
     if (kind == -ETIMEDOUT)
         return -EAGAIN;
-    if (kind > 0)
-        message_release(&process->incoming);
     if (kind == PROTOCOL_LOG) {
         pass_on_line(process, &reader);
         return 0;
@@ -74,11 +72,10 @@ void process_drain_log(struct vm_process *process)
     struct wire_reader reader;
 
     for (unsigned lines = 0; process->events >= 0 && lines < LINES_AT_THE_END; lines++) {
-        int kind = message_receive(process->events, &process->incoming, &reader, 0);
+        int kind = message_receive_plain(process->events, &process->incoming, &reader, 0);
 
         if (kind <= 0)
             return;
-        message_release(&process->incoming);
         if (kind == PROTOCOL_LOG)
             pass_on_line(process, &reader);
     }

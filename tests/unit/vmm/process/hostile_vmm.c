@@ -31,22 +31,22 @@ static void answer_build(void)
     say(CONTROL, reply, sizeof(reply));
 }
 
-static void send_descriptors(void)
+/* In a message that is proper otherwise. */
+static void send_descriptors(unsigned count)
 {
-    char byte = (char)REPLY;
-    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    struct iovec iov = {.iov_base = "\x80\0\0\0\0", .iov_len = 5};
     union {
         struct cmsghdr header;
         char space[CMSG_SPACE(100 * sizeof(int))];
-    } control = {.header = {.cmsg_len = CMSG_LEN(100 * sizeof(int)),
+    } control = {.header = {.cmsg_len = CMSG_LEN(count * sizeof(int)),
                             .cmsg_level = SOL_SOCKET,
                             .cmsg_type = SCM_RIGHTS}};
     struct msghdr message = {.msg_iov = &iov,
                              .msg_iovlen = 1,
                              .msg_control = &control,
-                             .msg_controllen = sizeof(control)};
+                             .msg_controllen = CMSG_SPACE(count * sizeof(int))};
 
-    memset(CMSG_DATA(&control.header), 0, 100 * sizeof(int));
+    memset(CMSG_DATA(&control.header), 0, count * sizeof(int));
     sendmsg(CONTROL, &message, MSG_NOSIGNAL);
 }
 
@@ -71,8 +71,10 @@ static void misbehave(const char *how)
         say(CONTROL, "\x80\1\0\0\0", 5);
     if (!strcmp(how, "half-error"))
         say(CONTROL, "\x80\xff\xff\xff\xff\1\0\0\0\xff\0\0\0text", 17);
+    if (!strcmp(how, "descriptor"))
+        send_descriptors(1);
     if (!strcmp(how, "descriptors"))
-        send_descriptors();
+        send_descriptors(100);
     if (!strcmp(how, "event"))
         say(EVENTS, "\x81\xff\xff\xff", 4);
     if (!strcmp(how, "log-flood")) {

@@ -84,17 +84,16 @@ static void check_stopped(struct husk_vm *vm)
 
 static void test_bad_answers(void **state)
 {
-    static const char *const ways[] = {"garbage",  "huge",       "success-and-more",
-                                       "positive", "half-error", "descriptors",
-                                       "exit",     "silent"};
+    static const char *const ways[] = {"garbage",     "huge",       "success-and-more",
+                                       "positive",    "half-error", "descriptor",
+                                       "descriptors", "exit",       "silent"};
 
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         unsigned fds = fd_count();
         struct husk_vm *vm = new_vm(ways[i]);
         struct husk_error err = {0};
 
-        assert_int_equal(husk_vm_start(vm, &err),
-                         strcmp(ways[i], "silent") ? -EPIPE : -ETIMEDOUT);
+        assert_int_equal(husk_vm_start(vm, &err), strcmp(ways[i], "silent") ? -EPIPE : -ETIMEDOUT);
         assert_string_equal(err.what, "cannot start the VM");
         check_stopped(vm);
         husk_vm_free(vm);
