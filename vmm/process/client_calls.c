@@ -13,11 +13,13 @@ int vm_process_start(struct vm_process *process, struct husk_error *err)
 
 int vm_process_pause(struct vm_process *process, struct husk_error *err)
 {
+    atomic_fetch_add(&process->pauses, 1);
     return call_simply(process, PROTOCOL_PAUSE, "cannot pause the VM", LONG_ANSWER_MS, err);
 }
 
 int vm_process_resume(struct vm_process *process, struct husk_error *err)
 {
+    atomic_fetch_add(&process->resumes, 1);
     return call_simply(process, PROTOCOL_RESUME, "cannot resume the VM", ANSWER_MS, err);
 }
 

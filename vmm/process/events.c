@@ -30,6 +30,36 @@ static bool parse_event(struct wire_reader *reader, struct husk_event *event)
     return true;
 }
 
+static bool take_one_of(atomic_uint *count)
+{
+    if (atomic_load(count) == 0)
+        return false;
+    atomic_fetch_sub(count, 1); /* by the one reader only */
+    return true;
+}
+
+/*
+ * Whether it can have happened: the guest is ready once, and pauses and goes on when it is told to.
+ * Events without end would keep a caller who fetches until there are none, and all its other VMs.
+ */
+static bool is_due(struct vm_process *process, const struct husk_event *event)
+{
+    bool ready = process->ready_delivered;
+
+    switch (event->type) {
+    case HUSK_EVENT_READY:
+        process->ready_delivered = true;
+        return !ready;
+    case HUSK_EVENT_PAUSED:
+        return take_one_of(&process->pauses);
+    case HUSK_EVENT_RESUMED:
+        return take_one_of(&process->resumes);
+    case HUSK_EVENT_STOPPED:
+        break;
+    }
+    return true;
+}
+
 static void pass_on_line(const struct vm_process *process, struct wire_reader *reader)
 {
     const struct log *log = process->log;
@@ -62,7 +92,7 @@ static int take_one(struct vm_process *process, struct husk_event *event)
         pass_on_line(process, &reader);
         return 0;
     }
-    if (kind == PROTOCOL_EVENT && parse_event(&reader, event))
+    if (kind == PROTOCOL_EVENT && parse_event(&reader, event) && is_due(process, event))
         return 1;
     return report_end(process, event);
 }

@@ -4,6 +4,7 @@
 #define HUSK_VMM_PROCESS_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/log.h"
@@ -27,9 +28,12 @@ struct vm_process {
     pthread_mutex_t request_lock; /* one request at a time; guards the next */
     struct message request;
 
-    pthread_mutex_t events_lock; /* one reader of events at a time; guards the next two */
+    pthread_mutex_t events_lock; /* one reader of events at a time; guards the next three */
     struct message incoming;
     bool stopped_delivered;
+    bool ready_delivered;
+
+    atomic_uint pauses, resumes; /* asked for; of as many at most the process may tell */
 
     pthread_mutex_t end_lock; /* guards the rest */
     struct child child;

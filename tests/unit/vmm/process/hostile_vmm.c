@@ -84,6 +84,15 @@ static void misbehave(const char *how)
         for (;;)
             send(EVENTS, line, sizeof(line), MSG_NOSIGNAL);
     }
+    if (!strncmp(how, "event-flood-", 12)) {
+        /* Without an error: a code and three empty strings, with their lengths. */
+        const unsigned char event[23] = {
+            EVENT, (unsigned char)(how[12] - '0'), [8] = 1, [13] = 1, [18] = 1};
+
+        say(CONTROL, "\x80\0\0\0\0", 5);
+        for (;;)
+            send(EVENTS, event, sizeof(event), MSG_NOSIGNAL);
+    }
     if (!strcmp(how, "event"))
         say(CONTROL, "\x80\0\0\0\0", 5);
     if (!strcmp(how, "exit"))

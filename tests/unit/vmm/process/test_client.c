@@ -70,10 +70,12 @@ static struct husk_vm *new_vm(const char *how)
     return vm;
 }
 
-static void check_stopped(struct husk_vm *vm)
+static void check_stopped(struct husk_vm *vm, const struct husk_event *last)
 {
     struct husk_event event = {0};
 
+    if (last)
+        event = *last;
     while (event.type != HUSK_EVENT_STOPPED)
         assert_int_equal(husk_vm_wait_event(vm, 30000, &event), 1);
     assert_int_equal(event.reason, HUSK_STOP_MONITOR_ERROR);
@@ -95,7 +97,7 @@ static void test_bad_answers(void **state)
 
         assert_int_equal(husk_vm_start(vm, &err), strcmp(ways[i], "silent") ? -EPIPE : -ETIMEDOUT);
         assert_string_equal(err.what, "cannot start the VM");
-        check_stopped(vm);
+        check_stopped(vm, NULL);
         husk_vm_free(vm);
         assert_int_equal(fd_count(), fds);
     }
@@ -106,8 +108,28 @@ static void test_bad_event(void **state)
     struct husk_vm *vm = new_vm("event");
 
     assert_int_equal(husk_vm_start(vm, NULL), 0);
-    check_stopped(vm);
+    check_stopped(vm, NULL);
     husk_vm_free(vm);
+}
+
+/* Nor does fetching all events that there are go on for ever. */
+static void test_event_flood(void **state)
+{
+    static const char *const ways[] = {"event-flood-0", "event-flood-1", "event-flood-2"};
+
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct husk_vm *vm = new_vm(ways[i]);
+        struct husk_event event = {0};
+        unsigned count = 0;
+
+        assert_int_equal(husk_vm_start(vm, NULL), 0);
+        do {
+            assert_int_equal(husk_vm_wait_event(vm, 30000, &event), 1);
+            assert_true(++count < 3);
+        } while (event.type != HUSK_EVENT_STOPPED);
+        check_stopped(vm, &event);
+        husk_vm_free(vm);
+    }
 }
 
 /* Whoever asks for events is not kept for ever, and his terminal is not played with. */
@@ -125,7 +147,7 @@ static void test_log_flood(void **state)
     assert_int_equal(husk_vm_info(vm, &info), 0);
     assert_string_equal(info.kernel_format, "fake");
     kill(info.pid, SIGKILL);
-    check_stopped(vm);
+    check_stopped(vm, NULL);
     husk_vm_free(vm);
 }
 
@@ -152,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_bad_event),
+        cmocka_unit_test(test_event_flood),
         cmocka_unit_test(test_log_flood),
         cmocka_unit_test(test_too_much_for_a_message),
     };
