@@ -4,11 +4,25 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "vmm/process/internal.h"
 
 /* ---- the end of the process ---- */
+
+/* Once it is reaped; under end_lock. The sockets end with it for whoever uses or polls them, also
+ * when somebody else has copies of its ends: a child that the caller forked meanwhile, or a message
+ * that lies unread in the other socket. */
+static void note_end(struct vm_process *process)
+{
+    epoll_ctl(process->epoll, EPOLL_CTL_DEL, process->child.pidfd, NULL);
+    child_release(&process->child);
+    shutdown(process->control, SHUT_RDWR);
+    shutdown(process->events, SHUT_RDWR);
+    process->ended = true;
+}
 
 void process_end(struct vm_process *process, int grace_ms)
 {
@@ -22,7 +36,7 @@ void process_end(struct vm_process *process, int grace_ms)
             snprintf(how, sizeof(how), "it did not answer as it should");
         }
         snprintf(process->how, sizeof(process->how), "%s", how);
-        process->ended = true;
+        note_end(process);
     }
     pthread_mutex_unlock(&process->end_lock);
 }
@@ -32,8 +46,8 @@ bool process_has_ended(struct vm_process *process)
     bool ended;
 
     pthread_mutex_lock(&process->end_lock);
-    if (!process->ended)
-        process->ended = child_wait(&process->child, 0, process->how, sizeof(process->how)) == 0;
+    if (!process->ended && child_wait(&process->child, 0, process->how, sizeof(process->how)) == 0)
+        note_end(process);
     ended = process->ended;
     pthread_mutex_unlock(&process->end_lock);
     return ended;

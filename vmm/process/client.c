@@ -164,6 +164,7 @@ static int open_sockets(struct vm_process *process, int theirs[2])
 static int start_process(struct vm_process *process, const struct process_config *config,
                          struct husk_error *err)
 {
+    struct epoll_event event = {.events = EPOLLIN};
     int theirs[2] = {-1, -1};
     int ret = open_sockets(process, theirs);
 
@@ -173,11 +174,13 @@ static int start_process(struct vm_process *process, const struct process_config
         ret = child_spawn(config->vmm_path, config->id, theirs[0], theirs[1], &process->child, err);
     close_fd(&theirs[0]);
     close_fd(&theirs[1]);
-    if (!ret) {
-        process->pid = process->child.pid;
-        process->ended = false;
-    }
-    return ret;
+    if (ret)
+        return ret;
+    process->pid = process->child.pid;
+    process->ended = false;
+    if (epoll_ctl(process->epoll, EPOLL_CTL_ADD, process->child.pidfd, &event) < 0)
+        return error_set(err, errno, "", CANNOT_BUILD, NULL);
+    return 0;
 }
 
 int vm_process_build(const struct process_config *config, const struct machine_config *machine,

@@ -3,8 +3,8 @@
  * A jailed VM as the library sees it: the calls of husk/husk.h, carried to its process and back.
  *
  * Nothing that comes from the process is believed: answers are bounded, checked, and waited for
- * with a deadline. A process that answers wrongly (-EPIPE) or not at all (-ETIMEDOUT) is killed; from
- * then on every call fails with -EPIPE and the VM counts as stopped.
+ * with a deadline. A process that answers wrongly (-EPIPE) or not at all (-ETIMEDOUT) is killed;
+ * from then on every call fails with -EPIPE and the VM counts as stopped.
  *
  * Threads: as husk/husk.h says of the calls.
  */

@@ -86,8 +86,8 @@ static int take_one(struct vm_process *process, struct husk_event *event)
     struct wire_reader reader;
     int kind = message_receive_plain(process->events, &process->incoming, &reader, 0);
 
-    if (kind == -ETIMEDOUT)
-        return -EAGAIN;
+    if (kind == -ETIMEDOUT) /* or it ended just now: then what it sent last is there, or the end */
+        return process_has_ended(process) ? 0 : -EAGAIN;
     if (kind == PROTOCOL_LOG) {
         pass_on_line(process, &reader);
         return 0;
@@ -116,6 +116,16 @@ int vm_process_event_fd(const struct vm_process *process)
     return process->epoll;
 }
 
+/* Whoever polls must not be woken by the end of the process as well. */
+static void stop_watching(struct vm_process *process)
+{
+    epoll_ctl(process->epoll, EPOLL_CTL_DEL, process->events, NULL);
+    pthread_mutex_lock(&process->end_lock);
+    if (!process->ended)
+        epoll_ctl(process->epoll, EPOLL_CTL_DEL, process->child.pidfd, NULL);
+    pthread_mutex_unlock(&process->end_lock);
+}
+
 int vm_process_next_event(struct vm_process *process, struct husk_event *event)
 {
     int ret = 0;
@@ -125,8 +135,7 @@ int vm_process_next_event(struct vm_process *process, struct husk_event *event)
         ret = take_one(process, event);
     if (ret == 1 && event->type == HUSK_EVENT_STOPPED) {
         process->stopped_delivered = true;
-        /* Whoever polls must not be woken by the end of the process as well. */
-        epoll_ctl(process->epoll, EPOLL_CTL_DEL, process->events, NULL);
+        stop_watching(process);
     }
     pthread_mutex_unlock(&process->events_lock);
     return ret == 1;

@@ -20,7 +20,8 @@ struct vm_process {
     const struct log *log;
     struct process_limits *limits; /* or NULL */
     int control, events;
-    int epoll; /* what the caller polls: `events`, until the last event was fetched */
+    int epoll; /* what the caller polls: `events` and the process, until the last event was fetched
+                */
     pid_t pid;
     char kernel_format[KERNEL_FORMAT_MAX];
     bool kernel_is_linux;

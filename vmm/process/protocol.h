@@ -20,8 +20,9 @@
  *     FREE   ─▶                                 lets the machine go; answers; ends
  *
  * A reply is REPLY, the result (i32: 0 or -errno), on failure the error (code, where, what, why),
- * on success what the request asks for. The library believes nothing that comes from the process, and
- * takes no descriptors from it: a guest that broke out of its VM speaks here. The process trusts the library.
+ * on success what the request asks for. The library believes nothing that comes from the process,
+ * and takes no descriptors from it: a guest that broke out of its VM speaks here. The process
+ * trusts the library.
  */
 #ifndef HUSK_VMM_PROCESS_PROTOCOL_H
 #define HUSK_VMM_PROCESS_PROTOCOL_H

@@ -118,6 +118,7 @@ static int clone_child(struct start *start, void *stack, struct child *out)
     if (!ret && start->error) {
         ret = -start->error;
         child_wait(out, -1, NULL, 0);
+        child_release(out);
     }
     return ret;
 }
@@ -181,7 +182,7 @@ static void describe_end(const siginfo_t *info, char *how, size_t how_size)
                  sigdescr_np(info->si_status) ? sigdescr_np(info->si_status) : "unknown");
 }
 
-int child_wait(struct child *child, int timeout_ms, char *how, size_t how_size)
+int child_wait(const struct child *child, int timeout_ms, char *how, size_t how_size)
 {
     struct pollfd poll_fd = {.fd = child->pidfd, .events = POLLIN};
     uint64_t deadline_ns = monotonic_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000000;
@@ -202,8 +203,12 @@ int child_wait(struct child *child, int timeout_ms, char *how, size_t how_size)
         info.si_code = 0; /* taken by somebody else */
     if (how)
         describe_end(&info, how, how_size);
-    close_fd(&child->pidfd);
     return 0;
+}
+
+void child_release(struct child *child)
+{
+    close_fd(&child->pidfd);
 }
 
 void child_kill(const struct child *child)

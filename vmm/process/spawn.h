@@ -28,8 +28,9 @@ int child_spawn(const char *path, const char *id, int control_fd, int events_fd,
                 struct husk_error *err);
 
 /* Wait at most timeout_ms for its end, of which `how` then tells in words (may be NULL); it may
- * have ended before. 0 when it has ended and is reaped, -ETIMEDOUT. Not twice after 0. */
-int child_wait(struct child *child, int timeout_ms, char *how, size_t how_size);
+ * have ended before. 0 when it has ended and is reaped, -ETIMEDOUT. After 0, only release. */
+int child_wait(const struct child *child, int timeout_ms, char *how, size_t how_size);
+void child_release(struct child *child);
 
 void child_kill(const struct child *child);
 

@@ -31,8 +31,8 @@ static void answer_build(void)
     say(CONTROL, reply, sizeof(reply));
 }
 
-/* In a message that is proper otherwise. */
-static void send_descriptors(unsigned count)
+/* In a message that is proper otherwise: `count` times the same. */
+static void send_descriptors(int fd, unsigned count)
 {
     struct iovec iov = {.iov_base = "\x80\0\0\0\0", .iov_len = 5};
     union {
@@ -46,7 +46,8 @@ static void send_descriptors(unsigned count)
                              .msg_control = &control,
                              .msg_controllen = CMSG_SPACE(count * sizeof(int))};
 
-    memset(CMSG_DATA(&control.header), 0, count * sizeof(int));
+    for (unsigned i = 0; i < count; i++)
+        memcpy(CMSG_DATA(&control.header) + i * sizeof(fd), &fd, sizeof(fd));
     sendmsg(CONTROL, &message, MSG_NOSIGNAL);
 }
 
@@ -72,9 +73,9 @@ static void misbehave(const char *how)
     if (!strcmp(how, "half-error"))
         say(CONTROL, "\x80\xff\xff\xff\xff\1\0\0\0\xff\0\0\0text", 17);
     if (!strcmp(how, "descriptor"))
-        send_descriptors(1);
+        send_descriptors(0, 1);
     if (!strcmp(how, "descriptors"))
-        send_descriptors(100);
+        send_descriptors(0, 100);
     if (!strcmp(how, "event"))
         say(EVENTS, "\x81\xff\xff\xff", 4);
     if (!strcmp(how, "log-flood")) {
@@ -95,6 +96,11 @@ static void misbehave(const char *how)
     }
     if (!strcmp(how, "event"))
         say(CONTROL, "\x80\0\0\0\0", 5);
+    if (!strcmp(how, "held")) { /* its end of the events lives on, unread in the other socket */
+        say(CONTROL, "\x80\0\0\0\0", 5);
+        send_descriptors(EVENTS, 1);
+        _exit(9);
+    }
     if (!strcmp(how, "exit"))
         _exit(9);
     pause();

@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,21 @@ static void test_bad_event(void **state)
     husk_vm_free(vm);
 }
 
+/* The end of the process is known also while somebody has its end of the sockets. */
+static void test_end_with_held_sockets(void **state)
+{
+    struct husk_vm *vm = new_vm("held");
+    struct pollfd poll_fd = {.fd = husk_vm_event_fd(vm), .events = POLLIN};
+    struct husk_event event;
+
+    assert_int_equal(husk_vm_start(vm, NULL), 0);
+    assert_int_equal(husk_vm_wait_event(vm, 30000, &event), 1);
+    assert_string_equal(event.error.why, "the VM's process is gone: it ended with status 9");
+    check_stopped(vm, &event);
+    assert_int_equal(poll(&poll_fd, 1, 0), 0);
+    husk_vm_free(vm);
+}
+
 /* Nor does fetching all events that there are go on for ever. */
 static void test_event_flood(void **state)
 {
@@ -172,11 +188,9 @@ static void test_too_much_for_a_message(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_answers),
-        cmocka_unit_test(test_bad_event),
-        cmocka_unit_test(test_event_flood),
-        cmocka_unit_test(test_log_flood),
-        cmocka_unit_test(test_too_much_for_a_message),
+        cmocka_unit_test(test_bad_answers), cmocka_unit_test(test_bad_event),
+        cmocka_unit_test(test_event_flood), cmocka_unit_test(test_end_with_held_sockets),
+        cmocka_unit_test(test_log_flood),   cmocka_unit_test(test_too_much_for_a_message),
     };
 
     if (!tiny_guest_can_run())
