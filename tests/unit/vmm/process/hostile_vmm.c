@@ -3,6 +3,7 @@
  * What a husk-vmm may do that a guest has taken over. Started by the library in its place; the VM's
  * id, its only argument, says how to misbehave: answers to the first requests are proper, so that
  * the VM gets built, and the one to START is not (but for "proper").
+ * "die-N" ends in place of an answer to requests of kind N, and answers the others properly.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,13 +110,16 @@ static void misbehave(const char *how)
 int main(int argc, char **argv)
 {
     unsigned char request[65536];
+    int last = argc > 1 && !strncmp(argv[1], "die-", 4) ? atoi(argv[1] + 4) : -1;
 
     for (;;) {
         ssize_t n = recv(CONTROL, request, sizeof(request), 0);
 
         if (n <= 0)
             return 0;
-        if (request[0] == START)
+        if (request[0] == last)
+            _exit(9);
+        if (request[0] == START && last < 0)
             misbehave(argc > 1 ? argv[1] : "");
         else if (request[0] == BUILD)
             answer_build();
