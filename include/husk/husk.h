@@ -343,7 +343,8 @@ struct husk_drive_update {
     size_t size;
     const char *path; /* another file in place of the present one, opened as that was: the guest is
                          told its new size. Requests in flight finish on the old one. The present
-                         file again: only the size is looked at anew. */
+                         file again: only the size is looked at anew. In a jailed VM the new file
+                         is served by threads: no io_uring can be made in there any more. */
     int fd;           /* -1, or an open descriptor instead of path; becomes the VM's on success */
     const struct husk_rate *operations, *bandwidth; /* NULL: unchanged */
 };

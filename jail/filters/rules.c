@@ -200,8 +200,7 @@ const struct rule rules[] = {
     ALLOW(C, exit_group),
     ALLOW(C, epoll_wait), /* an event loop without a thread of its own yet, or any more */
     ALLOW(C, epoll_pwait),
-    /* Another file for a disk, while the VM runs: checked, locked, put behind a new engine, whose
-     * ring is shared memory with the kernel. */
+    /* Another file for a disk, while the VM runs: checked, locked, put behind a new engine. */
     ALLOW_IF(C, newfstatat, WITH(3, AT_EMPTY_PATH)), /* fstat() of glibc */
     ALLOW(C, fstat),
     ALLOW(C, lseek),
@@ -212,9 +211,9 @@ const struct rule rules[] = {
     IOCTL(C, BLKGETSIZE64),
     ALLOW(C, eventfd2),
     ALLOW(C, timerfd_create),
-    ALLOW(C, io_uring_setup),
-    ALLOW(C, io_uring_register),
-    ALLOW_IF(C, mmap, WITHOUT(2, PROT_EXEC)),
+    /* Not a ring: it would make any system call, and that it gets restricted is the maker's word.
+     * Another file for a disk is served by threads. */
+    REFUSE(C, io_uring_setup, EPERM),
     /* Threads, which begin with these. clone3() keeps its flags in memory, where a filter cannot
      * see them; the C library then does with clone(). */
     ALLOW_IF(C, clone, INT(0, THREAD_FLAGS)),
@@ -256,7 +255,11 @@ const struct rule rules[] = {
     ALLOW(B, sysinfo), /* a warning when it is more than the host's */
     /* Kernel and initrd. */
     ALLOW(B, pread64),
-    /* Devices. */
+    /* Devices. The ring of a disk is restricted when it is made, and shared memory with the
+     * kernel; files are mapped besides that: a kernel, a vCPU's page. */
+    ALLOW(B, io_uring_setup),
+    ALLOW(B, io_uring_register),
+    ALLOW_IF(B, mmap, WITHOUT(2, PROT_EXEC)),
     ALLOW(B, epoll_create1),
     IOCTL(B, VHOST_SET_OWNER),
     IOCTL(B, VHOST_GET_FEATURES),

@@ -184,7 +184,7 @@ static void with_disk_threads(void **state)
     run(&(struct swap){.before = 64, .after = 96, .engine = HUSK_BLOCK_ENGINE_THREADS});
 }
 
-/* Also the second ring must be had, which is set up inside the walls. */
+/* In jail the second file is served by threads. */
 static void with_rings(void **state)
 {
     struct io_uring_params params = {0};

@@ -274,6 +274,18 @@ static bool try_ring(struct room *room)
     return syscall(SYS_io_uring_setup, 4, &params) >= 0 || errno == EPERM || errno == ENOSYS;
 }
 
+static bool try_ring_refused(struct room *room)
+{
+    struct io_uring_params params = {0};
+
+    return syscall(SYS_io_uring_setup, 4, &params) < 0 && errno == EPERM;
+}
+
+static bool try_ring_register(struct room *room)
+{
+    return syscall(SYS_io_uring_register, room->file, IORING_REGISTER_BUFFERS, NULL, 0) < 0;
+}
+
 static bool try_bpf(struct room *room)
 {
     return syscall(SYS_bpf, 0, NULL, 0) == 0;
@@ -507,7 +519,8 @@ tries[] = {
     {"a narrower filter", try_narrower_filter, MAKERS},
     {"a unix socket", try_unix, I | B | A},
     {"a kick", try_kick, V | I | MAKERS},
-    {"mapping a file", try_map_file, MAKERS},
+    {"mapping a file", try_map_file, B | A},
+    {"a ring's restrictions", try_ring_register, B | A},
     {"KVM_RUN", try_run_vm, V | B | A},
     {"KVM_RUN, sign-extended", try_run_vm_extended, V | B | A},
     {"KVM_CREATE_VM", try_create_vm, B | A},
@@ -655,6 +668,16 @@ static void test_control(void **state)
     check_kind(SECCOMP_CONTROL);
 }
 
+/* Through a ring of its own it could make the calls that its filter forbids. */
+static void test_control_has_no_ring(void **state)
+{
+    static const struct try try = {"no ring", try_ring_refused, C};
+
+    if (!seccomp_built_in())
+        skip();
+    assert_int_equal(run_try(&try, SECCOMP_CONTROL), 0);
+}
+
 static void test_build(void **state)
 {
     check_kind(SECCOMP_BUILD);
@@ -779,6 +802,7 @@ int main(void)
         cmocka_unit_test(test_io),
         cmocka_unit_test(test_disk),
         cmocka_unit_test(test_control),
+        cmocka_unit_test(test_control_has_no_ring),
         cmocka_unit_test(test_build),
         cmocka_unit_test(test_api),
         cmocka_unit_test(test_inheritance),
