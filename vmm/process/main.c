@@ -3,6 +3,7 @@
  * husk-vmm: the process of one jailed VM. Started by the library only, with two sockets as
  * descriptors 3 and 4; see protocol.h.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -23,5 +24,7 @@ int main(void)
         fputs("husk-vmm: it is started by libhusk, not by hand (see: husk run)\n", stderr);
         return 2;
     }
+    /* Few threads, which allocate little: an arena for each would be most of the process. */
+    mallopt(M_ARENA_MAX, 1);
     return process_serve(PROTOCOL_CONTROL_FD, PROTOCOL_EVENTS_FD) ? 1 : 0;
 }

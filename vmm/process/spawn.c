@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,8 @@ struct start {
     unsigned namespaces;
     uid_t uid; /* effective ids of the caller */
     gid_t gid;
-    volatile int error; /* errno of the step that failed */
+    volatile int error;       /* errno of the step that failed */
+    volatile bool is_refused; /* ids: fewer namespaces may do */
 };
 
 /* Sets `to` (below FIRST_FREE) to what `from` (not below) is, without CLOEXEC. */
@@ -75,6 +77,7 @@ __attribute__((no_sanitize("address"))) static int run_program(void *arg)
 
         if (ret) {
             start->error = -ret;
+            start->is_refused = true;
             _exit(127);
         }
     }
@@ -131,9 +134,10 @@ static int clone_jailed(struct start *start, void *stack, struct child *out)
 
         start->namespaces = jail_clone_flags(attempt);
         start->error = 0;
+        start->is_refused = false;
         ret = clone_child(start, stack, out);
         /* The program's own faults are the same in every attempt. */
-        if (ret == 0 || start->namespaces == 0 || ret == -ENOENT || ret == -EACCES)
+        if (ret == 0 || start->namespaces == 0 || (start->error && !start->is_refused))
             return ret;
     }
 }
