@@ -91,17 +91,17 @@ int wall_capabilities(struct jail_progress *progress)
     return 0;
 }
 
-/* Lower both limits to `most`; where they are lower already they stay. */
+/* Lower both limits to `most`. A hard limit that is lower already stays; the soft one becomes the
+ * same, for that of the caller is made for the caller, not for what its VM needs. */
 static int limit(int resource, rlim_t most)
 {
     struct rlimit now;
 
     if (getrlimit((__rlimit_resource_t)resource, &now) < 0)
         return -errno;
-    if (now.rlim_cur > most)
-        now.rlim_cur = most;
     if (now.rlim_max > most)
         now.rlim_max = most;
+    now.rlim_cur = now.rlim_max;
     return setrlimit((__rlimit_resource_t)resource, &now) < 0 ? -errno : 0;
 }
 

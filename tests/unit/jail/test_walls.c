@@ -108,6 +108,7 @@ static void check_descriptors(const struct prisoner *prisoner)
     for (int fd = prisoner->plan.first_free_fd; fd < (int)NOFILE; fd++)
         CHECK(fcntl(fd, F_GETFD) < 0 && errno == EBADF);
     CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max == NOFILE);
+    CHECK(limit.rlim_cur == NOFILE); /* all that is planned can be had */
     CHECK(fcntl(STDERR_FILENO, F_DUPFD, NOFILE) < 0);
     CHECK(getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max == 0);
 }
@@ -190,6 +191,7 @@ static int imprison(struct prisoner *prisoner, void (*inside)(struct prisoner *p
     gid_t gid = getegid();
     struct husk_error error;
     char text[512];
+    struct rlimit limit;
     int status = -1;
     pid_t pid;
 
@@ -200,6 +202,9 @@ static int imprison(struct prisoner *prisoner, void (*inside)(struct prisoner *p
     pid = (pid_t)syscall(SYS_clone, prisoner->flags | SIGCHLD, 0, 0, 0, 0);
     if (pid == 0) {
         dup2(STDERR_FILENO, STRAY_FD);
+        getrlimit(RLIMIT_NOFILE, &limit);
+        limit.rlim_cur = NOFILE / 2;
+        setrlimit(RLIMIT_NOFILE, &limit);
         prisoner->plan.namespaces = prisoner->flags;
         if (prisoner->flags & CLONE_NEWUSER)
             CHECK(jail_map_ids(uid, gid) == 0);
