@@ -27,8 +27,9 @@
  *     opens every file with its own rights, when the VM is built; the child gets descriptors only,
  *     and lives in a jail (see struct husk_jail_options) in which it can open nothing. A guest that
  *     breaks out of its VM finds itself there. It ends with the VM, or when the caller's process
- *     dies. The library waits for it; a caller that waits for any child (waitpid(-1)) may take its
- *     status, and a SIGCHLD may come: neither does harm.
+ *     dies, and all that this forked and that execute no other program. The library waits for it; a
+ *     caller that waits for any child (waitpid(-1)) may take its status, and a SIGCHLD may come:
+ *     neither does harm.
  *   HUSK_MODE_IN_PROCESS: on threads of the calling process: one for I/O, one per vCPU, a few for
  *     disks, which block all signals but those of their own faults. vCPU threads are called back
  *     from the guest by SIGRTMAX, directed at the thread; a SIGRTMAX sent to the whole process
@@ -266,7 +267,9 @@ struct husk_vsock_options {
     size_t size;
     uint32_t guest_cid; /* 3..4294967294 */
     const char *path;   /* the unix socket, created by build and removed by free; must not exist,
-                           but for a socket that nobody listens on any more; at most 96 bytes */
+                           but for a socket that nobody listens on any more; at most 96 bytes.
+                           Give it a directory of its own: whoever takes a jailed VM over can
+                           connect to every socket in there and below that the VM's user may */
 };
 
 #define HUSK_VSOCK_OPTIONS_INIT                   \
