@@ -189,6 +189,9 @@ void wire_get_text(struct wire_reader *reader, char *out, size_t size)
     for (; *out; out++) {
         if ((unsigned char)*out < 0x20 || *out == 0x7f)
             *out = '?';
+        /* U+0080 to U+009F are controls, too: terminals obey U+009B as they do ESC [. */
+        if ((unsigned char)out[0] == 0xc2 && ((unsigned char)out[1] & 0xe0) == 0x80)
+            out[0] = out[1] = '?';
     }
 }
 

@@ -218,6 +218,26 @@ static void test_net(void **state)
     net_config_release(&net);
 }
 
+/* The most descriptors that a message has. */
+static void test_all_queue_pairs(void **state)
+{
+    struct net_config net = {.id = "eth0", .queue_pairs = CONFIG_QUEUES_MAX};
+    struct wire_writer writer;
+    struct wire_reader reader;
+
+    for (unsigned i = 0; i < CONFIG_QUEUES_MAX; i++) {
+        net.tap_fds[i] = null_fd();
+        net.vhost_fds[i] = null_fd();
+    }
+    message_begin(&t.message, &writer, PROTOCOL_NET);
+    config_put_net(&t.message, &writer, &net);
+    carry(&writer, &reader, 0);
+    assert_int_equal(config_get_net(&t.message, &reader, &t.got), 0);
+    for (unsigned i = 0; i < CONFIG_QUEUES_MAX; i++)
+        assert_true(t.got.nets[0].tap_fds[i] >= 0 && t.got.nets[0].vhost_fds[i] >= 0);
+    net_config_release(&net);
+}
+
 static void test_vsock(void **state)
 {
     struct vsock_config vsock = {.guest_cid = 42, .path = "/run/vm/v.sock", .listen_fd = null_fd()};
@@ -233,6 +253,28 @@ static void test_vsock(void **state)
     /* The path as the jail has it. */
     assert_string_equal(t.got.vsock.connect_prefix, "/vsock/v.sock");
     close(vsock.listen_fd);
+}
+
+/* What a terminal would obey is not in it; other letters are. */
+static void test_text(void **state)
+{
+    struct wire_writer writer;
+    struct wire_reader reader;
+    uint8_t bytes[64];
+    char text[12];
+
+    wire_writer_init(&writer, bytes, sizeof(bytes));
+    wire_put_string(&writer, "\x1b[m\xc2\x9b\x7f\xc3\x9f\n");
+    wire_put_string(&writer, NULL);
+    wire_put_string(&writer, "cut after it\xc2\x9b");
+    wire_reader_init(&reader, bytes, wire_written(&writer));
+    wire_get_text(&reader, text, sizeof(text));
+    assert_string_equal(text, "?[m???\xc3\x9f?");
+    wire_get_text(&reader, text, sizeof(text));
+    assert_string_equal(text, "");
+    wire_get_text(&reader, text, sizeof(text));
+    assert_string_equal(text, "cut after i");
+    assert_true(wire_complete(&reader));
 }
 
 /* A descriptor that was promised and did not come. */
@@ -277,6 +319,8 @@ int main(void)
         TEST(test_drive),
         TEST(test_net),
         TEST(test_vsock),
+        TEST(test_all_queue_pairs),
+        TEST(test_text),
         TEST(test_missing_descriptor),
         TEST(test_unwanted_descriptors),
     };
