@@ -21,9 +21,12 @@ PR_SET_PDEATHSIG = 1
 MODULES = ("virtio_pci", "virtio_console", "9p", "9pnet_virtio", "overlay", "kvm-amd")
 MORE_MODULES = ("tun", "vhost_net", "vhost_vsock", "bridge", "veth", "virtio_blk", "ext4", "loop")
 
+SRIOV_MODULES = ("igb", "igbvf", "vfio-pci")
+
 CLOCKS = {"virtual": "shift=0,sleep=off", "host": "shift=0,sleep=on"}
 KERNEL_ARGUMENTS = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr tsc=reliable "
                     "no_timer_check random.trust_cpu=on cryptomgr.notests")
+SRIOV_ARGUMENTS = " intel_iommu=on iommu=nopt"
 
 
 class LabError(Exception):
@@ -122,6 +125,14 @@ def nine_p(name, path, properties):
             "-device", f"virtio-9p-pci,fsdev={name},mount_tag={name},ioeventfd=off"]
 
 
+def sriov_devices():
+    """A network card with 7 VFs, behind an IOMMU that also remaps interrupts."""
+    return ["-device", "intel-iommu,intremap=on,caching-mode=on",
+            "-device", "pcie-root-port,id=port0,bus=pcie.0,chassis=1,slot=1",
+            "-netdev", "user,id=net0,restrict=on",
+            "-device", "igb,netdev=net0,bus=port0,mac=02:00:00:00:01:00"]
+
+
 def qemu_command(options, work, kernel, initrd, ports):
     """ports: name to socket."""
     command = [
@@ -131,8 +142,11 @@ def qemu_command(options, work, kernel, initrd, ports):
         "-seed", "7", "-rtc", "base=2026-01-01,clock=vm",
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
         "-chardev", f"file,id=log,path={work}/machine.log", "-serial", "chardev:log",
-        "-kernel", str(kernel), "-initrd", str(initrd), "-append", KERNEL_ARGUMENTS,
+        "-kernel", str(kernel), "-initrd", str(initrd),
+        "-append", KERNEL_ARGUMENTS + (SRIOV_ARGUMENTS if options.sriov else ""),
     ]
+    if options.sriov:
+        command += sriov_devices()
     if not options.exact:
         command += nine_p("root", "/", ",readonly=on,multidevs=remap")
     if options.out:
