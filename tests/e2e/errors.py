@@ -213,6 +213,9 @@ def other_commands():
     yield "help of an unknown command", ("rnu: ", "no such command"), ["help", "rnu"]
     yield "help of two commands", ("one command",), ["help", "run", "doctor"]
     yield "version with an argument", ("-x: ", "no arguments"), ["version", "-x"]
+    yield "vf without an action", ("vf: ", "list, create", "husk help vf"), ["vf"]
+    yield "vf of too few words", ("vf create: ", "a PF and a number"), ["vf", "create", "eth0"]
+    yield "vf with a number out of range", ("vlan=4095: ", "4094"), ["vf", "set", "a", "0", "vlan=4095"]
     yield "doctor with an argument", ("--xml: ", "unknown"), ["doctor", "--xml"]
 
 
