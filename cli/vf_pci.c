@@ -16,28 +16,30 @@
 
 #define DEVICES "bus/pci/devices"
 
+/* One to `most` hexadecimal digits, and the character after them; steps over both. */
+static bool take_hex(const char **at, unsigned most, char after, unsigned *out)
+{
+    unsigned digits = 0;
+
+    for (*out = 0; digits < most && isxdigit((unsigned char)**at); digits++, (*at)++) {
+        unsigned char c = (unsigned char)**at;
+
+        *out = *out * 16 + (unsigned)(isdigit(c) ? c - '0' : tolower(c) - 'a' + 10);
+    }
+    return digits && *(*at)++ == after;
+}
+
 /* domain:bus:device.function, all hexadecimal; PCI Express 6.0, 2.2.6.2. VMD's domains begin at
  * 0x10000. */
 int pci_address_parse(const char *text, char out[PCI_ADDRESS_SIZE])
 {
+    const char *colon = strchr(text, ':');
     unsigned domain = 0, bus, device, function;
-    int end = -1;
 
-    if (strlen(text) >= PCI_ADDRESS_SIZE || !isxdigit((unsigned char)text[0]))
+    if (colon && strchr(colon + 1, ':') && !take_hex(&text, 8, ':', &domain))
         return -EINVAL;
-    for (const char *at = text; *at; at++) {
-        if (!isxdigit((unsigned char)*at) && *at != ':' && *at != '.')
-            return -EINVAL;
-    }
-    if (sscanf(text, "%8x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) != 4 ||
-        end < 0 || text[end]) {
-        domain = 0;
-        end = -1;
-        if (sscanf(text, "%2x:%2x.%1x%n", &bus, &device, &function, &end) != 3 || end < 0 ||
-            text[end])
-            return -EINVAL;
-    }
-    if (device > 0x1f || function > 7)
+    if (!take_hex(&text, 2, ':', &bus) || !take_hex(&text, 2, '.', &device) ||
+        !take_hex(&text, 1, '\0', &function) || device > 0x1f || function > 7)
         return -EINVAL;
     snprintf(out, PCI_ADDRESS_SIZE, "%04x:%02x:%02x.%x", domain, bus, device, function);
     return 0;
