@@ -56,7 +56,7 @@ static void go_to_jail(int report_fd, unsigned namespaces, uid_t uid, gid_t gid)
     for (unsigned i = 0; i < report.count && used < sizeof(line); i++)
         used += (size_t)snprintf(line + used, sizeof(line) - used, "%sno %s (%s)", i ? ", " : "",
                                  report.gaps[i].wall, strerrordesc_np(report.gaps[i].error));
-    ret = seccomp_install(SECCOMP_CONTROL);
+    ret = seccomp_built_in() ? seccomp_install(SECCOMP_CONTROL) : -ENOTSUP;
     if (ret && used < sizeof(line))
         snprintf(line + used, sizeof(line) - used, "%sno seccomp filters (%s)", used ? ", " : "",
                  strerrordesc_np(-ret));
