@@ -14,12 +14,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "base/bytes.h"
 #include "base/checked.h"
-#include "base/event_loop.h"
 #include "base/io.h"
+#include "devices/virtio/kick.h"
 #include "devices/virtio/virtio.h"
 #include "vmm/bus.h"
 
@@ -29,11 +28,8 @@
 #define CONFIG_SPACE      0x100u
 
 struct mmio_queue {
-    struct virtio_mmio *transport;
-    unsigned index;
-    int kick_fd;
-    struct event_source *source;
-    bool by_bus; /* the bus signals kick_fd; else the register handler does */
+    struct virtio_kick kick;
+    bool by_bus; /* the bus signals the kick; else the register handler does */
 };
 
 struct virtio_mmio {
@@ -70,12 +66,8 @@ static void interrupt_config(void *transport)
 static int take_kick(void *transport, unsigned queue, bool taken)
 {
     struct virtio_mmio *mmio = transport;
-    int ret;
 
-    if (queue >= mmio->queue_count)
-        return -EINVAL;
-    ret = event_source_watch(mmio->queues[queue].source, taken ? 0 : EPOLLIN);
-    return ret ? ret : mmio->queues[queue].kick_fd;
+    return queue < mmio->queue_count ? virtio_kick_take(&mmio->queues[queue].kick, taken) : -EINVAL;
 }
 
 static const struct virtio_transport_ops transport_ops = {
@@ -83,14 +75,6 @@ static const struct virtio_transport_ops transport_ops = {
     .interrupt_config = interrupt_config,
     .take_kick = take_kick,
 };
-
-static void on_kick(void *arg, uint32_t events)
-{
-    struct mmio_queue *queue = arg;
-
-    eventfd_drain(queue->kick_fd);
-    virtio_device_kick(queue->transport->virtio, queue->index);
-}
 
 /* 4.2.2, table 4.1: the registers that can be read. */
 static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
@@ -178,7 +162,7 @@ static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t v
     case VIRTIO_MMIO_QUEUE_NOTIFY:
         /* Usually consumed by the eventfd, before it gets here. */
         if (value < mmio->queue_count)
-            eventfd_signal(mmio->queues[value].kick_fd);
+            eventfd_signal(mmio->queues[value].kick.fd);
         break;
     case VIRTIO_MMIO_INTERRUPT_ACK:
         atomic_fetch_and(&mmio->interrupt_status, ~value);
@@ -252,9 +236,8 @@ static void detach(struct virtio_mmio *mmio)
         struct mmio_queue *queue = &mmio->queues[i];
 
         if (queue->by_bus)
-            bus_detach_eventfd(mmio->env.mmio, notify, 4, i, queue->kick_fd);
-        event_source_remove(queue->source);
-        close_fd(&queue->kick_fd);
+            bus_detach_eventfd(mmio->env.mmio, notify, 4, i, queue->kick.fd);
+        virtio_kick_close(&queue->kick);
     }
     if (mmio->attached)
         bus_detach(mmio->env.mmio, mmio->base);
@@ -284,18 +267,12 @@ static int attach_queue(struct virtio_mmio *mmio, unsigned index)
 {
     struct mmio_queue *queue = &mmio->queues[index];
     uint64_t notify = mmio->base + VIRTIO_MMIO_QUEUE_NOTIFY;
-    int ret;
+    int ret = virtio_kick_open(&queue->kick, mmio->env.loop, mmio->virtio, index);
 
-    queue->transport = mmio;
-    queue->index = index;
-    queue->kick_fd = eventfd_open();
-    if (queue->kick_fd < 0)
-        return queue->kick_fd;
-    ret = event_loop_add(mmio->env.loop, queue->kick_fd, EPOLLIN, on_kick, queue, &queue->source);
     if (ret)
         return ret;
     /* Without it a kick costs an exit to user space, and works all the same. */
-    queue->by_bus = bus_attach_eventfd(mmio->env.mmio, notify, 4, index, queue->kick_fd) == 0;
+    queue->by_bus = bus_attach_eventfd(mmio->env.mmio, notify, 4, index, queue->kick.fd) == 0;
     return 0;
 }
 
@@ -315,7 +292,7 @@ int virtio_mmio_create(const struct device_env *env, struct virtio_device *virti
     mmio->irq = *irq;
     mmio->queue_count = count;
     for (unsigned i = 0; i < count; i++)
-        mmio->queues[i].kick_fd = -1;
+        mmio->queues[i].kick.fd = -1;
     ret = bus_attach(env->mmio, base, VIRTIO_MMIO_WINDOW_BYTES, &mmio_bus_ops, mmio,
                      virtio->ops->name);
     mmio->attached = ret == 0;
