@@ -224,6 +224,16 @@ uint32_t virtio_device_offered(struct virtio_device *device, uint32_t select)
     return select < 2 ? (uint32_t)(device->offered >> (32 * select)) : 0;
 }
 
+uint32_t virtio_device_accepted(struct virtio_device *device, uint32_t select)
+{
+    uint32_t bits;
+
+    virtio_device_lock(device);
+    bits = select < 2 ? (uint32_t)(device->accepted >> (32 * select)) : 0;
+    virtio_device_unlock(device);
+    return bits;
+}
+
 void virtio_device_accept(struct virtio_device *device, uint32_t select, uint32_t bits)
 {
     virtio_device_lock(device);
@@ -269,6 +279,17 @@ bool virtio_device_queue_ready(struct virtio_device *device, unsigned queue)
     return ready;
 }
 
+uint16_t virtio_device_queue_size(struct virtio_device *device, unsigned queue)
+{
+    uint16_t size = 0;
+
+    virtio_device_lock(device);
+    if (queue < device->queue_count)
+        size = device->queues[queue].size;
+    virtio_device_unlock(device);
+    return size;
+}
+
 void virtio_device_set_queue_size(struct virtio_device *device, unsigned queue, uint32_t size)
 {
     struct virtqueue *target;
@@ -295,6 +316,13 @@ void virtio_device_set_queue_ready(struct virtio_device *device, unsigned queue,
     virtio_device_unlock(device);
 }
 
+static gpa_t *ring_address(struct virtqueue *queue, enum virtio_ring_part part)
+{
+    gpa_t *const addresses[] = {&queue->desc_address, &queue->avail_address, &queue->used_address};
+
+    return addresses[part];
+}
+
 void virtio_device_set_ring(struct virtio_device *device, unsigned queue,
                             enum virtio_ring_part part, bool high, uint32_t bits)
 {
@@ -303,14 +331,25 @@ void virtio_device_set_ring(struct virtio_device *device, unsigned queue,
     virtio_device_lock(device);
     target = writable_queue(device, queue, false);
     if (target) {
-        gpa_t *const addresses[] = {&target->desc_address, &target->avail_address,
-                                    &target->used_address};
+        gpa_t *address = ring_address(target, part);
         unsigned shift = high ? 32 : 0;
 
-        addresses[part]->value &= ~(0xffffffffull << shift);
-        addresses[part]->value |= (uint64_t)bits << shift;
+        address->value &= ~(0xffffffffull << shift);
+        address->value |= (uint64_t)bits << shift;
     }
     virtio_device_unlock(device);
+}
+
+uint32_t virtio_device_ring(struct virtio_device *device, unsigned queue,
+                            enum virtio_ring_part part, bool high)
+{
+    uint64_t address = 0;
+
+    virtio_device_lock(device);
+    if (queue < device->queue_count)
+        address = ring_address(&device->queues[queue], part)->value;
+    virtio_device_unlock(device);
+    return (uint32_t)(high ? address >> 32 : address);
 }
 
 void virtio_device_config_read(struct virtio_device *device, uint32_t offset, void *data,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The virtio core (virtio 1.2, chapters 2 and 3): status machine, feature negotiation, queues. It
- * stands between a transport (mmio.c; PCI later), which turns register accesses into the calls in
+ * stands between a transport (mmio.c, pci.c), which turns register accesses into the calls in
  * the second half of this file, and a device (blk.c, net.c, …), which is a table of operations.
  *
  * Threads: `lock` guards the device, its queues and the device's own state. The core takes it:
@@ -131,12 +131,14 @@ uint8_t virtio_device_status(struct virtio_device *device);
 /* 32 bits of the feature words; select 0 or 1, others read 0. Writes after FEATURES_OK are ignored.
  */
 uint32_t virtio_device_offered(struct virtio_device *device, uint32_t select);
+uint32_t virtio_device_accepted(struct virtio_device *device, uint32_t select);
 void virtio_device_accept(struct virtio_device *device, uint32_t select, uint32_t bits);
 
 /* Queue registers. Writes are ignored (and logged) unless the status is between FEATURES_OK and
  * DRIVER_OK and, but for `ready`, the queue is not ready. An out-of-range index reads 0. */
 uint16_t virtio_device_queue_max(struct virtio_device *device, unsigned queue);
 bool virtio_device_queue_ready(struct virtio_device *device, unsigned queue);
+uint16_t virtio_device_queue_size(struct virtio_device *device, unsigned queue); /* 0: not set */
 void virtio_device_set_queue_size(struct virtio_device *device, unsigned queue, uint32_t size);
 void virtio_device_set_queue_ready(struct virtio_device *device, unsigned queue, bool ready);
 
@@ -144,6 +146,8 @@ enum virtio_ring_part { VIRTIO_RING_DESC, VIRTIO_RING_AVAIL, VIRTIO_RING_USED };
 /* Replace the low or high 32 bits of one ring address. */
 void virtio_device_set_ring(struct virtio_device *device, unsigned queue,
                             enum virtio_ring_part part, bool high, uint32_t bits);
+uint32_t virtio_device_ring(struct virtio_device *device, unsigned queue,
+                            enum virtio_ring_part part, bool high);
 
 /* Configuration space. Out of range reads all-ones and writes nothing. */
 void virtio_device_config_read(struct virtio_device *device, uint32_t offset, void *data,
