@@ -1,28 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The interrupt lines of a machine: which device has which global system interrupt, and the eventfd
- * behind each.
+ * behind each. GSIs beyond the pins are for messages (MSI): each is routed by the guest.
  *
  * Threads: lines are handed out while the machine is built. Raising one (vmm/irq.h) is a write to
- * its eventfd, from any thread.
+ * its eventfd, from any thread. Messages are routed on vCPU threads, one at a time under msi_lock.
  */
 #ifndef HUSK_VMM_INTERRUPTS_H
 #define HUSK_VMM_INTERRUPTS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/arch/arch.h"
 #include "vmm/irq.h"
 
 #define INTERRUPT_LINES_MAX 64u
-
-struct kvm;
+#define MSI_VECTORS_MAX     1536u /* 31 devices of 34 queues and one more each, and some */
 
 struct interrupts {
     const struct kvm *kvm;
     uint64_t taken;                     /* bit n: GSI n has an owner */
     uint64_t free_pool;                 /* GSIs that interrupts_take_any() may give */
     int event_fds[INTERRUPT_LINES_MAX]; /* -1: none */
+
+    pthread_mutex_t msi_lock;
+    unsigned msi_count;
+    int *msi_fds;                  /* of GSI arch_first_msi_gsi + n */
+    struct arch_msi_route *routes; /* as msi_fds; gsi 0: goes nowhere. Guarded by msi_lock */
 };
 
 /* free_pool: the GSIs that are nobody's by custom. */
@@ -32,6 +38,9 @@ void interrupts_init(struct interrupts *interrupts, const struct kvm *kvm, uint6
  * (taken), -ENOSPC (none free) or -errno. */
 int interrupts_take(struct interrupts *interrupts, uint32_t gsi, struct irq_line *out);
 int interrupts_take_any(struct interrupts *interrupts, struct irq_line *out);
+
+/* Messages, for devices. Refers to `interrupts`, which must stay where it is. */
+struct msi_controller interrupts_msi(struct interrupts *interrupts);
 
 /* Closes all lines; a second call does nothing. */
 void interrupts_release(struct interrupts *interrupts);

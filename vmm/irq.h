@@ -17,4 +17,16 @@ struct irq_line {
 /* Raise an edge. May be called from any thread; edges before delivery merge into one. */
 void irq_line_raise(const struct irq_line *line);
 
+/*
+ * Message-signalled interrupts: a line of its own for each vector, of which the guest decides at
+ * run time what it means (PCI 3.0, section 6.8.3: an address and 32 bits of data).
+ */
+struct msi_controller {
+    /* A line that goes nowhere yet. Returns 0, -ENOSPC or -errno. While the machine is built. */
+    int (*take)(void *arg, struct irq_line *out);
+    /* From now on the line sends this message. Any thread. Returns 0 or -errno. */
+    int (*route)(void *arg, const struct irq_line *line, uint64_t address, uint32_t data);
+    void *arg;
+};
+
 #endif

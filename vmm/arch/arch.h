@@ -3,8 +3,8 @@
  * The architecture boundary: everything the machine needs to know about the processor it runs on.
  * One directory beside this file implements it; a port provides these functions and nothing else.
  *
- * Threads: all of it is called while the machine is built, except arch_vcpu_exit(),
- * arch_vcpu_resumed() and arch_vcpu_where(), which the vCPU's own thread calls.
+ * Threads: all of it is called while the machine is built, except arch_set_routes(), and
+ * arch_vcpu_exit(), arch_vcpu_resumed() and arch_vcpu_where(), which the vCPU's own thread calls.
  */
 #ifndef HUSK_VMM_ARCH_ARCH_H
 #define HUSK_VMM_ARCH_ARCH_H
@@ -25,6 +25,13 @@ struct machine_config;
 
 /* ---- memory ---- */
 
+/* Where a PCI bus is; windows of 0 bytes are none. */
+struct arch_pci_layout {
+    uint64_t ecam;                  /* configuration space of bus 0, 1 MiB */
+    uint64_t low_base, low_bytes;   /* memory BARs that 32 bits reach */
+    uint64_t high_base, high_bytes; /* and that they do not */
+};
+
 #define ARCH_RANGES_MAX 8u
 
 /* Where things are in a machine with a given amount of memory. */
@@ -35,12 +42,16 @@ struct arch_layout {
     struct boot_range ranges[ARCH_RANGES_MAX]; /* the guest's map; boot.ranges points here */
     gpa_t tables;                              /* room for the firmware tables, reported as such */
     uint64_t tables_bytes;
-    struct boot_layout boot; /* rsdp is filled in once the tables are written */
+    struct arch_pci_layout pci; /* arch_layout_add_pci(); ecam 0: there is no bus */
+    struct boot_layout boot;    /* rsdp is filled in once the tables are written */
 };
 
 /* memory_bytes: a multiple of the page size, 1 MiB to ARCH_MEMORY_MAX. *out must not be moved
  * afterwards: it points into itself. */
 void arch_layout_init(struct arch_layout *out, uint64_t memory_bytes);
+
+/* Give the machine a PCI bus. address_end: one past what its processor can address. */
+void arch_layout_add_pci(struct arch_layout *layout, uint64_t address_end);
 
 /* The most memory that a machine can be configured with, and the least. */
 extern const uint64_t arch_memory_max_bytes;
@@ -51,6 +62,8 @@ gpa_t arch_virtio_mmio_window(unsigned n);
 
 /* How many virtio devices can have an interrupt of their own. */
 extern const unsigned arch_virtio_mmio_max;
+/* And how many a PCI bus has room for. */
+extern const unsigned arch_virtio_pci_max;
 
 /* ---- the VM ---- */
 
@@ -59,6 +72,18 @@ const struct kvm_requirement *arch_requirements(unsigned *count);
 
 /* Interrupt chips and whatever KVM wants placed before the first vCPU. */
 int arch_vm_init(const struct kvm *kvm, struct husk_error *err);
+
+/* A global system interrupt that is a message. */
+struct arch_msi_route {
+    uint32_t gsi; /* arch_first_msi_gsi or above; 0: no entry */
+    uint64_t address;
+    uint32_t data;
+};
+
+/* Replace all routes: those of the interrupt chips' pins, and `count` of messages. Any thread, one
+ * at a time. Returns 0 or -errno, which changes nothing. */
+int arch_set_routes(const struct kvm *kvm, const struct arch_msi_route *routes, unsigned count);
+extern const uint32_t arch_first_msi_gsi;
 
 /* GSIs that are nobody's by custom, one bit each. */
 extern const uint64_t arch_free_gsis;

@@ -138,6 +138,7 @@ static void test_ioeventfd(void **state)
 static void test_interrupts(void **state)
 {
     struct interrupts interrupts;
+    struct msi_controller msi;
     struct irq_line line;
     struct kvm kvm;
     uint32_t last = 0;
@@ -156,6 +157,18 @@ static void test_interrupts(void **state)
         irq_line_raise(&line);
     }
     assert_int_equal(interrupts_take_any(&interrupts, &line), -ENOSPC);
+    msi = interrupts_msi(&interrupts);
+    assert_int_equal(msi.take(msi.arg, &line), 0);
+    assert_int_equal(line.gsi, arch_first_msi_gsi);
+    assert_int_equal(msi.take(msi.arg, &line), 0);
+    irq_line_raise(&line); /* goes nowhere */
+    assert_int_equal(msi.route(msi.arg, &line, 0xfee00000, 0x30), 0);
+    assert_int_equal(msi.route(msi.arg, &line, 0xfee00000, 0x30), 0);
+    irq_line_raise(&line);
+    line.gsi = arch_first_msi_gsi + 2;
+    assert_int_equal(msi.route(msi.arg, &line, 0xfee00000, 0x30), -EINVAL);
+    line.gsi = 4;
+    assert_int_equal(msi.route(msi.arg, &line, 0xfee00000, 0x30), -EINVAL);
     interrupts_release(&interrupts);
     interrupts_release(&interrupts);
     kvm_close(&kvm);

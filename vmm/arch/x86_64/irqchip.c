@@ -6,12 +6,14 @@
  */
 #include <errno.h>
 #include <linux/kvm.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "base/checked.h"
 #include "base/error.h"
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86_64/layout.h"
+
+const uint32_t arch_first_msi_gsi = IOAPIC_PINS;
 
 static const struct kvm_requirement requirements[] = {
     {KVM_CAP_SET_TSS_ADDR, "SET_TSS_ADDR"},
@@ -35,25 +37,42 @@ unsigned arch_vcpus_max(const struct kvm *kvm)
  * (LINT0 is unmasked by default), so that a guest that never set it up would receive vectors it
  * does not know.
  */
-static int route_to_ioapic(const struct kvm *kvm)
+static void add_pins(struct kvm_irq_routing *table)
 {
-    union {
-        struct kvm_irq_routing header;
-        uint8_t room[sizeof(struct kvm_irq_routing) +
-                     IOAPIC_PINS * sizeof(struct kvm_irq_routing_entry)];
-    } table;
-
-    memset(&table, 0, sizeof(table));
-    table.header.nr = IOAPIC_PINS;
     for (uint32_t pin = 0; pin < IOAPIC_PINS; pin++) {
-        struct kvm_irq_routing_entry *entry = &table.header.entries[pin];
+        struct kvm_irq_routing_entry *entry = &table->entries[table->nr++];
 
         entry->gsi = pin;
         entry->type = KVM_IRQ_ROUTING_IRQCHIP;
         entry->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
         entry->u.irqchip.pin = pin;
     }
-    return kvm_ioctl_ptr(kvm->vm_fd, KVM_SET_GSI_ROUTING, &table);
+}
+
+int arch_set_routes(const struct kvm *kvm, const struct arch_msi_route *routes, unsigned count)
+{
+    size_t entries = IOAPIC_PINS + (size_t)count;
+    struct kvm_irq_routing *table = calloc(1, sizeof(*table) + entries * sizeof(table->entries[0]));
+    int ret;
+
+    if (!table)
+        return -ENOMEM;
+    add_pins(table);
+    for (unsigned i = 0; i < count; i++) {
+        struct kvm_irq_routing_entry *entry = &table->entries[table->nr];
+
+        if (!routes[i].gsi)
+            continue;
+        entry->gsi = routes[i].gsi;
+        entry->type = KVM_IRQ_ROUTING_MSI;
+        entry->u.msi.address_lo = (uint32_t)routes[i].address;
+        entry->u.msi.address_hi = (uint32_t)(routes[i].address >> 32);
+        entry->u.msi.data = routes[i].data;
+        table->nr++;
+    }
+    ret = kvm_ioctl_ptr(kvm->vm_fd, KVM_SET_GSI_ROUTING, table);
+    free(table);
+    return ret;
 }
 
 int arch_vm_init(const struct kvm *kvm, struct husk_error *err)
@@ -71,7 +90,7 @@ int arch_vm_init(const struct kvm *kvm, struct husk_error *err)
     ret = kvm_ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0);
     if (ret < 0)
         return error_set(err, -ret, "", "cannot create interrupt controllers", NULL);
-    ret = route_to_ioapic(kvm);
+    ret = arch_set_routes(kvm, NULL, 0);
     if (ret < 0)
         return error_set(err, -ret, "", "cannot route interrupts", NULL);
     return 0;

@@ -10,6 +10,7 @@
 const uint64_t arch_memory_min_bytes = MEMORY_MIN_BYTES;
 const uint64_t arch_memory_max_bytes = MEMORY_MAX_BYTES;
 const unsigned arch_virtio_mmio_max = FREE_GSI_COUNT;
+const unsigned arch_virtio_pci_max = PCI_VIRTIO_MAX;
 const uint64_t arch_free_gsis = FREE_GSIS;
 
 _Static_assert(__builtin_popcountll(FREE_GSIS) == FREE_GSI_COUNT, "one GSI for each device");
@@ -56,4 +57,21 @@ void arch_layout_init(struct arch_layout *out, uint64_t memory_bytes)
     out->boot.gdt = gpa(BOOT_GDT_ADDRESS);
     out->boot.kernel_min = gpa(KERNEL_MIN_ADDRESS);
     out->boot.initrd_limit = gpa(low_bytes);
+}
+
+void arch_layout_add_pci(struct arch_layout *layout, uint64_t address_end)
+{
+    uint64_t high, end;
+
+    layout->pci = (struct arch_pci_layout){
+        .ecam = PCI_ECAM_ADDRESS,
+        .low_base = PCI_LOW_ADDRESS,
+        .low_bytes = PCI_LOW_BYTES,
+    };
+    /* Without room above the RAM there is only the low window. */
+    if (!checked_align_up(max_u64(layout->address_end, HOLE_END), PCI_HIGH_ALIGN, &high) ||
+        !checked_add(high, PCI_HIGH_BYTES, &end) || end > address_end)
+        return;
+    layout->pci.high_base = high;
+    layout->pci.high_bytes = PCI_HIGH_BYTES;
 }

@@ -11,11 +11,13 @@
  *       0x000e_0000          ACPI tables (128 KiB), RSDP first
  *       0x0010_0000          kernel, initrd, free
  *     0xc000_0000          end of low RAM, at most: MMIO hole
+ *       0xc000_0000          PCI configuration space (ECAM) of bus 0, 1 MiB
  *       0xd000_0000          virtio-mmio windows, 4 KiB each
+ *       0xe000_0000          memory BARs of 32 bits (256 MiB)
  *       0xfec0_0000          IOAPIC
  *       0xfee0_0000          local APIC
  *       0xfffb_c000          KVM's identity map page and TSS (Intel without unrestricted guest)
- *     0x1_0000_0000        RAM beyond 3 GiB
+ *     0x1_0000_0000        RAM beyond 3 GiB, then memory BARs of 64 bits (64 GiB)
  */
 #ifndef HUSK_VMM_ARCH_X86_64_LAYOUT_H
 #define HUSK_VMM_ARCH_X86_64_LAYOUT_H
@@ -33,6 +35,12 @@
 #define HOLE_END            0x100000000ull
 #define VIRTIO_MMIO_ADDRESS 0xd0000000u
 #define VIRTIO_MMIO_BYTES   0x1000u
+#define PCI_ECAM_ADDRESS    0xc0000000u
+#define PCI_LOW_ADDRESS     0xe0000000u
+#define PCI_LOW_BYTES       0x10000000u
+#define PCI_HIGH_BYTES      (64ull << 30)
+#define PCI_HIGH_ALIGN      (4ull << 30)
+#define PCI_VIRTIO_MAX      31u /* the 32 devices of bus 0 without the host bridge */
 #define IOAPIC_ADDRESS      0xfec00000u
 #define IOAPIC_PINS         24u
 #define LAPIC_ADDRESS       0xfee00000u

@@ -97,11 +97,27 @@ static void test_virtio_windows(void **state)
     assert_int_equal(arch_free_gsis & (1u << 4 | 1u << 8 | 1u << 9), 0);
 }
 
+static void test_pci(void **state)
+{
+    struct arch_layout layout;
+
+    arch_layout_init(&layout, 8 * GIB);
+    assert_int_equal(layout.pci.ecam, 0);
+    arch_layout_add_pci(&layout, 1ull << 39);
+    assert_true(layout.pci.ecam >= 3 * GIB);
+    assert_true(layout.pci.low_base + layout.pci.low_bytes <= IOAPIC_ADDRESS);
+    assert_true(layout.pci.high_base >= layout.address_end);
+    assert_true(layout.pci.high_bytes > 0);
+    arch_layout_add_pci(&layout, 1ull << 36); /* no room above */
+    assert_int_equal(layout.pci.high_bytes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_virtio_windows),
+        cmocka_unit_test(test_pci),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
