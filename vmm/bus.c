@@ -3,7 +3,8 @@
  * An address bus: see bus.h for the contract.
  *
  * Data: a sorted array of disjoint ranges, searched by bisection, and a short list of eventfds that
- * the bus itself matches when it has no accelerator. Both change only while no vCPU runs.
+ * the bus itself matches when it has no accelerator. Both change only while no vCPU runs; what
+ * an accelerator matches is its own.
  */
 #include "vmm/bus.h"
 

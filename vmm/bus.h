@@ -3,8 +3,9 @@
  * An address bus: which device answers at which port or MMIO address. The machine has two of them,
  * one for ports and one for MMIO.
  *
- * Threads: ranges are attached before the vCPUs run; bus_read() and bus_write() are called from any
- * vCPU thread, concurrently. Handlers do their own locking and must not block.
+ * Threads: ranges are attached before the vCPUs run, and eventfds too, but that with an accelerator
+ * they may also be attached and detached while vCPUs run; bus_read() and bus_write() are called
+ * from any vCPU thread, concurrently. Handlers do their own locking and must not block.
  *
  * An access that no range claims whole reads as all-ones and writes nothing: that is what real
  * hardware does, and it costs the guest, not the monitor.
