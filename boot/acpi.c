@@ -4,6 +4,7 @@
  *
  *     RSDP → XSDT → FADT → DSDT
  *                 → MADT
+ *                 → MCFG (with a PCI bus)
  *
  * Hardware-reduced (section 4.1) means: no PM timer, no fixed event registers, no SCI, no legacy
  * interrupt controller. Power-off and reset are register writes; the power button is a device whose
@@ -29,6 +30,10 @@
 #define HEADER_BYTES 36u
 #define FADT_BYTES   276u
 #define TABLE_ALIGN  16u
+
+#define PCI_PORT       0xcf8u
+#define PCI_PORT_BYTES 8u
+#define PCI_ECAM_BYTES (1u << 20)
 
 #define CPUS_MAX    4096u
 #define DEVICES_MAX 256u
@@ -228,6 +233,53 @@ static void add_event_device(struct aml *aml, const struct acpi_options *options
     aml_end(aml, device);
 }
 
+/*
+ * The PCI host bridge (PCI Firmware 3.3, section 4) and the place of its configuration space, which
+ * 4.1.2 wants to see reserved. There are no interrupt pins to route. The answer to _OSC grants what
+ * was asked for: there is no firmware that would do any of it instead of the guest.
+ */
+static void add_pci(struct aml *aml, const struct acpi_pci *pci)
+{
+    size_t device, resources, method;
+
+    device = aml_begin_device(aml, "PCI0");
+    aml_name(aml, "_HID");
+    aml_eisa_id(aml, "PNP0A08");
+    aml_name(aml, "_CID");
+    aml_eisa_id(aml, "PNP0A03");
+    aml_name(aml, "_UID");
+    aml_integer(aml, 0);
+    aml_name(aml, "_SEG");
+    aml_integer(aml, 0);
+    aml_name(aml, "_BBN");
+    aml_integer(aml, 0);
+    aml_name(aml, "_CCA");
+    aml_integer(aml, 1);
+    aml_name(aml, "_CRS");
+    resources = aml_begin_resources(aml);
+    aml_resource_buses(aml, 0, 0);
+    aml_resource_ports(aml, PCI_PORT, PCI_PORT_BYTES);
+    aml_resource_window32(aml, pci->low_base, pci->low_bytes);
+    if (pci->high_bytes)
+        aml_resource_window64(aml, pci->high_base, pci->high_bytes);
+    aml_end_resources(aml, resources);
+    method = aml_begin_method(aml, "_OSC", 4, false);
+    aml_return_argument(aml, 3);
+    aml_end(aml, method);
+    aml_end(aml, device);
+
+    device = aml_begin_device(aml, "ECAM");
+    aml_name(aml, "_HID");
+    aml_eisa_id(aml, "PNP0C02");
+    aml_name(aml, "_UID");
+    aml_integer(aml, 0);
+    aml_name(aml, "_CRS");
+    resources = aml_begin_resources(aml);
+    aml_resource_memory32(aml, (uint32_t)pci->ecam, PCI_ECAM_BYTES);
+    aml_end_resources(aml, resources);
+    aml_end(aml, device);
+}
+
 static int write_dsdt(struct area *area, const struct acpi_options *options, uint64_t *address)
 {
     unsigned numbers[ARRAY_SIZE(identities)] = {0};
@@ -252,12 +304,14 @@ static int write_dsdt(struct area *area, const struct acpi_options *options, uin
         add_device(aml, device, numbers[device->kind]++);
     }
     add_event_device(aml, options);
+    if (options->pci)
+        add_pci(aml, options->pci);
     aml_end(aml, scope);
     *address = table.address;
     return table_end(&table, area);
 }
 
-/* --- FADT and MADT ------------------------------------------------------------------------- */
+/* --- FADT, MADT and MCFG ------------------------------------------------------------------- */
 
 static bool has_device(const struct acpi_options *options, enum acpi_device_kind kind)
 {
@@ -342,17 +396,33 @@ static int write_madt(struct area *area, const struct acpi_options *options, uin
     return table_end(&table, area);
 }
 
+/* PCI Firmware 3.3, table 4-3: one segment, of which bus 0 alone. */
+static int write_mcfg(struct area *area, const struct acpi_pci *pci, uint64_t *address)
+{
+    uint8_t body[8 + 16] = {0};
+    struct table table;
+
+    put_le64(body + 8, pci->ecam);
+    table_begin(&table, area, "MCFG", 1);
+    aml_bytes(&table.out, body, sizeof(body));
+    *address = table.address;
+    return table_end(&table, area);
+}
+
 /* --- roots --------------------------------------------------------------------------------- */
 
-static int write_xsdt(struct area *area, uint64_t fadt, uint64_t madt, uint64_t *address)
+/* mcfg is 0 where there is none. */
+static int write_xsdt(struct area *area, uint64_t fadt, uint64_t madt, uint64_t mcfg,
+                      uint64_t *address)
 {
-    uint8_t entries[2 * 8];
+    uint8_t entries[3 * 8];
     struct table table;
 
     table_begin(&table, area, "XSDT", 1);
     put_le64(entries, fadt);
     put_le64(entries + 8, madt);
-    aml_bytes(&table.out, entries, sizeof(entries));
+    put_le64(entries + 16, mcfg);
+    aml_bytes(&table.out, entries, mcfg ? 24 : 16);
     *address = table.address;
     return table_end(&table, area);
 }
@@ -394,7 +464,7 @@ int acpi_write_tables(struct guest_memory *memory, gpa_t base, uint64_t size,
                       const struct acpi_options *options, gpa_t *rsdp, struct husk_error *err)
 {
     struct area area = {.base = base.value, .size = size};
-    uint64_t dsdt = 0, fadt = 0, madt = 0, xsdt = 0;
+    uint64_t dsdt = 0, fadt = 0, madt = 0, mcfg = 0, xsdt = 0;
     int r = check_options(options, err);
 
     if (r < 0)
@@ -409,8 +479,10 @@ int acpi_write_tables(struct guest_memory *memory, gpa_t base, uint64_t size,
         r = write_fadt(&area, options, dsdt, &fadt);
     if (r == 0)
         r = write_madt(&area, options, &madt);
+    if (r == 0 && options->pci)
+        r = write_mcfg(&area, options->pci, &mcfg);
     if (r == 0)
-        r = write_xsdt(&area, fadt, madt, &xsdt);
+        r = write_xsdt(&area, fadt, madt, mcfg, &xsdt);
     if (r < 0)
         return error_set(err, -r, NULL, CANNOT_WRITE,
                          "%u CPUs and %u devices need more than %llu KiB", options->cpu_count,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * ACPI tables (ACPI 6.5) for a hardware-reduced x86 machine: RSDP, XSDT, FADT, MADT, DSDT. Built
- * from plain data, so that this file knows no device.
+ * ACPI tables (ACPI 6.5) for a hardware-reduced x86 machine: RSDP, XSDT, FADT, MADT, DSDT, and
+ * MCFG with a PCI bus. Built from plain data, so that this file knows no device.
  */
 #ifndef HUSK_BOOT_ACPI_H
 #define HUSK_BOOT_ACPI_H
@@ -32,6 +32,13 @@ struct acpi_device {
     bool has_gsi;
 };
 
+/* A PCI host bridge with bus 0 alone. Windows of 0 bytes are none. */
+struct acpi_pci {
+    uint64_t ecam; /* configuration space, 1 MiB below 4 GiB */
+    uint32_t low_base, low_bytes;
+    uint64_t high_base, high_bytes;
+};
+
 struct acpi_options {
     const uint32_t *apic_ids; /* one per possible CPU, boot CPU first */
     unsigned cpu_count;       /* 1..4096; ids above 254 are described as x2APIC */
@@ -47,6 +54,7 @@ struct acpi_options {
     uint32_t event_gsi;  /* interrupt of the generic event device, edge */
     const struct acpi_device *devices;
     unsigned device_count;
+    const struct acpi_pci *pci; /* NULL: none */
 };
 
 /*

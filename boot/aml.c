@@ -23,10 +23,12 @@ enum {
     METHOD_OP = 0x14,
     EXT_OP_PREFIX = 0x5b,
     LOCAL0_OP = 0x60,
+    ARG0_OP = 0x68,
     STORE_OP = 0x70,
     AND_OP = 0x7b,
     NOTIFY_OP = 0x86,
     IF_OP = 0xa0,
+    RETURN_OP = 0xa4,
     /* behind EXT_OP_PREFIX */
     OP_REGION_OP = 0x80,
     FIELD_OP = 0x81,
@@ -282,6 +284,12 @@ void aml_notify(struct aml *aml, const char *device, uint64_t value)
     aml_integer(aml, value);
 }
 
+void aml_return_argument(struct aml *aml, unsigned argument)
+{
+    put_byte(aml, RETURN_OP);
+    put_byte(aml, (uint8_t)(ARG0_OP + argument));
+}
+
 /* 6.4.2.5: I/O port descriptor, 16-bit decode, fixed base. */
 void aml_resource_ports(struct aml *aml, uint16_t base, uint8_t bytes)
 {
@@ -301,6 +309,45 @@ void aml_resource_memory32(struct aml *aml, uint32_t base, uint32_t bytes)
 
     put_le32(d + 4, base);
     put_le32(d + 8, bytes);
+    aml_bytes(aml, d, sizeof(d));
+}
+
+/*
+ * 6.4.3.5.1 to .3: address space descriptors; a type, general flags (both ends are fixed), flags of
+ * the type, then granularity, first, last, translation and length, in words of the descriptor's
+ * size.
+ */
+#define ADDRESS_BUS       2u
+#define ADDRESS_FIXED     0x0cu
+#define ADDRESS_READWRITE 1u
+
+void aml_resource_buses(struct aml *aml, uint8_t first, uint8_t last)
+{
+    uint8_t d[16] = {0x88, sizeof(d) - 3, 0, ADDRESS_BUS, ADDRESS_FIXED};
+
+    put_le16(d + 8, first);
+    put_le16(d + 10, last);
+    put_le16(d + 14, (uint16_t)(last - first + 1));
+    aml_bytes(aml, d, sizeof(d));
+}
+
+void aml_resource_window32(struct aml *aml, uint32_t base, uint32_t bytes)
+{
+    uint8_t d[26] = {0x87, sizeof(d) - 3, 0, 0, ADDRESS_FIXED, ADDRESS_READWRITE};
+
+    put_le32(d + 10, base);
+    put_le32(d + 14, base + (bytes - 1));
+    put_le32(d + 22, bytes);
+    aml_bytes(aml, d, sizeof(d));
+}
+
+void aml_resource_window64(struct aml *aml, uint64_t base, uint64_t bytes)
+{
+    uint8_t d[46] = {0x8a, sizeof(d) - 3, 0, 0, ADDRESS_FIXED, ADDRESS_READWRITE};
+
+    put_le64(d + 14, base);
+    put_le64(d + 22, base + (bytes - 1));
+    put_le64(d + 38, bytes);
     aml_bytes(aml, d, sizeof(d));
 }
 

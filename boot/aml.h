@@ -51,13 +51,18 @@ void aml_port_region(struct aml *aml, const char *name, uint16_t port, uint8_t b
 void aml_byte_field(struct aml *aml, const char *region, const char *field);
 
 /* Statements and expressions. */
-void aml_store_local0(struct aml *aml, const char *source); /* Local0 = source */
-void aml_local0_and(struct aml *aml, uint64_t mask);        /* (Local0 & mask) */
+void aml_store_local0(struct aml *aml, const char *source);   /* Local0 = source */
+void aml_local0_and(struct aml *aml, uint64_t mask);          /* (Local0 & mask) */
+void aml_return_argument(struct aml *aml, unsigned argument); /* Return (ArgN), N at most 6 */
 void aml_notify(struct aml *aml, const char *device, uint64_t value);
 
 /* Resource descriptors (ACPI 6.5, section 6.4). */
 void aml_resource_ports(struct aml *aml, uint16_t base, uint8_t bytes);
 void aml_resource_memory32(struct aml *aml, uint32_t base, uint32_t bytes);
+/* What a bridge passes on to its bus, from `base` on: bus numbers, memory of 32 and of 64 bits. */
+void aml_resource_buses(struct aml *aml, uint8_t first, uint8_t last);
+void aml_resource_window32(struct aml *aml, uint32_t base, uint32_t bytes);
+void aml_resource_window64(struct aml *aml, uint64_t base, uint64_t bytes);
 void aml_resource_interrupt(struct aml *aml, uint32_t gsi); /* edge, active high, exclusive */
 
 #endif

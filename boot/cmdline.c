@@ -12,30 +12,38 @@
 /*
  * panic=-1          a panic ends the machine at once, through its reset register, instead of
  *                   leaving a virtual CPU spinning for ever
- * pci=off           there is no PCI bus: saves hundreds of accesses to configuration ports
+ * pci=off           where there is no PCI bus: saves hundreds of accesses to configuration ports
  * 8250.nr_uarts=1   there is one UART: the default looks for four
  * i8042.noaux       no mouse port to look for
  * i8042.dumbkbd     the keyboard only sends (Ctrl-Alt-Del): asking it questions would time out
  * cryptomgr.notests the kernel need not test all its ciphers at every boot
  */
-#define COMMON                                                    \
-    "panic=-1 pci=off 8250.nr_uarts=1 i8042.noaux i8042.dumbkbd " \
+#define NO_PCI "pci=off "
+#define COMMON(pci)                                              \
+    "panic=-1 " pci "8250.nr_uarts=1 i8042.noaux i8042.dumbkbd " \
     "cryptomgr.notests"
+#define SERIAL       "console=ttyS0 "
+#define EARLY_SERIAL SERIAL "earlycon=uart8250,io,0x3f8 "
+
+/* What comes before the common words. */
+static const char *const consoles[] = {
+    /* The early console shows what goes wrong before the driver of ttyS0 is there. */
+    [CMDLINE_CONSOLE_SERIAL] = EARLY_SERIAL COMMON(NO_PCI),
+    [CMDLINE_CONSOLE_VIRTIO] = "console=hvc0 " COMMON(NO_PCI),
+    /* Nobody reads it, and each byte would cost exits. (console=null would keep init from opening
+     * /dev/console.) */
+    [CMDLINE_CONSOLE_NONE] = "quiet " COMMON(NO_PCI),
+};
+
+static const char *const pci_consoles[] = {
+    [CMDLINE_CONSOLE_SERIAL] = EARLY_SERIAL COMMON(""),
+    [CMDLINE_CONSOLE_VIRTIO] = "console=hvc0 " COMMON(""),
+    [CMDLINE_CONSOLE_NONE] = "quiet " COMMON(""),
+};
 
 const char *cmdline_default(enum cmdline_console console)
 {
-    switch (console) {
-    case CMDLINE_CONSOLE_SERIAL:
-        /* The early console shows what goes wrong before the driver of ttyS0 is there. */
-        return "console=ttyS0 earlycon=uart8250,io,0x3f8 " COMMON;
-    case CMDLINE_CONSOLE_VIRTIO:
-        return "console=hvc0 " COMMON;
-    case CMDLINE_CONSOLE_NONE:
-        break;
-    }
-    /* Nobody reads it, and each byte would cost exits. (console=null would keep init from opening
-     * /dev/console.) */
-    return "quiet " COMMON;
+    return consoles[console];
 }
 
 static bool has_word(const char *line, const char *word)
@@ -50,11 +58,11 @@ static bool has_word(const char *line, const char *word)
 }
 
 /* Who asks for quiet does not want the early console, which starts before "quiet" takes effect. */
-static const char *choose_defaults(enum cmdline_console console, const char *append)
+static const char *choose_defaults(enum cmdline_console console, bool has_pci, const char *append)
 {
     if (console == CMDLINE_CONSOLE_SERIAL && append && has_word(append, "quiet"))
-        return "console=ttyS0 " COMMON;
-    return cmdline_default(console);
+        return has_pci ? SERIAL COMMON("") : SERIAL COMMON(NO_PCI);
+    return has_pci ? pci_consoles[console] : consoles[console];
 }
 
 static bool has_control_character(const char *line)
@@ -88,7 +96,8 @@ int cmdline_join(const char *line, const char *append, char *out, size_t size)
     return 0;
 }
 
-int cmdline_build(enum cmdline_console console, const char *append, char *out, size_t size)
+int cmdline_build(enum cmdline_console console, bool has_pci, const char *append, char *out,
+                  size_t size)
 {
-    return cmdline_join(choose_defaults(console, append), append, out, size);
+    return cmdline_join(choose_defaults(console, has_pci, append), append, out, size);
 }

@@ -3,6 +3,7 @@
 #ifndef HUSK_BOOT_CMDLINE_H
 #define HUSK_BOOT_CMDLINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Where the guest's kernel writes its messages; the order of enum husk_console. */
@@ -12,7 +13,7 @@ enum cmdline_console {
     CMDLINE_CONSOLE_NONE,
 };
 
-/* The default words, in static storage. */
+/* The default words without a PCI bus, in static storage. */
 const char *cmdline_default(enum cmdline_console console);
 
 /*
@@ -25,8 +26,10 @@ int cmdline_join(const char *line, const char *append, char *out, size_t size);
 
 /*
  * cmdline_join() of the default words and `append`: the kernel lets the last word win. With the
- * word "quiet" in `append` there is no early console among the defaults.
+ * word "quiet" in `append` there is no early console among the defaults; with a PCI bus no
+ * "pci=off".
  */
-int cmdline_build(enum cmdline_console console, const char *append, char *out, size_t size);
+int cmdline_build(enum cmdline_console console, bool has_pci, const char *append, char *out,
+                  size_t size);
 
 #endif

@@ -14,7 +14,15 @@
 #include "base/error.h"
 #include "base/parse.h"
 
-enum { OPT_VSOCK = 256, OPT_CONSOLE, OPT_NO_RNG, OPT_NO_JAIL, OPT_TIMELINE, OPT_HELP };
+enum {
+    OPT_VSOCK = 256,
+    OPT_CONSOLE,
+    OPT_NO_RNG,
+    OPT_NO_JAIL,
+    OPT_TRANSPORT,
+    OPT_TIMELINE,
+    OPT_HELP
+};
 
 #define MIB           (1ull << 20)
 #define MAX_CPUS      4096u /* a sane number; KVM's own limit is found out when the VM is built */
@@ -30,6 +38,7 @@ static const struct option long_options[] = {
     {"net", required_argument, NULL, 'n'},
     {"vsock", required_argument, NULL, OPT_VSOCK},
     {"console", required_argument, NULL, OPT_CONSOLE},
+    {"transport", required_argument, NULL, OPT_TRANSPORT},
     {"no-rng", no_argument, NULL, OPT_NO_RNG},
     {"no-jail", no_argument, NULL, OPT_NO_JAIL},
     {"timeline", optional_argument, NULL, OPT_TIMELINE},
@@ -337,6 +346,17 @@ static int parse_console(struct run_options *options, const char *text)
     return cli_usage_error(&cmd_run, "--console %s: wants serial, virtio or none", text);
 }
 
+static int parse_transport(struct run_options *options, const char *text)
+{
+    if (!strcmp(text, "mmio"))
+        options->vm.transport = HUSK_TRANSPORT_MMIO;
+    else if (!strcmp(text, "pci"))
+        options->vm.transport = HUSK_TRANSPORT_PCI;
+    else
+        return cli_usage_error(&cmd_run, "--transport %s: wants mmio or pci", text);
+    return 0;
+}
+
 static int parse_option(struct run_options *options, int opt, const char *value)
 {
     switch (opt) {
@@ -365,6 +385,8 @@ static int parse_option(struct run_options *options, int opt, const char *value)
         return parse_vsock(options, value);
     case OPT_CONSOLE:
         return parse_console(options, value);
+    case OPT_TRANSPORT:
+        return parse_transport(options, value);
     case OPT_NO_JAIL:
         options->vm.mode = HUSK_MODE_IN_PROCESS;
         return 0;

@@ -111,9 +111,11 @@ static int build_command_line(const struct husk_vm_options *options, char **out,
     };
     const char *append = options->command_line_append;
     char line[BOOT_COMMAND_LINE_MAX];
-    int ret = options->command_line
-                  ? cmdline_join(options->command_line, append, line, sizeof(line))
-                  : cmdline_build(consoles[options->console], append, line, sizeof(line));
+    int ret =
+        options->command_line
+            ? cmdline_join(options->command_line, append, line, sizeof(line))
+            : cmdline_build(consoles[options->console], options->transport == HUSK_TRANSPORT_PCI,
+                            append, line, sizeof(line));
 
     if (ret == -EINVAL)
         return error_set(err, EINVAL, "command line", CANNOT_CONFIGURE,
@@ -147,6 +149,9 @@ static int check_vm(const struct husk_vm_options *options, struct husk_error *er
     if ((unsigned)options->console > HUSK_CONSOLE_NONE)
         return error_set(err, EINVAL, "console", CANNOT_CONFIGURE, "there is no kind %u",
                          (unsigned)options->console);
+    if ((unsigned)options->transport > HUSK_TRANSPORT_PCI)
+        return error_set(err, EINVAL, "transport", CANNOT_CONFIGURE, "there is no kind %u",
+                         (unsigned)options->transport);
     if (options->console_write && (options->console_in_fd >= 0 || options->console_out_fd >= 0))
         return error_set(err, EINVAL, "console", CANNOT_CONFIGURE,
                          "both descriptors and a callback are given");
@@ -194,6 +199,7 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     config->console_rows = options.console_rows;
     config->rng = !options.no_rng;
     config->rng_rate = options.rng_rate;
+    config->transport = options.transport;
     config->command_line = command_line;
     copied = copy_string(&config->kernel.path, options.kernel_path);
     copied &= copy_string(&config->initrd.path, options.initrd_path);
@@ -210,12 +216,13 @@ int config_check_room(const struct machine_config *config, unsigned of_kind, con
 {
     unsigned others =
         (config->console == HUSK_CONSOLE_VIRTIO) + config->rng + config->vsock.present;
+    unsigned most =
+        config->transport == HUSK_TRANSPORT_PCI ? arch_virtio_pci_max : arch_virtio_mmio_max;
 
-    if (of_kind == CONFIG_DEVICES_MAX ||
-        config->drive_count + config->net_count + others == arch_virtio_mmio_max)
+    if (of_kind == CONFIG_DEVICES_MAX || config->drive_count + config->net_count + others == most)
         return error_set(err, ENOSPC, name, CANNOT_CONFIGURE,
                          "at most %u devices fit: drives, networks, vsock, virtio console and rng",
-                         arch_virtio_mmio_max);
+                         most);
     return 0;
 }
 

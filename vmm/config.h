@@ -14,7 +14,7 @@
 
 #include "husk/husk.h"
 
-#define CONFIG_DEVICES_MAX     32u /* of one kind; all together: arch_virtio_mmio_max */
+#define CONFIG_DEVICES_MAX     32u /* of one kind; all together: config_check_room() */
 #define CONFIG_QUEUES_MAX      16u
 #define CONFIG_CPU_CHANGES_MAX 256u /* of CPUID, and of MSRs */
 #define CONFIG_CHANGE_NAME_MAX 40u
@@ -85,6 +85,7 @@ struct machine_config {
     uint16_t console_columns, console_rows;
     bool rng;
     struct husk_rate rng_rate; /* bytes */
+    enum husk_transport transport;
 
     struct drive_config drives[CONFIG_DEVICES_MAX];
     unsigned drive_count;

@@ -54,6 +54,7 @@
 struct block_backend;
 struct console_backend;
 struct event_timer;
+struct pci_host;
 struct virtio_device;
 
 /* What vCPU threads are to do. */
@@ -86,6 +87,8 @@ struct machine {
     struct console_backend *console;
     struct device *devices; /* in order of creation */
     unsigned virtio_count;  /* virtio-mmio windows in use */
+    struct pci_host *pci;   /* NULL without a PCI bus; owned through `devices` */
+    struct msi_controller msi;
     struct device *acpi_pm; /* the ones that callers act on; owned through `devices` */
     struct device *i8042;
     struct virtio_device *virtio_console;

@@ -73,6 +73,8 @@ static int create_memory(struct machine *machine, struct husk_error *err)
         return error_set(err, ERANGE, "memory", CANNOT_BUILD,
                          "the host's processor addresses %llu GiB",
                          (unsigned long long)(reach >> 30));
+    if (machine->config->transport == HUSK_TRANSPORT_PCI)
+        arch_layout_add_pci(layout, reach);
     warn_overcommit(machine);
     ret = guest_memory_create(layout->ram, layout->ram_count, memory_backing(machine->config),
                               &machine->memory, err);

@@ -3,8 +3,9 @@
  * The device table: which devices a machine has, in the order in which they are made, which is the
  * order in which the guest finds them. The only file that names concrete devices.
  *
- * Virtio devices get consecutive virtio-mmio windows and the free pins of the IOAPIC; drives come
- * first, so that vda, vdb, … are in the order in which they were configured.
+ * Virtio devices get consecutive device numbers of the PCI bus, or, without one, consecutive
+ * virtio-mmio windows and the free pins of the IOAPIC; drives come first, so that vda, vdb, … are
+ * in the order in which they were configured.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,8 +17,10 @@
 #include "devices/backend/block.h"
 #include "devices/backend/console.h"
 #include "devices/legacy/legacy.h"
+#include "devices/pci/host.h"
 #include "devices/virtio/devices.h"
 #include "devices/virtio/mmio.h"
+#include "devices/virtio/pci.h"
 #include "vmm/confine.h"
 #include "vmm/machine.h"
 
@@ -178,31 +181,57 @@ static int create_pvpanic(struct machine *machine, unsigned index, const char *n
 
 /* ---- virtio devices ---- */
 
-/* Put a device behind the next virtio-mmio window; destroys it on failure. */
+static int attach_mmio(struct machine *machine, struct virtio_device *virtio,
+                       struct device **device)
+{
+    gpa_t window = arch_virtio_mmio_window(machine->virtio_count);
+    struct irq_line irq;
+    int ret = interrupts_take_any(&machine->interrupts, &irq);
+
+    if (!ret)
+        ret = virtio_mmio_create(&machine->device_env, virtio, window.value, &irq, device);
+    if (!ret)
+        machine->virtio_count++;
+    return ret;
+}
+
+/* Put a device on the PCI bus, or behind the next virtio-mmio window; destroys it on failure. */
 static int attach_virtio(struct machine *machine, struct virtio_device *virtio, const char *name,
                          struct husk_error *err)
 {
     struct device *device = NULL;
-    struct irq_line irq;
-    int ret = interrupts_take_any(&machine->interrupts, &irq);
+    int ret = machine->pci ? virtio_pci_create(&machine->device_env, virtio, machine->pci,
+                                               &machine->msi, &device)
+                           : attach_mmio(machine, virtio, &device);
 
     if (ret) {
-        error_set(err, -ret, name, "cannot connect interrupt", NULL);
-        goto fail;
+        virtio_device_destroy(virtio);
+        return error_set(err, -ret, name, CANNOT_CREATE, NULL);
     }
-    ret = virtio_mmio_create(&machine->device_env, virtio,
-                             arch_virtio_mmio_window(machine->virtio_count).value, &irq, &device);
-    if (ret) {
-        error_set(err, -ret, name, CANNOT_CREATE, NULL);
-        goto fail;
-    }
-    machine->virtio_count++;
     append_device(machine, device);
     return 0;
+}
 
-fail:
-    virtio_device_destroy(virtio);
-    return ret;
+/* ---- the PCI bus ---- */
+
+static unsigned count_pci(const struct machine_config *config)
+{
+    return config->transport == HUSK_TRANSPORT_PCI;
+}
+
+static int create_pci(struct machine *machine, unsigned index, const char *name,
+                      struct husk_error *err)
+{
+    const struct arch_pci_layout *layout = &machine->layout.pci;
+    const struct pci_window low = {.base = layout->low_base, .size = layout->low_bytes};
+    const struct pci_window high = {.base = layout->high_base, .size = layout->high_bytes};
+    int ret = pci_host_create(&machine->device_env, layout->ecam, &low, &high, &machine->pci);
+
+    if (ret)
+        return error_set(err, -ret, name, CANNOT_CREATE, NULL);
+    machine->msi = interrupts_msi(&machine->interrupts);
+    append_device(machine, pci_host_device(machine->pci));
+    return 0;
 }
 
 static unsigned count_drives(const struct machine_config *config)
@@ -388,9 +417,10 @@ static int create_rng(struct machine *machine, unsigned index, const char *name,
 /* ---- the table ---- */
 
 static const struct device_entry legacy_table[] = {
-    {"uart", count_uart, create_uart}, {"rtc", one, create_rtc},
-    {"i8042", one, create_i8042},      {"acpi-pm", one, create_acpi_pm},
-    {"pvpanic", one, create_pvpanic},  {"debug ports", one, create_debug_ports},
+    {"uart", count_uart, create_uart},  {"rtc", one, create_rtc},
+    {"i8042", one, create_i8042},       {"acpi-pm", one, create_acpi_pm},
+    {"pvpanic", one, create_pvpanic},   {"debug ports", one, create_debug_ports},
+    {"PCI bus", count_pci, create_pci},
 };
 
 static const struct device_entry virtio_table[] = {
@@ -459,6 +489,7 @@ void machine_destroy_devices(struct machine *machine)
         reversed = device->next;
         device_destroy(device);
     }
+    machine->pci = NULL;
     machine->acpi_pm = NULL;
     machine->i8042 = NULL;
     machine->virtio_console = NULL;

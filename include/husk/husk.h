@@ -80,6 +80,12 @@ struct husk_rate {
     uint64_t burst;
 };
 
+/* How the guest finds its virtio devices, and how they interrupt it. */
+enum husk_transport {
+    HUSK_TRANSPORT_MMIO, /* fixed windows and pins: the smallest guests; at most 17 devices */
+    HUSK_TRANSPORT_PCI,  /* a PCI bus and MSI-X: what distribution kernels expect; at most 31 */
+};
+
 enum husk_mode { HUSK_MODE_JAILED, HUSK_MODE_IN_PROCESS };
 
 enum husk_pages {
@@ -168,7 +174,8 @@ struct husk_vm_options {
     int kernel_fd;           /* -1, or an open file; stays the caller's, used during build only */
     const char *initrd_path; /* NULL: none */
     int initrd_fd;           /* -1, or as kernel_fd */
-    /* The whole command line; NULL: husk_default_command_line(). */
+    /* The whole command line; NULL: husk_default_command_line(), with a PCI bus without "pci=off".
+     */
     const char *command_line;
     /* Appended to that, after a space; NULL for nothing. */
     const char *command_line_append;
@@ -201,6 +208,8 @@ struct husk_vm_options {
     enum husk_log_level log_level;
     husk_log_fn log; /* NULL: silent */
     void *log_arg;
+
+    enum husk_transport transport;
 };
 
 #define HUSK_VM_OPTIONS_INIT                                                                \
@@ -327,7 +336,7 @@ HUSK_API int husk_vm_new(const struct husk_vm_options *options, struct husk_vm *
                          struct husk_error *err);
 
 /* Add a device. Drives appear as vda, vdb, … in the order of the calls. -EOPNOTSUPP once the VM is
- * built: virtio-mmio cannot be plugged. */
+ * built: nothing can be plugged. */
 HUSK_API int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_options *options,
                                struct husk_error *err);
 HUSK_API int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,

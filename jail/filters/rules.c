@@ -136,6 +136,9 @@ const struct rule rules[] = {
     IOCTL(V, KVM_RUN),
     IOCTL(V, KVM_KVMCLOCK_CTRL),
     IOCTL(V, KVM_GET_REGS),
+    /* PCI: the guest says what an interrupt means, and where doorbells are. */
+    IOCTL(V, KVM_SET_GSI_ROUTING),
+    IOCTL(V | C, KVM_IOEVENTFD), /* C: the end of a machine */
     /* A kick, and taking note of it. C: SIGPIPE, when the console's reader is gone. */
     SIGNAL_SELF(DEVICE_THREAD, KICK_SIGNAL),
     ALLOW(V | C, rt_sigtimedwait),
@@ -193,10 +196,9 @@ const struct rule rules[] = {
     IOCTL(D, BLKDISCARD),
     ALLOW(D, clock_nanosleep), /* before asking again after EAGAIN */
 
-    /* The end: of the machine, whose interrupts and doorbells are taken off KVM, and of the
+    /* The end: of the machine, whose interrupts are taken off KVM, and of the
        process. */
     IOCTL(C, KVM_IRQFD),
-    IOCTL(C, KVM_IOEVENTFD),
     ALLOW(C, exit_group),
     ALLOW(C, epoll_wait), /* an event loop without a thread of its own yet, or any more */
     ALLOW(C, epoll_pwait),
@@ -238,7 +240,6 @@ const struct rule rules[] = {
     IOCTL(B, KVM_SET_TSS_ADDR),
     IOCTL(B, KVM_SET_IDENTITY_MAP_ADDR),
     IOCTL(B, KVM_CREATE_IRQCHIP),
-    IOCTL(B, KVM_SET_GSI_ROUTING),
     IOCTL(B, KVM_CREATE_VCPU),
     IOCTL(B, KVM_SET_SIGNAL_MASK),
     IOCTL(B, KVM_SET_CPUID2),

@@ -2,7 +2,7 @@
 """What the end-to-end tests share: running husk with a bare-metal guest, and saying what happened.
 
 A test is a script whose functions test_*() are run in order by main(). It needs HUSK (the command) and
-GUESTS (the directory of the guests) in its environment, as ctest sets them.
+GUESTS (the directory of the guests) in its environment, as ctest sets them. With TRANSPORT=pci the guests find their devices on a PCI bus.
 """
 import fcntl
 import os
@@ -17,6 +17,7 @@ import traceback
 
 HUSK = os.environ.get("HUSK", "husk")
 GUESTS = pathlib.Path(os.environ.get("GUESTS", "."))
+TRANSPORT = os.environ.get("TRANSPORT", "mmio")
 PATIENCE_S = 60
 SKIPPED = 77
 
@@ -58,7 +59,8 @@ class Machine:
 
     def __init__(self, guest, append="", *options, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                  prefix=(), foreground=False):
-        command = [*prefix, HUSK, "run", "-k", str(GUESTS / f"{guest}.elf"), "-a", append, *options]
+        command = [*prefix, HUSK, "run", "-k", str(GUESTS / f"{guest}.elf"), "-a", append,
+                   "--transport", TRANSPORT, *options]
         self.output = ""
         self.seen = 0
         self.errors = tempfile.TemporaryFile()

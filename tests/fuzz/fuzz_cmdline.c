@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     line = malloc(room ? room : 1);
     if (!words || !line)
         abort();
-    if (cmdline_build(console, words, line, room) == 0) {
+    if (cmdline_build(console, false, words, line, room) == 0) {
         size_t len = strnlen(line, room);
         size_t tail = strlen(words);
         /* "quiet" leaves out the early console, the second word; the first is always the same. */

@@ -126,6 +126,7 @@ void config_put_vm(struct message *message, struct wire_writer *writer,
     wire_put_u16(writer, config->console_rows);
     wire_put_u8(writer, config->rng);
     wire_put_rate(writer, &config->rng_rate);
+    wire_put_u8(writer, (uint8_t)config->transport);
 }
 
 int config_get_vm(struct message *message, struct wire_reader *reader,
@@ -156,6 +157,7 @@ int config_get_vm(struct message *message, struct wire_reader *reader,
     config->console_rows = wire_get_u16(reader);
     config->rng = wire_get_u8(reader) != 0;
     wire_get_rate(reader, &config->rng_rate);
+    config->transport = wire_get_u8(reader);
     return outcome(reader, no_memory);
 }
 

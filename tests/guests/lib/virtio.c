@@ -2,11 +2,46 @@
 /* The virtio driver: see virtio.h. */
 #include "virtio.h"
 
+#include "pci.h"
+
 #define MAGIC   0x74726976u
 #define WAIT_MS 10000u
 
 struct virtio virtio_devices[VIRTIO_DEVICES_MAX];
 unsigned virtio_count;
+
+uint32_t virtio_read(const struct virtio *device, unsigned reg)
+{
+    return device->common ? virtio_pci_read(device, reg) : mmio_read32(device->base + reg);
+}
+
+void virtio_write(const struct virtio *device, unsigned reg, uint32_t value)
+{
+    if (device->common)
+        virtio_pci_write(device, reg, value);
+    else
+        mmio_write32(device->base + reg, value);
+}
+
+static void on_message(unsigned vector)
+{
+    for (unsigned i = 0; i < virtio_count; i++) {
+        struct virtio *device = &virtio_devices[i];
+        uint32_t cause;
+
+        if (!virtio_pci_vector(device, vector, &cause))
+            continue;
+        device->causes |= cause;
+        device->interrupts++;
+    }
+}
+
+static void scan_pci(void)
+{
+    for (unsigned slot = 1; slot < PCI_DEVICES; slot++)
+        virtio_count += virtio_pci_probe(slot, virtio_count, &virtio_devices[virtio_count]);
+    interrupt_hook = on_message;
+}
 
 /* Every device is asked: which pin is whose is written in AML only. */
 static void on_interrupt(unsigned vector)
@@ -25,7 +60,11 @@ static void on_interrupt(unsigned vector)
 
 void virtio_scan(void)
 {
-    for (unsigned i = 0; i < VIRTIO_DEVICES_MAX; i++) {
+    if (pci_present()) {
+        scan_pci();
+        return;
+    }
+    for (unsigned i = 0; i < VIRTIO_WINDOWS_MAX; i++) {
         uint64_t base = VIRTIO_WINDOWS + i * VIRTIO_WINDOW_SIZE;
 
         if (mmio_read32(base + REG_MAGIC) != MAGIC)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A small virtio driver (virtio 1.2): virtio-mmio windows found by probing, split virtqueues. It
+ * A small virtio driver (virtio 1.2): virtio-mmio windows found by probing, or, on a machine with a
+ * PCI bus, its functions, through the same register numbers (pci.h); split virtqueues. It
  * trusts the device to be conformant and checks that it is; a hostile driver uses the registers and
  * rings directly.
  */
@@ -11,7 +12,8 @@
 
 #define VIRTIO_WINDOWS     0xd0000000ull
 #define VIRTIO_WINDOW_SIZE 0x1000u
-#define VIRTIO_DEVICES_MAX 20u
+#define VIRTIO_WINDOWS_MAX 20u
+#define VIRTIO_DEVICES_MAX 31u
 
 /* Device types. */
 enum { VIRTIO_NET = 1, VIRTIO_BLK = 2, VIRTIO_CONSOLE = 3, VIRTIO_RNG = 4, VIRTIO_VSOCK = 19 };
@@ -60,7 +62,9 @@ enum {
 #define DESC_INDIRECT 4u
 
 struct virtio {
-    uint64_t base;
+    uint64_t base;           /* PCI: of the configuration, less REG_CONFIG */
+    uint64_t common, notify; /* PCI only: else 0 */
+    unsigned vector;         /* PCI: of configuration changes; the next one is the queues' */
     uint32_t id;
     uint64_t accepted;
     volatile uint32_t interrupts; /* that found a cause here */
@@ -101,15 +105,8 @@ struct part {
 extern struct virtio virtio_devices[VIRTIO_DEVICES_MAX];
 extern unsigned virtio_count;
 
-static inline uint32_t virtio_read(const struct virtio *device, unsigned reg)
-{
-    return mmio_read32(device->base + reg);
-}
-
-static inline void virtio_write(const struct virtio *device, unsigned reg, uint32_t value)
-{
-    mmio_write32(device->base + reg, value);
-}
+uint32_t virtio_read(const struct virtio *device, unsigned reg);
+void virtio_write(const struct virtio *device, unsigned reg, uint32_t value);
 
 /* Find all devices and take their interrupts; interrupts_init() was called. */
 void virtio_scan(void);

@@ -354,6 +354,37 @@ static void test_iasl_accepts(void **state)
     check_with_iasl(*state);
 }
 
+static void test_pci(void **state)
+{
+    const struct acpi_pci pci = {.ecam = 0xc0000000,
+                                 .low_base = 0xe0000000,
+                                 .low_bytes = 0x10000000,
+                                 .high_base = 1ull << 36,
+                                 .high_bytes = 1ull << 36};
+    struct acpi_options options = default_options(all_devices, ARRAY_SIZE(all_devices));
+    const uint8_t *mcfg;
+
+    options.pci = &pci;
+    assert_int_equal(write_tables(*state, &options), 0);
+    mcfg = find_table(*state, "MCFG");
+    assert_int_equal(get_le32(mcfg + 4), 60);
+    assert_int_equal(get_le64(mcfg + 44), 0xc0000000);
+    assert_int_equal(get_le64(mcfg + 52), 0); /* segment 0, bus 0 */
+    /* bus 0, the ports, then the windows */
+    assert_true(dsdt_contains(*state,
+                              "\x88\x0d\x00\x02\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00"
+                              "\x47\x01\xf8\x0c\xf8\x0c\x01\x08"
+                              "\x87\x17\x00\x00\x0c\x01\x00\x00\x00\x00\x00\x00\x00\xe0"
+                              "\xff\xff\xff\xef\x00\x00\x00\x00\x00\x00\x00\x10"
+                              "\x8a\x2b\x00\x00\x0c\x01",
+                              56));
+    /* _OSC: Return (Arg3); the configuration space is reserved */
+    assert_true(dsdt_contains(*state, "_OSC\x04\xa4\x6b", 7));
+    assert_true(dsdt_contains(*state, "\x86\x09\x00\x01\x00\x00\x00\xc0\x00\x00\x10\x00", 12));
+    if (command_succeeds("command -v iasl >/dev/null"))
+        check_with_iasl(*state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_largest_machine_fits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_iasl_accepts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pci, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("boot/acpi", tests, NULL, NULL);

@@ -28,13 +28,15 @@ static void test_consoles(void **state)
 {
     char line[512];
 
-    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_SERIAL, NULL, line, sizeof(line)), 0);
+    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_SERIAL, false, NULL, line, sizeof(line)), 0);
     assert_string_equal(line, cmdline_default(CMDLINE_CONSOLE_SERIAL));
     assert_true(has_word(line, "console=ttyS0"));
     assert_false(has_word(line, "quiet"));
-    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_VIRTIO, "", line, sizeof(line)), 0);
+    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_SERIAL, true, NULL, line, sizeof(line)), 0);
+    assert_null(strstr(line, "pci="));
+    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_VIRTIO, false, "", line, sizeof(line)), 0);
     assert_true(has_word(line, "console=hvc0"));
-    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_NONE, NULL, line, sizeof(line)), 0);
+    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_NONE, false, NULL, line, sizeof(line)), 0);
     assert_null(strstr(line, "console="));
 }
 
@@ -42,9 +44,11 @@ static void test_quiet_has_no_early_console(void **state)
 {
     char line[512];
 
-    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_SERIAL, "a=quiet", line, sizeof(line)), 0);
+    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_SERIAL, false, "a=quiet", line, sizeof(line)),
+                     0);
     assert_non_null(strstr(line, "earlycon"));
-    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_SERIAL, "a=b quiet c", line, sizeof(line)), 0);
+    assert_int_equal(
+        cmdline_build(CMDLINE_CONSOLE_SERIAL, false, "a=b quiet c", line, sizeof(line)), 0);
     assert_null(strstr(line, "earlycon"));
     assert_true(has_word(line, "console=ttyS0") && has_word(line, "quiet"));
 }
@@ -68,7 +72,8 @@ static void test_user_words_come_last(void **state)
     size_t head = strlen(cmdline_default(CMDLINE_CONSOLE_SERIAL));
 
     assert_int_equal(
-        cmdline_build(CMDLINE_CONSOLE_SERIAL, "panic=5 root=/dev/vda", line, sizeof(line)), 0);
+        cmdline_build(CMDLINE_CONSOLE_SERIAL, false, "panic=5 root=/dev/vda", line, sizeof(line)),
+        0);
     assert_string_equal(line + head, " panic=5 root=/dev/vda");
 }
 
@@ -79,11 +84,12 @@ static void test_refuses_control_characters(void **state)
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         memset(line, 'x', sizeof(line));
-        assert_int_equal(cmdline_build(CMDLINE_CONSOLE_SERIAL, bad[i], line, sizeof(line)),
+        assert_int_equal(cmdline_build(CMDLINE_CONSOLE_SERIAL, false, bad[i], line, sizeof(line)),
                          -EINVAL);
         assert_string_equal(line, "");
     }
-    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_SERIAL, "name=\xc3\xa4", line, sizeof(line)), 0);
+    assert_int_equal(
+        cmdline_build(CMDLINE_CONSOLE_SERIAL, false, "name=\xc3\xa4", line, sizeof(line)), 0);
 }
 
 static void test_every_size(void **state)
@@ -91,15 +97,16 @@ static void test_every_size(void **state)
     char want[512], line[512];
     size_t len;
 
-    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_VIRTIO, "ro", want, sizeof(want)), 0);
+    assert_int_equal(cmdline_build(CMDLINE_CONSOLE_VIRTIO, false, "ro", want, sizeof(want)), 0);
     len = strlen(want);
     for (size_t size = 0; size <= len + 2; size++) {
         memset(line, '!', sizeof(line));
         if (size <= len) {
-            assert_int_equal(cmdline_build(CMDLINE_CONSOLE_VIRTIO, "ro", line, size), -E2BIG);
+            assert_int_equal(cmdline_build(CMDLINE_CONSOLE_VIRTIO, false, "ro", line, size),
+                             -E2BIG);
             assert_true(size == 0 || line[0] == '\0');
         } else {
-            assert_int_equal(cmdline_build(CMDLINE_CONSOLE_VIRTIO, "ro", line, size), 0);
+            assert_int_equal(cmdline_build(CMDLINE_CONSOLE_VIRTIO, false, "ro", line, size), 0);
             assert_string_equal(line, want);
         }
         assert_int_equal(line[size], '!');

@@ -56,6 +56,13 @@ int arch_write_tables(struct guest_memory *memory, struct arch_layout *layout, u
         .reset_value = power->reset_value,
         .event_port = power->event,
     };
+    const struct acpi_pci pci = {
+        .ecam = layout->pci.ecam,
+        .low_base = (uint32_t)layout->pci.low_base,
+        .low_bytes = (uint32_t)layout->pci.low_bytes,
+        .high_base = layout->pci.high_base,
+        .high_bytes = layout->pci.high_bytes,
+    };
     uint32_t *apic_ids = calloc(vcpu_count, sizeof(*apic_ids));
     struct acpi_device *described;
     unsigned count = 0;
@@ -74,6 +81,7 @@ int arch_write_tables(struct guest_memory *memory, struct arch_layout *layout, u
         add_device(device, &options, described);
     options.apic_ids = apic_ids;
     options.devices = described;
+    options.pci = layout->pci.ecam ? &pci : NULL;
     ret = acpi_write_tables(memory, layout->tables, layout->tables_bytes, &options,
                             &layout->boot.rsdp, err);
 out:

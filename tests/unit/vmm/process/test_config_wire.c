@@ -85,6 +85,7 @@ static struct machine_config whole_vm(void)
         .console_rows = 25,
         .rng = true,
         .rng_rate = {1000, 2000},
+        .transport = HUSK_TRANSPORT_PCI,
     };
 }
 
@@ -111,6 +112,7 @@ static void test_vm(void **state)
     assert_string_equal(t.got.command_line, "console=ttyS0");
     assert_true(t.got.memory_bytes == vm.memory_bytes && t.got.memory_shared);
     assert_int_equal(t.got.pages, HUSK_PAGES_2M);
+    assert_int_equal(t.got.transport, HUSK_TRANSPORT_PCI);
     assert_int_equal(t.got.vcpus, 6);
     assert_int_equal(t.got.threads_per_core, 2);
     assert_int_equal(t.got.cpuid_change_count, 2);
