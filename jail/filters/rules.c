@@ -196,8 +196,7 @@ const struct rule rules[] = {
     IOCTL(D, BLKDISCARD),
     ALLOW(D, clock_nanosleep), /* before asking again after EAGAIN */
 
-    /* The end: of the machine, whose interrupts are taken off KVM, and of the
-       process. */
+    /* The end: of the machine, whose interrupts are taken off KVM, and of the process. */
     IOCTL(C, KVM_IRQFD),
     ALLOW(C, exit_group),
     ALLOW(C, epoll_wait), /* an event loop without a thread of its own yet, or any more */

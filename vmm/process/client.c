@@ -20,6 +20,7 @@
 #include "vmm/process/limits.h"
 
 #define CANNOT_BUILD      "cannot build the VM"
+#define VECTORS_BASE      16u /* of vsock, console, entropy */
 #define DESCRIPTORS_BASE  128u
 #define DESCRIPTORS_VSOCK 2048u
 
@@ -45,6 +46,20 @@ static int open_vsock_directory(const struct machine_config *machine, int *fd,
                : 0;
 }
 
+/* On a PCI bus each queue has an interrupt of its own, and each device one more. */
+static unsigned vectors_needed(const struct machine_config *machine)
+{
+    unsigned count = VECTORS_BASE;
+
+    if (machine->transport != HUSK_TRANSPORT_PCI)
+        return 0;
+    for (unsigned i = 0; i < machine->drive_count; i++)
+        count += machine->drives[i].queues + 1;
+    for (unsigned i = 0; i < machine->net_count; i++)
+        count += 2 * machine->nets[i].queue_pairs + 2;
+    return count;
+}
+
 /* How many descriptors a VM may need: its own, and some for devices that change. */
 static unsigned descriptors_needed(const struct machine_config *machine)
 {
@@ -52,7 +67,7 @@ static unsigned descriptors_needed(const struct machine_config *machine)
 
     for (unsigned i = 0; i < machine->net_count; i++)
         count += 8 * machine->nets[i].queue_pairs;
-    return count + (machine->vsock.present ? DESCRIPTORS_VSOCK : 0);
+    return count + vectors_needed(machine) + (machine->vsock.present ? DESCRIPTORS_VSOCK : 0);
 }
 
 static int send_hello(struct vm_process *process, const struct process_config *config,
