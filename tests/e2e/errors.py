@@ -203,6 +203,7 @@ def arguments_of_run():
     yield "more devices than fit", ("net 1: ", "at most 17 devices"), (
         ["-d", "x"] * 16 + ["-n", "tap=t"])
     yield "--console vga", ("--console vga: ", "serial, virtio or none"), ["--console", "vga"]
+    yield "--transport isa", ("--transport isa: ", "mmio or pci"), ["--transport", "isa"]
     yield "--timeline= without a name", ("--timeline=", "file name"), ["--timeline="]
 
 

@@ -39,6 +39,7 @@ static void test_everything(void **state)
                     "-n",
                     "tap=t0,mac=52:54:00:00:00:01,vhost=off,queues=2,mtu=9000",
                     "--console=virtio",
+                    "--transport=pci",
                     "--no-rng",
                     "--vsock=cid=52,path=/run/v,,sock",
                     "--timeline=x.svg",
@@ -68,6 +69,7 @@ static void test_everything(void **state)
     assert_int_equal(o.nets[0].queue_pairs, 2);
     assert_int_equal(o.nets[0].mtu, 9000);
     assert_int_equal(o.vm.console, HUSK_CONSOLE_VIRTIO);
+    assert_int_equal(o.vm.transport, HUSK_TRANSPORT_PCI);
     assert_true(o.vm.no_rng && o.timeline);
     assert_string_equal(o.timeline_svg, "x.svg");
     assert_int_equal(o.vsock.guest_cid, 52);
@@ -121,6 +123,7 @@ static void test_refused(void **state)
         {"--vsock", "cid=3,path=x,mode=0"},
         {"--vsock", "cid=3,path"},
         {"--console", "vga"},
+        {"--transport", "isa"},
         {"--timeline="},
         {"--bogus"},
         {"-q"},
