@@ -113,7 +113,7 @@ ssize_t husk_vm_console_input(struct husk_vm *vm, const void *bytes, size_t len)
 {
     if (!vm->console)
         return -EINVAL;
-    if (husk_vm_state(vm) == HUSK_STATE_STOPPED)
+    if (vm->process ? vm_process_has_stopped(vm->process) : husk_vm_state(vm) == HUSK_STATE_STOPPED)
         return -EPIPE;
     return console_callback_input(vm->console, bytes, len);
 }

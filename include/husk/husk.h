@@ -47,7 +47,9 @@
  *
  * Blocking: each call says so when it may wait for longer than it takes to do its work. Talking to
  * a jailed VM counts as work: its process answers at once, and one that does not within 10 seconds
- * (30 for pause and build) is ended, the call failing with -ETIMEDOUT.
+ * (30 for pause, build and drive updates) is ended, the call failing with -ETIMEDOUT. It answers
+ * one after the other: a call waits for those of other threads on the same VM. Events and console
+ * input do not. To end a VM at any rate, kill its process (husk_vm_info.pid).
  */
 #ifndef HUSK_HUSK_H
 #define HUSK_HUSK_H
@@ -413,7 +415,8 @@ HUSK_API int husk_vm_shutdown(struct husk_vm *vm, unsigned grace_ms, struct husk
 HUSK_API enum husk_state husk_vm_state(const struct husk_vm *vm);
 
 /* Give bytes to the guest's console (with console_write only). Returns how many were taken, 0..len:
- * the rest when the guest has read; or -EINVAL, -EPIPE after the VM's end. Does not block. */
+ * the rest when the guest has read; or -EINVAL, -EPIPE after the VM's end (when it is jailed: after
+ * that event was fetched). Does not block. */
 HUSK_API ssize_t husk_vm_console_input(struct husk_vm *vm, const void *bytes, size_t len);
 
 /* Tell the guest a new console size (virtio console only; otherwise ignored). */

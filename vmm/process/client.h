@@ -11,6 +11,7 @@
 #ifndef HUSK_VMM_PROCESS_CLIENT_H
 #define HUSK_VMM_PROCESS_CLIENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -65,6 +66,10 @@ int vm_process_drive_stats(struct vm_process *process, const char *id,
                            struct husk_drive_stats *stats, struct husk_error *err);
 int vm_process_net_stats(struct vm_process *process, const char *id, struct husk_net_stats *stats,
                          struct husk_error *err);
+
+/* Whether its last event was fetched, or its process ended. Without asking the process: does not
+ * wait for requests of other threads. */
+bool vm_process_has_stopped(struct vm_process *process);
 
 pid_t vm_process_pid(const struct vm_process *process);
 const char *vm_process_kernel_format(const struct vm_process *process);

@@ -181,6 +181,11 @@ int vm_process_net_stats(struct vm_process *process, const char *id, struct husk
                         stats, sizeof(*stats), err);
 }
 
+bool vm_process_has_stopped(struct vm_process *process)
+{
+    return atomic_load(&process->stopped_delivered) || process_has_ended(process);
+}
+
 pid_t vm_process_pid(const struct vm_process *process)
 {
     return process->pid;

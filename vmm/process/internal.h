@@ -31,7 +31,7 @@ struct vm_process {
 
     pthread_mutex_t events_lock; /* one reader of events at a time; guards the next three */
     struct message incoming;
-    bool stopped_delivered;
+    atomic_bool stopped_delivered; /* written under the lock, read by anybody */
     bool ready_delivered;
 
     atomic_uint pauses, resumes; /* asked for; of as many at most the process may tell */

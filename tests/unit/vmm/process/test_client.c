@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +53,10 @@ static void on_log(void *arg, enum husk_log_level level, const char *line)
     snprintf(seen.last, sizeof(seen.last), "%s", line);
 }
 
+static void on_console(void *arg, const void *bytes, size_t len)
+{
+}
+
 /* A VM whose process misbehaves in this way; not built. */
 static struct husk_vm *prepare_vm(const char *how, int *kernel_fd)
 {
@@ -66,6 +72,7 @@ static struct husk_vm *prepare_vm(const char *how, int *kernel_fd)
     options.id = how;
     options.vmm_path = getenv("HUSK_HOSTILE_VMM");
     options.log = on_log;
+    options.console_write = on_console;
     assert_non_null(options.vmm_path);
     drive.fd = tiny_guest_fd(nothing, sizeof(nothing));
     *kernel_fd = options.kernel_fd;
@@ -131,6 +138,42 @@ static void test_bad_event(void **state)
     assert_int_equal(husk_vm_start(vm, NULL), 0);
     check_stopped(vm, NULL);
     husk_vm_free(vm);
+}
+
+struct slow_call {
+    struct husk_vm *vm;
+    atomic_int result; /* 1 until it returns */
+};
+
+static void *start_slowly(void *arg)
+{
+    struct slow_call *call = arg;
+
+    atomic_store(&call->result, husk_vm_start(call->vm, NULL));
+    return NULL;
+}
+
+/* Typing does not wait for a request that the process does not answer. */
+static void test_input_meanwhile(void **state)
+{
+    struct slow_call call = {.vm = new_vm("silent"), .result = 1};
+    struct husk_vm_info info = {.size = sizeof(info)};
+    struct husk_event event;
+    pthread_t thread;
+
+    assert_int_equal(husk_vm_console_input(call.vm, "x", 1), 1);
+    assert_int_equal(pthread_create(&thread, NULL, start_slowly, &call), 0);
+    usleep(100000); /* usually enough for the request to be on its way */
+    assert_int_equal(husk_vm_console_input(call.vm, "x", 1), 1);
+    assert_int_equal(husk_vm_next_event(call.vm, &event), 0);
+    assert_int_equal(atomic_load(&call.result), 1);
+    assert_int_equal(husk_vm_info(call.vm, &info), 0);
+    kill(info.pid, SIGKILL);
+    pthread_join(thread, NULL);
+    assert_int_equal(call.result, -EPIPE);
+    check_stopped(call.vm, NULL);
+    assert_int_equal(husk_vm_console_input(call.vm, "x", 1), -EPIPE);
+    husk_vm_free(call.vm);
 }
 
 /* The end of the process is known also while somebody has its end of the sockets. */
@@ -386,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_bad_event),
         cmocka_unit_test(test_event_flood),
         cmocka_unit_test(test_end_with_held_sockets),
+        cmocka_unit_test(test_input_meanwhile),
         cmocka_unit_test(test_log_flood),
         cmocka_unit_test(test_too_much_for_a_message),
         cmocka_unit_test(test_death_while_building),
