@@ -7,7 +7,6 @@
 #define HUSK_DEVICES_LEGACY_LEGACY_H
 
 #include <stdint.h>
-#include <time.h>
 
 #include "devices/device.h"
 
@@ -54,8 +53,6 @@ int uart16550_create(const struct device_env *env, const struct irq_line *irq,
 
 /* MC146818 time and CMOS registers, read-only time in UTC from the host's clock, no alarms. */
 int rtc_cmos_create(const struct device_env *env, struct device **out);
-/* Seconds since 1970 as the clock shows them (tm_yday and the rest are not filled). */
-void rtc_cmos_calendar(uint64_t seconds, struct tm *utc);
 
 /* The keyboard controller, as far as reset (command 0xfe) and Ctrl-Alt-Del need it. */
 int i8042_create(const struct device_env *env, const struct irq_line *irq,

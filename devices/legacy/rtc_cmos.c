@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/calendar.h"
 #include "base/checked.h"
 #include "devices/legacy/legacy.h"
 #include "vmm/bus.h"
@@ -61,42 +62,18 @@ struct rtc_cmos {
 };
 
 /* A number as register B wants it. */
-static uint8_t encode(const struct rtc_cmos *rtc, int number)
+static uint8_t encode(const struct rtc_cmos *rtc, unsigned number)
 {
     return (uint8_t)(rtc->reg_b & B_BINARY ? number : number / 10 << 4 | number % 10);
 }
 
-static uint8_t encode_hours(const struct rtc_cmos *rtc, int hours)
+static uint8_t encode_hours(const struct rtc_cmos *rtc, unsigned hours)
 {
     uint8_t afternoon = hours >= 12 ? HOURS_PM : 0;
 
     if (rtc->reg_b & B_24_HOURS)
         return encode(rtc, hours);
     return encode(rtc, hours % 12 ? hours % 12 : 12) | afternoon;
-}
-
-/* Not gmtime_r(): it may open the time zone's file, which a confined thread may not. */
-void rtc_cmos_calendar(uint64_t seconds, struct tm *utc)
-{
-    uint64_t days = seconds / 86400;
-    /* Counted from 1 March of the year 0, the leap day is the last of a year, of four years, of a
-     * century, and of the 400 years in which the Gregorian calendar repeats. */
-    uint64_t from_march = days + 719468;
-    unsigned day = (unsigned)(from_march % 146097);
-    unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    unsigned month; /* 0: March */
-
-    day -= 365 * year + year / 4 - year / 100;
-    month = (5 * day + 2) / 153;
-    *utc = (struct tm){
-        .tm_sec = (int)(seconds % 60),
-        .tm_min = (int)(seconds / 60 % 60),
-        .tm_hour = (int)(seconds / 3600 % 24),
-        .tm_mday = (int)(day - (153 * month + 2) / 5 + 1),
-        .tm_mon = (int)(month + 2) % 12,
-        .tm_year = (int)(from_march / 146097 * 400 + year + (month >= 10) - 1900),
-        .tm_wday = (int)((days + 4) % 7),
-    };
 }
 
 static void take_snapshot(struct rtc_cmos *rtc, bool anew)
@@ -109,27 +86,27 @@ static void take_snapshot(struct rtc_cmos *rtc, bool anew)
 
 static uint8_t read_time(struct rtc_cmos *rtc)
 {
-    struct tm utc;
+    struct calendar utc;
 
     take_snapshot(rtc, rtc->index == REG_SECONDS);
-    rtc_cmos_calendar(rtc->shown > 0 ? (uint64_t)rtc->shown : 0, &utc);
+    calendar_utc(rtc->shown, &utc);
     switch (rtc->index) {
     case REG_SECONDS:
-        return encode(rtc, utc.tm_sec);
+        return encode(rtc, utc.second);
     case REG_MINUTES:
-        return encode(rtc, utc.tm_min);
+        return encode(rtc, utc.minute);
     case REG_HOURS:
-        return encode_hours(rtc, utc.tm_hour);
+        return encode_hours(rtc, utc.hour);
     case REG_DAY_OF_WEEK:
-        return encode(rtc, utc.tm_wday + 1);
+        return encode(rtc, utc.weekday + 1);
     case REG_DAY_OF_MONTH:
-        return encode(rtc, utc.tm_mday);
+        return encode(rtc, utc.day);
     case REG_MONTH:
-        return encode(rtc, utc.tm_mon + 1);
+        return encode(rtc, utc.month);
     case REG_YEAR:
-        return encode(rtc, utc.tm_year % 100);
+        return encode(rtc, (unsigned)(utc.year % 100));
     default:
-        return encode(rtc, (utc.tm_year + 1900) / 100);
+        return encode(rtc, (unsigned)(utc.year / 100 % 100));
     }
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/calendar.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/io.h"
@@ -100,37 +101,15 @@ enum husk_log_level log_vm_level(const struct api_log *log)
     }
 }
 
-/*
- * The date of a day since 1970-01-01 in the Gregorian calendar, counted in years that begin in
- * March, so that the leap day is the last. libc's gmtime_r() reads the time zone's file first,
- * which a thread under a filter must not.
- */
-static void civil_date(int64_t days, int64_t *year, unsigned *month, unsigned *day)
-{
-    int64_t since = days + 719468; /* 0000-03-01 */
-    int64_t era = since / 146097;
-    unsigned of_era = (unsigned)(since - era * 146097);
-    unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    unsigned shifted = (5 * of_year + 2) / 153; /* 0 is March */
-
-    *day = of_year - (153 * shifted + 2) / 5 + 1;
-    *month = shifted < 10 ? shifted + 3 : shifted - 9;
-    *year = (int64_t)year_of_era + era * 400 + (*month <= 2);
-}
-
 static int print_time(char *out, size_t size)
 {
     struct timespec now;
-    unsigned month, day, second;
-    int64_t year;
+    struct calendar utc;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    civil_date(now.tv_sec / 86400, &year, &month, &day);
-    second = (unsigned)(now.tv_sec % 86400);
-    return snprintf(out, size, "%04" PRId64 "-%02u-%02uT%02u:%02u:%02u.%09u", year, month, day,
-                    second / 3600, second / 60 % 60, second % 60,
-                    (unsigned)now.tv_nsec % 1000000000u);
+    calendar_utc(now.tv_sec, &utc);
+    return snprintf(out, size, "%04" PRIu64 "-%02u-%02uT%02u:%02u:%02u.%09u", utc.year, utc.month,
+                    utc.day, utc.hour, utc.minute, utc.second, (unsigned)now.tv_nsec % 1000000000u);
 }
 
 static bool wanted(const struct api_log *log, enum husk_log_level level, const char *origin,

@@ -65,26 +65,6 @@ static time_t read_time(int (*decode)(uint8_t))
     return timegm(&utc);
 }
 
-/* The C library's opinion of every day of 800 years, and of the borders of centuries. */
-static void test_calendar(void **state)
-{
-    for (uint64_t day = 0; day < 2 * 146097; day++) {
-        uint64_t seconds = day * 86400 + day % 86400;
-        time_t when = (time_t)seconds;
-        struct tm ours, theirs;
-
-        rtc_cmos_calendar(seconds, &ours);
-        assert_non_null(gmtime_r(&when, &theirs));
-        assert_int_equal(ours.tm_year, theirs.tm_year);
-        assert_int_equal(ours.tm_mon, theirs.tm_mon);
-        assert_int_equal(ours.tm_mday, theirs.tm_mday);
-        assert_int_equal(ours.tm_wday, theirs.tm_wday);
-        assert_int_equal(ours.tm_hour, theirs.tm_hour);
-        assert_int_equal(ours.tm_min, theirs.tm_min);
-        assert_int_equal(ours.tm_sec, theirs.tm_sec);
-    }
-}
-
 static void test_time_is_the_hosts(void **state)
 {
     time_t before = time(NULL);
@@ -161,7 +141,6 @@ static void test_has_no_interrupt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calendar),
         cmocka_unit_test_setup_teardown(test_time_is_the_hosts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_twelve_hours, setup, teardown),
         cmocka_unit_test_setup_teardown(test_never_makes_wait, setup, teardown),
