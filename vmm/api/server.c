@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,8 +30,11 @@
 #include "vmm/api/api.h"
 
 #define CONNECTIONS_KEPT    48u /* beyond these, the longest silent one goes */
+#define CONNECTIONS_LEAST   2u  /* with few descriptors */
 /* libmicrohttpd accepts up to ten at once before it asks whether they may stay. */
-#define CONNECTIONS_MAX     64u
+#define CONNECTIONS_MORE    16u
+#define CONNECTIONS_MAX     (CONNECTIONS_KEPT + CONNECTIONS_MORE)
+#define DESCRIPTORS_SHARE   8u /* of those that the process may have, one in so many */
 #define CONNECTION_BYTES    8192u
 #define REQUEST_PATIENCE_NS 10000000000ull
 #define IDLE_PATIENCE_NS    600000000000ull
@@ -60,6 +64,8 @@ struct api_server {
     struct MHD_Daemon *daemon;
     int epoll_fd;
     size_t payload_max_bytes;
+    unsigned kept; /* so many connections stay */
+    bool again;    /* one has closed: libmicrohttpd must see whether it may accept again */
     struct connection connections[CONNECTIONS_MAX];
 };
 
@@ -98,7 +104,7 @@ static void make_room(struct api_server *server)
         if (!oldest || at->since_ns < oldest->since_ns)
             oldest = at;
     }
-    if (open > CONNECTIONS_KEPT)
+    if (open > server->kept)
         hang_up(oldest);
 }
 
@@ -113,6 +119,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
         connection = find_place(server, mhd);
         if (connection)
             connection->mhd = NULL; /* closing the descriptor ends the watch */
+        server->again = true;
         return;
     }
     connection = find_place(server, NULL);
@@ -295,6 +302,24 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
                                                                                   : MHD_YES;
 }
 
+/* Where no descriptor is left to accept a newcomer with, nobody would make room for it. */
+static unsigned connections_to_keep(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+        limit.rlim_cur / DESCRIPTORS_SHARE > CONNECTIONS_KEPT)
+        return CONNECTIONS_KEPT;
+    return (unsigned)max_u64(limit.rlim_cur / DESCRIPTORS_SHARE, CONNECTIONS_LEAST);
+}
+
+/* Paths are taken as they are written: no id needs an escape, and what hides behind one ("%2f",
+ * "%00") must not mean another path. */
+static size_t keep_escapes(void *arg, struct MHD_Connection *mhd, char *text)
+{
+    return strlen(text);
+}
+
 static int start_daemon(struct api_server *server, int listen_fd)
 {
     /* libmicrohttpd closes the one it gets. */
@@ -309,9 +334,11 @@ static int start_daemon(struct api_server *server, int listen_fd)
     }
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_SUPPRESS_DATE_NO_CLOCK, 0, NULL, NULL, on_request, server,
-        MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
+        MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_LIMIT,
+        server->kept + CONNECTIONS_MORE, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_END);
     if (!server->daemon) {
         close_fd(&fd);
         return -ENOMEM;
@@ -341,6 +368,7 @@ int api_server_create(struct api *api, int listen_fd, size_t payload_max_bytes,
         return error_set(err, ENOMEM, "", cannot_serve, NULL);
     server->api = api;
     server->payload_max_bytes = payload_max_bytes;
+    server->kept = connections_to_keep();
     server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     ret = server->epoll_fd < 0 ? -errno : start_daemon(server, listen_fd);
     if (!ret)
@@ -381,6 +409,8 @@ int api_server_timeout_ms(struct api_server *server)
     uint64_t now_ns = monotonic_ns(), next_ns = UINT64_MAX;
     MHD_UNSIGNED_LONG_LONG daemon_ms;
 
+    if (server->again)
+        return 0;
     for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
         uint64_t at_ns = deadline_ns(&server->connections[i]);
 
@@ -415,6 +445,7 @@ void api_server_run(struct api_server *server)
     uint64_t now_ns;
 
     note_arrivals(server);
+    server->again = false;
     MHD_run(server->daemon);
     now_ns = monotonic_ns();
     for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
