@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/api/state.h"
@@ -14,11 +15,15 @@
 static int check_file(const char *path, const char *what, struct api_fault *fault)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    bool regular;
 
     if (fd < 0)
         return api_fault_set(fault, PREFIX "%s %s (%s)", what, strerror(errno), path);
+    regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     close(fd);
-    return 0;
+    return regular ? 0
+                   : api_fault_set(fault, PREFIX "%s it is not a regular file (%s)", what, path);
 }
 
 static int check(const struct boot_settings *boot, struct api_fault *fault)

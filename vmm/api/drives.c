@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/api/state.h"
@@ -18,13 +19,20 @@ static int check_path(const struct drive_settings *drive, struct api_fault *faul
 {
     int mode = drive->is_read_only.value ? O_RDONLY : O_RDWR;
     int fd = open(drive->path_on_host, mode | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    bool usable;
 
     if (fd < 0)
         return api_fault_set(fault,
                              BAD_DEVICE "path_on_host: Error manipulating the backing file: %s %s",
                              strerror(errno), drive->path_on_host);
+    usable = fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
     close(fd);
-    return 0;
+    return usable ? 0
+                  : api_fault_set(fault,
+                                  BAD_DEVICE "path_on_host: it is neither a regular file nor a "
+                                             "block device: %s",
+                                  drive->path_on_host);
 }
 
 static int check(const struct drive_settings *drive, struct api_fault *fault)

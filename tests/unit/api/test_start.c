@@ -177,6 +177,9 @@ static void test_refused_boot_sources(void **state)
     char body[3000], args[2100];
 
     REFUSED(PUT, "/boot-source", "{\"kernel_image_path\":\"/no/kernel\"}", "/no/kernel");
+    REFUSED(PUT, "/boot-source", "{\"kernel_image_path\":\"/dev/null\"}",
+            "kernel_image_path: The kernel file cannot be opened: it is not a regular file "
+            "(/dev/null)");
     REFUSED(PUT, "/boot-source",
             "{\"kernel_image_path\":\"" FILE_PATH "\",\"initrd_path\":\"/no/initrd\"}",
             "/no/initrd");
@@ -272,7 +275,7 @@ static void test_failed_start_leaves_nothing(void **state)
     struct api *api = *state;
 
     /* No kernel at all. */
-    DONE(PUT, "/boot-source", "{\"kernel_image_path\":\"/dev/null\"}");
+    DONE(PUT, "/boot-source", "{\"kernel_image_path\":\"/proc/self/status\"}");
     for (unsigned i = 0; i < 2; i++) {
         REFUSED(PUT, "/actions", "{\"action_type\":\"InstanceStart\"}", "Start microvm error");
         assert_null(api->vm);
