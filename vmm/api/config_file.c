@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #include "vmm/api/state.h"
 
 #define FILE_MAX_BYTES (1u << 20)
+#define PATIENCE_MS    10000 /* with a pipe whose writer is silent */
 
 struct section {
     const char *name;
@@ -105,10 +107,25 @@ int config_apply(struct api *api, const json_t *sections, struct api_fault *faul
     return ret;
 }
 
+/* Waits for the other end of a pipe, but not for ever: the caller may have signals blocked. */
+static ssize_t read_some(int fd, char *out, size_t size)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    ssize_t n = read(fd, out, size);
+
+    if (n >= 0 || errno != EAGAIN)
+        return n;
+    if (poll(&ready, 1, PATIENCE_MS) == 0) {
+        errno = ETIMEDOUT;
+        return -1;
+    }
+    return read(fd, out, size);
+}
+
 /* The whole of a file that is no larger than it may be. Returns its length or -errno. */
 static ssize_t read_file(const char *path, char **out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     size_t len = 0;
     ssize_t n = -1;
     char *text;
@@ -118,7 +135,7 @@ static ssize_t read_file(const char *path, char **out)
         return -errno;
     text = malloc(FILE_MAX_BYTES + 1);
     while (text && len <= FILE_MAX_BYTES &&
-           (n = read(fd, text + len, FILE_MAX_BYTES + 1 - len)) > 0)
+           (n = read_some(fd, text + len, FILE_MAX_BYTES + 1 - len)) > 0)
         len += (size_t)n;
     code = !text ? ENOMEM : len > FILE_MAX_BYTES ? EFBIG : n < 0 ? errno : 0;
     close(fd);
