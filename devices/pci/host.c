@@ -83,14 +83,16 @@ static uint64_t wanted_address(const struct pci_host *host, const struct pci_fun
     return PCI_NOWHERE;
 }
 
+#define BARS_OF_BUS (PCI_DEVICES_MAX * PCI_BARS)
+
 struct wanted {
-    uint64_t at[PCI_DEVICES_MAX * PCI_BARS];
-    uint64_t size[PCI_DEVICES_MAX * PCI_BARS];
+    uint64_t at[BARS_OF_BUS];
+    uint64_t size[BARS_OF_BUS];
 };
 
 static bool overlaps_another(const struct wanted *wanted, unsigned index)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(wanted->at); i++) {
+    for (unsigned i = 0; i < BARS_OF_BUS; i++) {
         /* Neither wraps: both lie inside a window. */
         if (i != index && wanted->at[i] != PCI_NOWHERE &&
             wanted->at[i] < wanted->at[index] + wanted->size[index] &&
@@ -115,25 +117,25 @@ static void move_bar(struct pci_function *function, unsigned bar, uint64_t to)
 static void update_map(struct pci_host *host)
 {
     struct wanted wanted;
-    uint64_t to[ARRAY_SIZE(wanted.at)];
+    uint64_t to[BARS_OF_BUS];
 
-    for (unsigned i = 0; i < ARRAY_SIZE(wanted.at); i++) {
+    for (unsigned i = 0; i < BARS_OF_BUS; i++) {
         const struct pci_function *function = host->functions[i / PCI_BARS];
 
         wanted.at[i] = function ? wanted_address(host, function, i % PCI_BARS) : PCI_NOWHERE;
         wanted.size[i] = function ? function->bars[i % PCI_BARS].size : 0;
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(to); i++)
+    for (unsigned i = 0; i < BARS_OF_BUS; i++)
         to[i] = wanted.at[i] == PCI_NOWHERE || overlaps_another(&wanted, i) ? PCI_NOWHERE
                                                                             : wanted.at[i];
     pthread_rwlock_wrlock(&host->map_lock);
-    for (unsigned i = 0; i < ARRAY_SIZE(to); i++) {
+    for (unsigned i = 0; i < BARS_OF_BUS; i++) {
         struct pci_function *function = host->functions[i / PCI_BARS];
 
         if (function && function->bars[i % PCI_BARS].at != to[i])
             move_bar(function, i % PCI_BARS, PCI_NOWHERE);
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(to); i++) {
+    for (unsigned i = 0; i < BARS_OF_BUS; i++) {
         struct pci_function *function = host->functions[i / PCI_BARS];
 
         if (function)
