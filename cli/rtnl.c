@@ -187,8 +187,8 @@ int rtnl_talk(struct rtnl *rtnl, struct rtnl_request *request, rtnl_take take, v
         uint8_t *data = NULL;
 
         n = receive(rtnl, &data);
-        if (n < 0)
-            return (int)n;
+        if (n < 0 || !data)
+            return n < 0 ? (int)n : -EIO;
         ret = take_messages(rtnl, data, (size_t)n, take, opaque);
         free(data);
     }
