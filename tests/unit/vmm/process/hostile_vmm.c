@@ -5,6 +5,7 @@
  * the VM gets built, and the one to START is not (but for "proper").
  * "die-N" ends in place of an answer to requests of kind N, and answers the others properly.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,14 @@ static void say(int fd, const void *bytes, size_t len)
 {
     if (send(fd, bytes, len, MSG_NOSIGNAL) < 0)
         _exit(3);
+}
+
+/* Until nobody listens any more. */
+static void flood(const void *bytes, size_t len)
+{
+    while (send(EVENTS, bytes, len, MSG_NOSIGNAL) >= 0 || errno == EAGAIN)
+        ;
+    _exit(0);
 }
 
 static void answer_build(void)
@@ -83,8 +92,7 @@ static void misbehave(const char *how)
         static const unsigned char line[] = {LOG, 0, 4, 0, 0, 0, 27, '[', 'm', 0};
 
         say(CONTROL, "\x80\0\0\0\0", 5);
-        for (;;)
-            send(EVENTS, line, sizeof(line), MSG_NOSIGNAL);
+        flood(line, sizeof(line));
     }
     if (!strncmp(how, "event-flood-", 12)) {
         /* Without an error: a code and three empty strings, with their lengths. */
@@ -92,8 +100,7 @@ static void misbehave(const char *how)
             EVENT, (unsigned char)(how[12] - '0'), [8] = 1, [13] = 1, [18] = 1};
 
         say(CONTROL, "\x80\0\0\0\0", 5);
-        for (;;)
-            send(EVENTS, event, sizeof(event), MSG_NOSIGNAL);
+        flood(event, sizeof(event));
     }
     if (!strcmp(how, "event"))
         say(CONTROL, "\x80\0\0\0\0", 5);
