@@ -523,14 +523,8 @@ def remove_cgroups(group):
                 path.rmdir()
 
 
-def is_sanitized():
-    """Sanitizers make calls of their own and end the program when one of those fails."""
-    program = pathlib.Path(e2e.HUSK).read_bytes()
-    return b"__asan_init" in program or b"__tsan_init" in program
-
-
 def test_killed_at_every_call():
-    if is_sanitized():
+    if e2e.is_sanitized():
         print("skipped: test_killed_at_every_call: a sanitizer is built in")
         return
     options, group = with_cgroup()
@@ -558,7 +552,7 @@ def test_killed_at_every_call():
 
 
 def test_failure_at_every_call():
-    if is_sanitized():
+    if e2e.is_sanitized():
         print("skipped: test_failure_at_every_call: a sanitizer is built in")
         return
     options, group = with_cgroup()
