@@ -88,7 +88,7 @@ static int send_hello(struct vm_process *process, const struct process_config *c
     wire_put_u8(&call.out, config->jail.strict != 0);
     wire_put_u32(&call.out, descriptors_needed(machine));
     message_put_fd(&process->request, &call.out, vsock_directory);
-    ret = call_finish(&call, ANSWER_MS, err);
+    ret = call_finish(&call, LONG_ANSWER_MS, err); /* the program is read from disk, too */
     if (!ret)
         ret = call_check(&call, err);
     call_end(&call);
