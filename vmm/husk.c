@@ -146,7 +146,7 @@ static int check_pluggable(const struct husk_vm *vm, const char *what, struct hu
 {
     if (husk_vm_is_built(vm))
         return error_set(err, EOPNOTSUPP, "", what,
-                         "the VM is built already, and virtio-mmio cannot be plugged");
+                         "the VM is built already, and its devices cannot be plugged");
     return check_not_built(vm, what, err);
 }
 
