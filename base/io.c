@@ -3,7 +3,12 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +20,30 @@ void close_fd(int *fd)
         close(*fd); /* EINTR still closes on Linux: never retry */
     *fd = -1;
     errno = saved_errno;
+}
+
+/* Opening the master of a pseudo-terminal would make a new terminal; a socket cannot be opened. */
+static bool can_reopen(int fd)
+{
+    struct stat info;
+    int number;
+
+    return fstat(fd, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISSOCK(info.st_mode) &&
+           ioctl(fd, TIOCGPTN, &number) < 0;
+}
+
+int dup_nonblocking(int fd, int access)
+{
+    char path[32];
+    int own = -1;
+
+    if (can_reopen(fd)) {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        own = open(path, access | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    }
+    if (own < 0)
+        own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return own < 0 ? -errno : own;
 }
 
 int pread_full(int fd, void *buf, size_t len, uint64_t offset)

@@ -13,6 +13,16 @@
 /* Closes *fd if it is >= 0 and sets it to -1. Preserves errno. */
 void close_fd(int *fd);
 
+/*
+ * A descriptor of our own for what fd has open, for reading (O_RDONLY) or writing (O_WRONLY). Where
+ * it can be, that is a non-blocking open file description of its own (through /proc/self/fd), so
+ * that the flag is not seen by others who share fd, a shell say; the caller finds O_NONBLOCK set.
+ * Else it is a plain duplicate: of regular files, whose offset and append mode are wanted; sockets;
+ * masters of pseudo-terminals; what another user owns; and where there is no /proc. -errno when fd
+ * is none.
+ */
+int dup_nonblocking(int fd, int access);
+
 /* Exactly `len` bytes at `offset`: -ENODATA when the file ends before. */
 int pread_full(int fd, void *buf, size_t len, uint64_t offset);
 

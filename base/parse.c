@@ -174,3 +174,14 @@ int option_list_next(struct option_list *list)
     list->has_value = true;
     return read_value(list, at + key_len + 1);
 }
+
+const char *find_word(const char *line, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *at = line; (at = strstr(at, word)); at += len) {
+        if ((at == line || at[-1] == ' ') && (at[len] == '\0' || at[len] == ' '))
+            return at;
+    }
+    return NULL;
+}

@@ -49,4 +49,7 @@ int option_list_next(struct option_list *list);
 /* The same for an element that is one value whatever it holds: a path may have a '=' in it. */
 int option_list_next_value(struct option_list *list);
 
+/* Where `word` stands in a line of words separated by spaces, or NULL. */
+const char *find_word(const char *line, const char *word);
+
 #endif

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/parse.h"
+
 /*
  * panic=-1          a panic ends the machine at once, through its reset register, instead of
  *                   leaving a virtual CPU spinning for ever
@@ -46,21 +48,10 @@ const char *cmdline_default(enum cmdline_console console)
     return consoles[console];
 }
 
-static bool has_word(const char *line, const char *word)
-{
-    size_t len = strlen(word);
-
-    for (const char *at = line; (at = strstr(at, word)); at += len) {
-        if ((at == line || at[-1] == ' ') && (at[len] == '\0' || at[len] == ' '))
-            return true;
-    }
-    return false;
-}
-
 /* Who asks for quiet does not want the early console, which starts before "quiet" takes effect. */
 static const char *choose_defaults(enum cmdline_console console, bool has_pci, const char *append)
 {
-    if (console == CMDLINE_CONSOLE_SERIAL && append && has_word(append, "quiet"))
+    if (console == CMDLINE_CONSOLE_SERIAL && append && find_word(append, "quiet"))
         return has_pci ? SERIAL COMMON("") : SERIAL COMMON(NO_PCI);
     return has_pci ? pci_consoles[console] : consoles[console];
 }

@@ -122,8 +122,8 @@ struct machine {
 /* Open what the configuration names: see machine_open.c. What was opened is the configuration's. */
 int machine_open(struct machine_config *config, const struct log *log, struct husk_error *err);
 
-/* The console's descriptors for a process that cannot reopen the caller's: see console_reopen(). -1
- * where there is none. The caller owns both. */
+/* The console's descriptors for a process that cannot reopen the caller's: see dup_nonblocking().
+ * -1 where there is none. The caller owns both. */
 int machine_open_console(const struct machine_config *config, int *in, int *out,
                          struct husk_error *err);
 

@@ -21,7 +21,6 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "devices/backend/block.h"
-#include "devices/backend/console.h"
 #include "devices/backend/tap.h"
 #include "devices/backend/vsock_listen.h"
 #include "vmm/kvm.h"
@@ -246,20 +245,12 @@ int machine_open(struct machine_config *config, const struct log *log, struct hu
     return ret;
 }
 
-static int open_console_end(int fd, bool for_input, int *out, struct husk_error *err)
+static int open_console_end(int fd, int access, int *out, struct husk_error *err)
 {
-    struct stat info;
-
     if (fd < 0)
         return 0;
-    if (fstat(fd, &info) < 0)
-        return error_set(err, errno, "console", "cannot use the descriptor", NULL);
-    /* Of a regular file the caller's offset and append mode are wanted. */
-    if (!S_ISREG(info.st_mode) && !S_ISSOCK(info.st_mode))
-        *out = console_reopen(fd, for_input);
-    if (*out < 0)
-        *out = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    return *out < 0 ? error_set(err, errno, "console", "cannot use the descriptor", NULL) : 0;
+    *out = dup_nonblocking(fd, access);
+    return *out < 0 ? error_set(err, -*out, "console", "cannot use the descriptor", NULL) : 0;
 }
 
 int machine_open_console(const struct machine_config *config, int *in, int *out,
@@ -270,9 +261,9 @@ int machine_open_console(const struct machine_config *config, int *in, int *out,
     *in = *out = -1;
     if (config->console == HUSK_CONSOLE_NONE)
         return 0;
-    ret = open_console_end(config->console_in_fd, true, in, err);
+    ret = open_console_end(config->console_in_fd, O_RDONLY, in, err);
     if (!ret)
-        ret = open_console_end(config->console_out_fd, false, out, err);
+        ret = open_console_end(config->console_out_fd, O_WRONLY, out, err);
     if (ret) {
         close_fd(in);
         close_fd(out);

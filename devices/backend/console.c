@@ -25,11 +25,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -79,24 +77,13 @@ struct console_backend {
 static void on_input(void *arg, uint32_t events);
 static void on_output(void *arg, uint32_t events);
 
-int console_reopen(int fd, bool for_input)
-{
-    int access = for_input ? O_RDONLY : O_WRONLY;
-    char path[64];
-    int number;
-
-    /* Opening the master end of a pseudo-terminal would make a new terminal. */
-    if (ioctl(fd, TIOCGPTN, &number) == 0)
-        return -1;
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return open(path, access | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-}
-
-/* Without /proc: somebody may have reopened it for us. */
-static enum stream_kind kind_as_opened(int fd)
+/* In a process without /proc, somebody may have made it non-blocking for us. */
+static enum stream_kind kind_of(int fd, const struct stat *st)
 {
     int flags = fcntl(fd, F_GETFL);
 
+    if (S_ISSOCK(st->st_mode))
+        return STREAM_SOCKET;
     return flags >= 0 && (flags & O_NONBLOCK) ? STREAM_POLLED : STREAM_SHARED;
 }
 
@@ -118,16 +105,11 @@ static int stream_open(struct stream *stream, struct event_loop *loop, int fd, b
         stream->fd = fd;
         return 0;
     }
-    stream->fd = S_ISSOCK(st.st_mode) ? -1 : console_reopen(fd, for_input);
-    if (stream->fd >= 0) {
-        stream->kind = STREAM_POLLED;
-    } else {
-        /* A duplicate, for input and output may be one descriptor, which epoll takes once. */
-        stream->kind = S_ISSOCK(st.st_mode) ? STREAM_SOCKET : kind_as_opened(fd);
-        stream->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-        if (stream->fd < 0)
-            return -errno;
-    }
+    /* Ours, also because input and output may be one descriptor, which epoll takes once. */
+    stream->fd = dup_nonblocking(fd, for_input ? O_RDONLY : O_WRONLY);
+    if (stream->fd < 0)
+        return stream->fd;
+    stream->kind = kind_of(stream->fd, &st);
     stream->owned = true;
     ret = event_loop_add(loop, stream->fd, 0, fn, arg, &stream->source);
     if (ret == -EPERM) { /* /dev/null and friends */

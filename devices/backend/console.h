@@ -37,11 +37,6 @@ struct console_frontend_ops {
 
 #define CONSOLE_OUTPUT_RING_BYTES 65536u
 
-/* An open file description of our own for fd, non-blocking (see console.c), or -1 when there is
- * none to be had; then fd itself will do. A backend in a process that cannot reach /proc/self/fd is
- * given what another reopened. */
-int console_reopen(int fd, bool for_input);
-
 /* in_fd or out_fd may be -1 (no input; output is swallowed). They stay the caller's and must
  * outlive the backend. Returns 0 or -errno. */
 int console_backend_create(struct event_loop *loop, int in_fd, int out_fd,

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,27 +17,6 @@
 #define CHUNKS_A_TURN 16u
 /* The VM writes out at most its ring of 64 KiB when it ends, while nobody empties the pipe. */
 #define PIPE_BYTES    131072
-
-int reopen_nonblocking(int fd)
-{
-    char path[32];
-    int access = fcntl(fd, F_GETFL);
-    struct stat info;
-    int again;
-
-    if (access < 0 || fstat(fd, &info) < 0)
-        return -errno;
-    /* Of a file the caller's offset is wanted: standard output and error may share it. */
-    if (S_ISREG(info.st_mode)) {
-        again = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        return again < 0 ? -errno : again;
-    }
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    again = open(path, (access & (O_ACCMODE | O_APPEND)) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (again < 0)
-        again = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    return again < 0 ? -errno : again;
-}
 
 void console_init(struct api_console *console)
 {

@@ -55,8 +55,4 @@ void console_run(struct api_console *console);
 /* The VM is gone: pass on the rest, waiting for a reader at most two seconds, and close. */
 void console_close(struct api_console *console);
 
-/* A second descriptor of an open file that never blocks, without changing the first one's flags,
- * which other programs may share; a duplicate where that cannot be. -errno when there is none. */
-int reopen_nonblocking(int fd);
-
 #endif

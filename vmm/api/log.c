@@ -46,7 +46,7 @@ void log_init(struct api_log *log, const char *id)
     memset(log, 0, sizeof(*log));
     log->fd = -1;
     /* Who holds the other end of standard error may not read. */
-    log->stderr_fd = reopen_nonblocking(STDERR_FILENO);
+    log->stderr_fd = dup_nonblocking(STDERR_FILENO, O_WRONLY);
     log->stderr_is_socket = fstat(log->stderr_fd, &st) == 0 && S_ISSOCK(st.st_mode);
     log->stderr_blocks = !(fcntl(log->stderr_fd, F_GETFL) & O_NONBLOCK);
     log->max_level = LOG_CHOICE_WARN;

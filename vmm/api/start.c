@@ -30,27 +30,16 @@
     "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd " \
     "swiotlb=noforce"
 
-/* Where `word` stands in the line by itself, or NULL. */
-static char *find_word(char *line, const char *word)
-{
-    size_t len = strlen(word);
-
-    for (char *at = line; (at = strstr(at, word)); at += len) {
-        if ((at == line || at[-1] == ' ') && (at[len] == '\0' || at[len] == ' '))
-            return at;
-    }
-    return NULL;
-}
-
 /*
  * Clients pass "noapic" out of habit (firectl by default). It has Linux do with an 8259 PIC, of
  * which the machine has none: interrupts come through the I/O APIC only.
  */
 static void drop_noapic(char *args)
 {
-    char *at;
+    const char *found;
 
-    while ((at = find_word(args, "noapic"))) {
+    while ((found = find_word(args, "noapic"))) {
+        char *at = args + (found - args);
         char *rest = at + strlen("noapic");
 
         rest += *rest == ' ';
@@ -61,7 +50,7 @@ static void drop_noapic(char *args)
 /* What the words of a client cannot mean here. */
 static void warn_of_words(struct api *api)
 {
-    char *args = api->boot.boot_args;
+    const char *args = api->boot.boot_args;
 
     if (args && find_word(args, "noapic"))
         log_print(&api->log, HUSK_LOG_WARN,
@@ -208,7 +197,7 @@ static int open_console(struct api *api, struct husk_error *err)
 
     if (!path && api->options.console_out_fd < 0)
         return 0;
-    fd = path ? open_sink(path) : reopen_nonblocking(api->options.console_out_fd);
+    fd = path ? open_sink(path) : dup_nonblocking(api->options.console_out_fd, O_WRONLY);
     if (fd < 0)
         return error_set(err, -fd, path ? path : "stdout", cannot_open, NULL);
     ret = console_open(&api->console, fd, rate_of_bucket(&api->serial.rate_limiter));

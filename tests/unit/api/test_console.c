@@ -163,49 +163,15 @@ static void test_rate(void **state)
     close(ends[0]);
 }
 
-static void test_reopened(void **state)
-{
-    int ends[2], again;
-
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    again = reopen_nonblocking(ends[1]);
-    assert_true(again >= 0);
-    assert_true(fcntl(again, F_GETFL) & O_NONBLOCK);
-    assert_false(fcntl(ends[1], F_GETFL) & O_NONBLOCK);
-    close(again);
-    close(ends[0]);
-    close(ends[1]);
-    assert_true(reopen_nonblocking(-1) < 0);
-}
-
-/* A program's output and error in one file ("> file 2>&1") come one after the other. */
-static void test_shared_offset(void **state)
-{
-    char path[] = "/tmp/husk-test-XXXXXX", text[16] = "";
-    int fd = mkostemp(path, O_CLOEXEC);
-    int again = reopen_nonblocking(fd);
-
-    assert_true(fd >= 0 && again >= 0);
-    unlink(path);
-    assert_int_equal(write(fd, "one ", 4), 4);
-    assert_int_equal(write(again, "two", 3), 3);
-    assert_int_equal(pread(fd, text, sizeof(text), 0), 7);
-    assert_string_equal(text, "one two");
-    close(again);
-    close(fd);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_passes_on),
-        cmocka_unit_test(test_shared_offset),
         cmocka_unit_test(test_file_directly),
         cmocka_unit_test(test_slow_reader_loses_nothing_at_first),
         cmocka_unit_test(test_reader_that_never_reads),
         cmocka_unit_test(test_reader_that_is_gone),
         cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_reopened),
     };
 
     signal(SIGPIPE, SIG_IGN);
