@@ -34,7 +34,7 @@ static int set_override(const struct vf_host *host, const char *address, const c
 
 static int read_override(const struct vf_host *host, const char *address, char *out, size_t size)
 {
-    int ret = sysfs_read(host, out, size, "bus/pci/devices/%s/driver_override", address);
+    int ret = sysfs_read(host->sysfs, out, size, "bus/pci/devices/%s/driver_override", address);
 
     if (ret == 0 && !strcmp(out, "(null)"))
         out[0] = '\0';
@@ -78,14 +78,14 @@ static int check_bind(const struct vf_host *host, const struct pci_function *fun
     char class[16];
 
     /* PCI Code and ID Assignment Specification 1.16, 1.7: 06h is a bridge of some kind. */
-    if (sysfs_read(host, class, sizeof(class), "bus/pci/devices/%s/class", address) == 0 &&
+    if (sysfs_read(host->sysfs, class, sizeof(class), "bus/pci/devices/%s/class", address) == 0 &&
         !strncmp(class, "0x06", 4))
         return error_set(err, EINVAL, address, "is a bridge", "a VM can be given endpoints only");
     if (function->iommu_group < 0)
         return error_set(err, ENODEV, address, "has no IOMMU group",
                          "the IOMMU is off: enable VT-d or AMD-Vi in the firmware, and boot with "
                          "intel_iommu=on on Intel");
-    if (!sysfs_exists(host, "bus/pci/drivers/" VFIO))
+    if (!sysfs_exists(host->sysfs, "bus/pci/drivers/" VFIO))
         return error_set(err, ENODEV, address, "cannot be bound to " VFIO,
                          "the driver is missing: modprobe " VFIO);
     for (unsigned i = 0; i < function->interface_count; i++) {
@@ -94,7 +94,7 @@ static int check_bind(const struct vf_host *host, const struct pci_function *fun
                              "its interface %s is up: `ip link set %s down` first",
                              function->interfaces[i], function->interfaces[i]);
     }
-    if (sysfs_exists(host, "bus/pci/devices/%s/virtfn0", address))
+    if (sysfs_exists(host->sysfs, "bus/pci/devices/%s/virtfn0", address))
         return error_set(err, EBUSY, address, "is in use", "it has VFs: `husk vf remove %s` first",
                          address);
     return 0;
@@ -231,7 +231,7 @@ static int unbind_locked(const struct vf_host *host, int records_fd, const char 
                          "remove %s/vf/%s when you know what driver it had", host->state, address);
     if (!strcmp(function.driver, VFIO) && vfio_in_use(host, &function))
         return error_set(err, EBUSY, address, "is in use", "a VM has it: end that first");
-    if (record.driver[0] && !sysfs_exists(host, "bus/pci/drivers/%s", record.driver))
+    if (record.driver[0] && !sysfs_exists(host->sysfs, "bus/pci/drivers/%s", record.driver))
         return error_set(err, ENODEV, address, "cannot get its former driver back",
                          "%s is missing: load its module", record.driver);
     ret = restore(host, records_fd, &function, &record);

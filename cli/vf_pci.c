@@ -2,7 +2,6 @@
 /* Functions, their VFs and interfaces from sysfs's links and directories: see vf_pci.h. */
 #include "cli/vf_pci.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -16,61 +15,10 @@
 
 #define DEVICES "bus/pci/devices"
 
-/* One to `most` hexadecimal digits, and the character after them; steps over both. */
-static bool take_hex(const char **at, unsigned most, char after, unsigned *out)
-{
-    unsigned digits = 0;
-
-    for (*out = 0; digits < most && isxdigit((unsigned char)**at); digits++, (*at)++) {
-        unsigned char c = (unsigned char)**at;
-
-        *out = *out * 16 + (unsigned)(isdigit(c) ? c - '0' : tolower(c) - 'a' + 10);
-    }
-    return digits && *(*at)++ == after;
-}
-
-/* domain:bus:device.function, all hexadecimal; PCI Express 6.0, 2.2.6.2. VMD's domains begin at
- * 0x10000. */
-int pci_address_parse(const char *text, char out[PCI_ADDRESS_SIZE])
-{
-    const char *colon = strchr(text, ':');
-    unsigned domain = 0, bus, device, function;
-
-    if (colon && strchr(colon + 1, ':') && !take_hex(&text, 8, ':', &domain))
-        return -EINVAL;
-    if (!take_hex(&text, 2, ':', &bus) || !take_hex(&text, 2, '.', &device) ||
-        !take_hex(&text, 1, '\0', &function) || device > 0x1f || function > 7)
-        return -EINVAL;
-    snprintf(out, PCI_ADDRESS_SIZE, "%04x:%02x:%02x.%x", domain, bus, device, function);
-    return 0;
-}
-
-/* The last component of what a link of a device points to. */
-static int link_name(const struct vf_host *host, const char *directory, const char *link, char *out,
-                     size_t size)
-{
-    char path[PATH_MAX], target[PATH_MAX];
-    const char *name;
-    ssize_t n;
-
-    if (snprintf(path, sizeof(path), "%s/%s/%s", host->sysfs, directory, link) >= PATH_MAX)
-        return -ENAMETOOLONG;
-    n = readlink(path, target, sizeof(target) - 1);
-    if (n < 0)
-        return -errno;
-    target[n] = '\0';
-    name = strrchr(target, '/');
-    name = name ? name + 1 : target;
-    return (size_t)snprintf(out, size, "%s", name) < size ? 0 : -ENAMETOOLONG;
-}
-
 static int device_link(const struct vf_host *host, const char *address, const char *link, char *out,
                        size_t size)
 {
-    char directory[64];
-
-    snprintf(directory, sizeof(directory), DEVICES "/%s", address);
-    return link_name(host, directory, link, out, size);
+    return sysfs_link(host->sysfs, out, size, DEVICES "/%s/%s", address, link);
 }
 
 /* A VF's representor hangs at the PF, too; its port is named pf0vf3 or c1pf0vf3. */
@@ -113,7 +61,7 @@ int pci_function_read(const struct vf_host *host, const char *address, struct pc
     char group[16];
     uint64_t number;
 
-    if (!sysfs_exists(host, DEVICES "/%s", address))
+    if (!sysfs_exists(host->sysfs, DEVICES "/%s", address))
         return -ENODEV;
     snprintf(function.address, sizeof(function.address), "%s", address);
     if (device_link(host, address, "driver", function.driver, sizeof(function.driver)))
@@ -131,7 +79,7 @@ static int read_number(const struct vf_host *host, const char *address, const ch
 {
     char text[32];
     uint64_t number;
-    int ret = sysfs_read(host, text, sizeof(text), DEVICES "/%s/%s", address, name);
+    int ret = sysfs_read(host->sysfs, text, sizeof(text), DEVICES "/%s/%s", address, name);
 
     if (ret == 0)
         ret = parse_u64(text, 0, max, &number);
@@ -199,15 +147,14 @@ static int find_interface(const struct vf_host *host, const char *name, char out
                           struct husk_error *err)
 {
     static const char what[] = "is not a physical function";
-    char directory[64], device[PCI_ADDRESS_SIZE], lower[96];
+    char device[PCI_ADDRESS_SIZE], lower[96];
 
     if (!name[0] || strlen(name) >= IFNAMSIZ || strchr(name, '/') || name[0] == '.' ||
-        !sysfs_exists(host, "class/net/%s", name))
+        !sysfs_exists(host->sysfs, "class/net/%s", name))
         return error_set(err, ENODEV, name, "no such physical function",
                          "it is neither a PCI address nor a network interface here; "
                          "`husk vf list` shows what there is");
-    snprintf(directory, sizeof(directory), "class/net/%s", name);
-    if (link_name(host, directory, "device", device, sizeof(device)) == 0 &&
+    if (sysfs_link(host->sysfs, device, sizeof(device), "class/net/%s/device", name) == 0 &&
         pci_address_parse(device, out) == 0)
         return 0;
     list_lower(host, name, lower, sizeof(lower));
@@ -230,7 +177,7 @@ int pci_find_pf(const struct vf_host *host, const char *name, char out[PCI_ADDRE
         ret = find_interface(host, name, out, err);
         if (ret)
             return ret;
-    } else if (!sysfs_exists(host, DEVICES "/%s", out)) {
+    } else if (!sysfs_exists(host->sysfs, DEVICES "/%s", out)) {
         return error_set(err, ENODEV, name, "no such PCI device",
                          "`husk vf list` shows what there is");
     }
@@ -258,7 +205,7 @@ int pci_list_pfs(const struct vf_host *host, char (*out)[PCI_ADDRESS_SIZE], unsi
         return errno == ENOENT ? 0 : -errno; /* a host without PCI */
     while (count < max && (entry = readdir(dir))) {
         if (pci_address_parse(entry->d_name, out[count]) == 0 &&
-            sysfs_exists(host, DEVICES "/%s/sriov_totalvfs", out[count]))
+            sysfs_exists(host->sysfs, DEVICES "/%s/sriov_totalvfs", out[count]))
             count++;
     }
     closedir(dir);

@@ -13,9 +13,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/pci_address.h"
+#include "base/sysfs.h"
 #include "husk/error.h"
 
-#define PCI_ADDRESS_SIZE  20u   /* "10000:01:10.0" and its NUL, with room */
 #define PCI_DRIVER_SIZE   64u   /* as long as a module's name gets in Linux */
 #define PCI_INTERFACE_MAX 8u    /* network interfaces of one function that are looked at */
 #define PCI_VF_MAX        4096u /* of one function; none made has more than a few hundred */
@@ -38,9 +39,6 @@ struct pci_function {
     unsigned interface_count;     /* those of its VFs (switchdev representors) do not count */
     char interfaces[PCI_INTERFACE_MAX][IFNAMSIZ];
 };
-
-/* "0000:01:10.0", or without the domain when it is 0. 0 or -EINVAL. */
-int pci_address_parse(const char *text, char out[PCI_ADDRESS_SIZE]);
 
 /* Fails with -ENODEV when there is no such function; then *out is as before. */
 int pci_function_read(const struct vf_host *host, const char *address, struct pci_function *out);
@@ -70,13 +68,8 @@ int interface_attribute(const struct vf_host *host, const char *interface, const
                         char *out, size_t size);
 bool interface_is_up(const struct vf_host *host, const char *interface);
 
-/* bus/pci/devices/ADDRESS/NAME and the like below the root of sysfs: one line without its newline;
- * 0 or -errno. */
-int sysfs_read(const struct vf_host *host, char *out, size_t size, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+/* One value to bus/pci/devices/ADDRESS/NAME and the like; 0 or -errno. */
 int sysfs_write(const struct vf_host *host, const char *text, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-bool sysfs_exists(const struct vf_host *host, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -161,8 +161,8 @@ static int store_probe(struct fake_pci *fake, const char *address)
 {
     char override[64], driver[64];
 
-    if (sysfs_read(&fake->host, override, sizeof(override), "bus/pci/devices/%s/driver_override",
-                   address))
+    if (sysfs_read(fake->host.sysfs, override, sizeof(override),
+                   "bus/pci/devices/%s/driver_override", address))
         return -ENODEV;
     fake_pci_driver(fake, address, driver);
     if (driver[0])

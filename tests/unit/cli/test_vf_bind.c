@@ -44,7 +44,7 @@ static void expect_as_found(const struct fake_pci *fake)
     char path[128], override[64];
 
     expect_driver(fake, FAKE_VF, "igbvf");
-    assert_int_equal(sysfs_read(&fake->host, override, sizeof(override),
+    assert_int_equal(sysfs_read(fake->host.sysfs, override, sizeof(override),
                                 "bus/pci/devices/" FAKE_VF "/driver_override"),
                      0);
     assert_string_equal(override, "(null)");
