@@ -238,6 +238,7 @@ const struct command cmd_serve = {
         "  --module NAME        log only this part of the program; --show-log-origin shows it\n"
         "  --metrics-path FILE  a line of JSON every minute to a file or FIFO\n"
         "  --boot-timer         log how long the guest took to its init\n"
+        "  --enable-pci         devices on a PCI bus, not in virtio-mmio windows\n"
         "  --no-seccomp         without filters of system calls; not recommended\n"
         "  --http-api-max-payload-size N\n"
         "                       bytes of a request's body, default 51200\n"

@@ -98,8 +98,6 @@ static int refuse_absent(int flag)
                       "them out");
     case FLAG_MMDS_LIMIT:
         return refuse("--mmds-size-limit: the metadata service is not implemented");
-    case FLAG_ENABLE_PCI:
-        return refuse("--enable-pci: PCI is not supported yet");
     default:
         return refuse("--snapshot-version, --describe-snapshot: snapshots are not implemented");
     }
@@ -199,6 +197,9 @@ static int apply(struct serve_options *options, int flag, const char *value)
         return 0;
     case FLAG_NO_SECCOMP:
         options->api.no_seccomp = true;
+        return 0;
+    case FLAG_ENABLE_PCI:
+        options->api.enable_pci = true;
         return 0;
     case FLAG_PAYLOAD:
         return parse_payload(options, value);

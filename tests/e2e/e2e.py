@@ -2,7 +2,8 @@
 """What the end-to-end tests share: running husk with a bare-metal guest, and saying what happened.
 
 A test is a script whose functions test_*() are run in order by main(). It needs HUSK (the command) and
-GUESTS (the directory of the guests) in its environment, as ctest sets them. With TRANSPORT=pci the guests find their devices on a PCI bus.
+GUESTS (the directory of the guests) in its environment, as ctest sets them. With TRANSPORT=pci the
+guests find their devices on a PCI bus.
 """
 import fcntl
 import os

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A guest for the control socket: says what it finds (disks with the first letter on each, network
- * interfaces, the socket device, the command line), then lives. It says "tick N" ten times a second
+ * interfaces, the socket device, the bus, the command line), then lives. It says "tick N" ten times a second
  * while option tick is there, tells of a disk that changed, and on Ctrl-Alt-Del resets as a PC
  * does.
  */
+#include "lib/pci.h"
 #include "lib/virtio.h"
 
 #define F_BLK_RO  (1ull << 5)
@@ -98,6 +99,7 @@ static void find_others(void)
         say("vsock: cid %U", config64(device));
     if (virtio_find(VIRTIO_RNG, 0))
         say("rng");
+    say("bus: %s", pci_present() ? "PCI" : "virtio-mmio");
     say("command line: %s", command_line());
 }
 

@@ -32,6 +32,7 @@ struct api_options {
     const char *id;                    /* 1..64 of A-Z a-z 0-9 -; copied */
     bool no_seccomp;                   /* without system call filters for the VM's threads */
     bool boot_timer;                   /* log how long the guest took to say that its init runs */
+    bool enable_pci;                   /* virtio devices on a PCI bus, not in virtio-mmio windows */
     int console_in_fd, console_out_fd; /* the guest's serial port; -1: none. The caller's. */
     /* Microseconds, 0: not known; for the start-up times among the metrics. */
     uint64_t start_time_us, start_time_cpu_us, parent_cpu_time_us;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,28 +56,47 @@ static void warn_of_words(struct api *api)
     if (args && find_word(args, "noapic"))
         log_print(&api->log, HUSK_LOG_WARN,
                   "boot_args: \"noapic\" is left out: interrupts come through the I/O APIC");
+    if (args && api->options.enable_pci && find_word(args, "pci=off"))
+        log_print(&api->log, HUSK_LOG_WARN,
+                  "boot_args: with \"pci=off\" the guest finds no devices: they are on a PCI bus");
     if (args && find_word(args, "acpi=off"))
         log_print(&api->log, HUSK_LOG_WARN,
                   "boot_args: with \"acpi=off\" the guest finds no devices");
 }
 
+/* Takes a line and returns it with words more; NULL without memory. */
+__attribute__((format(printf, 2, 3))) static char *add_words(char *line, const char *format, ...)
+{
+    char *words = NULL, *longer = NULL;
+    va_list args;
+
+    va_start(args, format);
+    if (vasprintf(&words, format, args) < 0)
+        words = NULL;
+    va_end(args);
+    if (line && words && asprintf(&longer, "%s%s%s", line, *line ? " " : "", words) < 0)
+        longer = NULL;
+    free(words);
+    free(line);
+    return longer;
+}
+
 char *command_line_of(const struct api *api)
 {
     const struct drive_settings *root = api->drive_count ? &api->drives[0] : NULL;
-    char *args = strdup(api->boot.boot_args ? api->boot.boot_args : DEFAULT_BOOT_ARGS);
-    char *line = NULL;
-    int ret;
+    char *line = strdup(api->boot.boot_args ? api->boot.boot_args : DEFAULT_BOOT_ARGS);
 
-    if (!args)
+    if (!line)
         return NULL;
-    drop_noapic(args);
-    if (!root || !root->is_root_device.value)
-        return args;
-    ret = asprintf(&line, "%s%sroot=%s%s %s", args, *args ? " " : "",
-                   root->partuuid ? "PARTUUID=" : "/dev/vda", root->partuuid ? root->partuuid : "",
-                   root->is_read_only.value ? "ro" : "rw");
-    free(args);
-    return ret < 0 ? NULL : line;
+    drop_noapic(line);
+    /* Without it Linux looks for a bus that is not there. */
+    if (!api->options.enable_pci && !find_word(line, "pci=off"))
+        line = add_words(line, "pci=off");
+    if (root && root->is_root_device.value)
+        line = add_words(line, "root=%s%s %s", root->partuuid ? "PARTUUID=" : "/dev/vda",
+                         root->partuuid ? root->partuuid : "",
+                         root->is_read_only.value ? "ro" : "rw");
+    return line;
 }
 
 void vm_options_of(struct api *api, const char *command_line, struct husk_vm_options *out)
@@ -105,6 +125,7 @@ void vm_options_of(struct api *api, const char *command_line, struct husk_vm_opt
     out->log_level = log_vm_level(&api->log);
     out->log = log_vm_line;
     out->log_arg = &api->log;
+    out->transport = api->options.enable_pci ? HUSK_TRANSPORT_PCI : HUSK_TRANSPORT_MMIO;
 }
 
 void drive_options_of(const struct drive_settings *drive, struct husk_drive_options *out)

@@ -16,7 +16,7 @@ OK, ERROR, BAD_CONFIGURATION, ARGUMENTS = 0, 1, 152, 153
 
 
 class Server(e2e.Machine):
-    """`husk serve`, ready for requests unless wait=False. Its guest's console is `output`."""
+    """`husk serve`, ready for requests unless wait=False. Its guest's console is `output`. TRANSPORT chooses its bus."""
 
     # pylint: disable=super-init-not-called
     def __init__(self, *options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, prefix=(), wait=True,
@@ -27,6 +27,8 @@ class Server(e2e.Machine):
         command = [*prefix, *(program or (e2e.HUSK, "serve"))]
         if api:
             command += ["--api-sock", str(self.socket)]
+        if e2e.TRANSPORT == "pci":
+            command.append("--enable-pci")
         self.output = ""
         self.seen = 0
         self.errors = tempfile.TemporaryFile()

@@ -110,6 +110,16 @@ def test_sdk_flags():
         server.start(args="tick")
 
 
+def test_pci():
+    """Devices are where the flag says; words that hide the bus are noticed."""
+    for flags, bus in (((), "virtio-mmio"), (("--enable-pci",), "PCI")):
+        with Server(*flags, "--level", "Warn") as server:
+            server.api.put("/drives/d", serve.drive("d", server.disk("d", "D", 9)))
+            server.start(args="pci=off", ready=f"bus: {bus}")
+            e2e.require("disk 0: 9 sectors, rw, D" in server.output, server.output)
+            e2e.require(("pci=off" in server.error_text()) == bool(flags), server.error_text())
+
+
 def test_payload_limit():
     with Server("--http-api-max-payload-size", "300") as server:
         server.api.put("/boot-source", boot_source())

@@ -148,27 +148,44 @@ static void test_command_line(void **state)
 
     DONE(PUT, "/boot-source", "{\"kernel_image_path\":\"" FILE_PATH "\"}");
     expect_line(api, "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux "
-                     "i8042.dumbkbd swiotlb=noforce");
+                     "i8042.dumbkbd swiotlb=noforce pci=off");
     DONE(PUT, "/boot-source", "{\"kernel_image_path\":\"" FILE_PATH "\",\"boot_args\":\"a b\"}");
-    expect_line(api, "a b");
+    expect_line(api, "a b pci=off");
     /* What firectl passes by default. */
     DONE(PUT, "/boot-source",
          "{\"kernel_image_path\":\"" FILE_PATH "\",\"boot_args\":\"ro noapic reboot=k noapic\"}");
-    expect_line(api, "ro reboot=k ");
+    expect_line(api, "ro reboot=k  pci=off");
     DONE(PUT, "/boot-source",
          "{\"kernel_image_path\":\"" FILE_PATH "\",\"boot_args\":\"xnoapic noapic=1\"}");
-    expect_line(api, "xnoapic noapic=1");
+    expect_line(api, "xnoapic noapic=1 pci=off");
     DONE(PUT, "/boot-source", "{\"kernel_image_path\":\"" FILE_PATH "\",\"boot_args\":\"a b\"}");
     put_drive(api, "x", false, "");
-    expect_line(api, "a b");
+    expect_line(api, "a b pci=off");
     put_drive(api, "r", true, "");
-    expect_line(api, "a b root=/dev/vda ro");
+    expect_line(api, "a b pci=off root=/dev/vda ro");
     put_drive(api, "r", true, ",\"partuuid\":\"0eaa91a0-01\"");
-    expect_line(api, "a b root=PARTUUID=0eaa91a0-01 ro");
+    expect_line(api, "a b pci=off root=PARTUUID=0eaa91a0-01 ro");
     put_drive(api, "r", true, ",\"partuuid\":\"\"");
-    expect_line(api, "a b root=/dev/vda ro");
+    expect_line(api, "a b pci=off root=/dev/vda ro");
     DONE(PUT, "/boot-source", "{\"kernel_image_path\":\"" FILE_PATH "\",\"boot_args\":\"\"}");
-    expect_line(api, "root=/dev/vda ro");
+    expect_line(api, "pci=off root=/dev/vda ro");
+    DONE(PUT, "/boot-source",
+         "{\"kernel_image_path\":\"" FILE_PATH "\",\"boot_args\":\"pci=off ro\"}");
+    expect_line(api, "pci=off ro root=/dev/vda ro");
+}
+
+static void test_pci(void **state)
+{
+    struct api *api = *state;
+    struct husk_vm_options options;
+
+    DONE(PUT, "/boot-source", "{\"kernel_image_path\":\"" FILE_PATH "\",\"boot_args\":\"a\"}");
+    vm_options_of(api, "a", &options);
+    assert_int_equal(options.transport, HUSK_TRANSPORT_MMIO);
+    api->options.enable_pci = true;
+    vm_options_of(api, "a", &options);
+    assert_int_equal(options.transport, HUSK_TRANSPORT_PCI);
+    expect_line(api, "a");
 }
 
 static void test_refused_boot_sources(void **state)
@@ -293,6 +310,7 @@ int main(void)
         TEST(test_too_many_drives),
         TEST(test_drive_options),
         TEST(test_command_line),
+        TEST(test_pci),
         TEST(test_refused_boot_sources),
         TEST(test_machine_options),
         TEST(test_refused_machines),
