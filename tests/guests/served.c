@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A guest for the control socket: says what it finds (disks with the first letter on each, network
- * interfaces, the socket device, the bus, the command line), then lives. It says "tick N" ten times a second
- * while option tick is there, tells of a disk that changed, and on Ctrl-Alt-Del resets as a PC
- * does.
+ * interfaces, the socket device, the bus, the command line), then lives. It says "tick N" ten times
+ * a second while option tick is there, tells of a disk that changed, and on Ctrl-Alt-Del resets as
+ * a PC does.
  */
 #include "lib/pci.h"
 #include "lib/virtio.h"

@@ -93,9 +93,9 @@ char *command_line_of(const struct api *api)
     if (!api->options.enable_pci && !find_word(line, "pci=off"))
         line = add_words(line, "pci=off");
     if (root && root->is_root_device.value)
-        line = add_words(line, "root=%s%s %s", root->partuuid ? "PARTUUID=" : "/dev/vda",
-                         root->partuuid ? root->partuuid : "",
-                         root->is_read_only.value ? "ro" : "rw");
+        line =
+            add_words(line, "root=%s%s %s", root->partuuid ? "PARTUUID=" : "/dev/vda",
+                      root->partuuid ? root->partuuid : "", root->is_read_only.value ? "ro" : "rw");
     return line;
 }
 
