@@ -206,6 +206,26 @@ int kvm_connect_irq(const struct kvm *kvm, int event_fd, uint32_t gsi)
     return kvm_ioctl_ptr(kvm->vm_fd, KVM_IRQFD, &irqfd);
 }
 
+int kvm_create_vfio(const struct kvm *kvm)
+{
+    struct kvm_create_device device = {.type = KVM_DEV_TYPE_VFIO};
+    int ret = kvm_ioctl_ptr(kvm->vm_fd, KVM_CREATE_DEVICE, &device);
+
+    return ret < 0 ? ret : (int)device.fd; /* CLOEXEC: KVM makes it so itself */
+}
+
+int kvm_vfio_file(int vfio_fd, int file_fd, bool add)
+{
+    int32_t fd = file_fd;
+    struct kvm_device_attr attribute = {
+        .group = KVM_DEV_VFIO_GROUP,
+        .attr = add ? KVM_DEV_VFIO_GROUP_ADD : KVM_DEV_VFIO_GROUP_DEL,
+        .addr = (uintptr_t)&fd,
+    };
+
+    return kvm_ioctl_ptr(vfio_fd, KVM_SET_DEVICE_ATTR, &attribute);
+}
+
 static int set_ioeventfd(const struct kvm *kvm, uint64_t address, unsigned size, uint64_t value,
                          int fd, uint32_t flags)
 {

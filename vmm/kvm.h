@@ -6,7 +6,8 @@
  * What a host can do is asked of KVM itself, never guessed from CPU flags: KVM also exists on hosts
  * without hardware virtualisation.
  *
- * Threads: opened and filled while the machine is built; constant while it runs.
+ * Threads: opened and filled while the machine is built; constant while it runs, when its functions
+ * are for any thread.
  */
 #ifndef HUSK_VMM_KVM_H
 #define HUSK_VMM_KVM_H
@@ -70,6 +71,15 @@ int kvm_map_memory(const struct kvm *kvm, const struct guest_memory *memory,
 
 /* Turn writes to event_fd into edges on `gsi`, until either is closed. */
 int kvm_connect_irq(const struct kvm *kvm, int event_fd, uint32_t gsi);
+
+/*
+ * The VM's side of passthrough (Documentation/virt/kvm/devices/vfio.rst): a descriptor to tell KVM
+ * of files of VFIO through, one for each VM. Returns it or -errno; the caller closes it before the
+ * VM.
+ */
+int kvm_create_vfio(const struct kvm *kvm);
+/* file_fd: a group, or a device that is not bound yet. Returns 0 or -errno. */
+int kvm_vfio_file(int vfio_fd, int file_fd, bool add);
 
 /* ioeventfds for bus_create(), on ports or on MMIO addresses. kvm must outlive the bus. */
 struct bus_accelerator kvm_port_accelerator(struct kvm *kvm);

@@ -49,12 +49,14 @@
 #include "vmm/events.h"
 #include "vmm/interrupts.h"
 #include "vmm/kvm.h"
+#include "vmm/memslots.h"
 #include "vmm/vcpu.h"
 
 struct block_backend;
 struct console_backend;
 struct event_timer;
 struct pci_host;
+struct vfio_vm;
 struct virtio_device;
 
 /* What vCPU threads are to do. */
@@ -75,6 +77,9 @@ struct machine {
 
     /* Made by the steps of machine_build.c, in this order. */
     struct kvm kvm;
+    struct memslots memslots;
+    pthread_mutex_t kvm_vfio_lock; /* guards the next */
+    int kvm_vfio_fd;               /* -1: nothing has been passed through */
     struct arch_cpu_model *cpu_model;
     struct arch_layout layout;
     struct guest_memory *memory;
@@ -209,6 +214,11 @@ struct arch_power_registers machine_power_registers(void);
 void machine_power_button(struct machine *machine);
 void machine_ctrl_alt_del(struct machine *machine);
 void machine_console_resize(struct machine *machine, uint16_t columns, uint16_t rows);
+
+/* ---- machine_vfio.c ---- */
+
+/* What passthrough needs of the VM; the machine outlives its use. */
+void machine_vfio_vm(struct machine *machine, struct vfio_vm *out);
 
 /* The image behind an asynchronous engine. The drive's descriptor is used up. */
 int machine_create_block(const struct machine *machine, struct drive_config *drive,

@@ -202,6 +202,9 @@ static int create_empty(struct machine_config *config, const struct log *log, st
     machine->config = config;
     machine->log = log;
     machine->kvm = (struct kvm)KVM_CLOSED;
+    machine->kvm_vfio_fd = -1;
+    pthread_mutex_init(&machine->kvm_vfio_lock, NULL);
+    memslots_init(&machine->memslots, &machine->kvm);
     machine->end.type = HUSK_EVENT_STOPPED;
     interrupts_init(&machine->interrupts, &machine->kvm, arch_free_gsis);
     pthread_mutex_init(&machine->control_lock, NULL);
@@ -246,8 +249,10 @@ void machine_destroy(struct machine *machine)
     bus_destroy(machine->ports);
     event_loop_destroy(machine->loop);
     arch_cpu_model_destroy(machine->cpu_model);
+    close_fd(&machine->kvm_vfio_fd);
     kvm_close(&machine->kvm);
     guest_memory_destroy(machine->memory);
+    pthread_mutex_destroy(&machine->kvm_vfio_lock);
     pthread_cond_destroy(&machine->changed);
     pthread_mutex_destroy(&machine->lock);
     pthread_mutex_destroy(&machine->control_lock);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <linux/mman.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,6 +31,7 @@ struct guest_memory {
     unsigned count;
     uint64_t size;
     int memfd; /* of a shared backing, else -1 */
+    atomic_bool pinned;
 };
 
 static bool is_shared(enum guest_memory_backing backing)
@@ -356,6 +358,8 @@ int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, ui
     void *at = guest_memory_at(memory, address, len);
     int ret;
 
+    if (guest_memory_is_pinned(memory))
+        return -EINVAL;
     if (!region || region->fd >= 0 || region->page_bytes != GUEST_PAGE_SIZE || offset > INT64_MAX ||
         !is_aligned(address.value | offset | len, GUEST_PAGE_SIZE))
         return -EINVAL;
@@ -374,6 +378,16 @@ int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, ui
     }
     keep_private(at, len);
     return 0;
+}
+
+void guest_memory_set_pinned(struct guest_memory *memory, bool pinned)
+{
+    atomic_store(&memory->pinned, pinned);
+}
+
+bool guest_memory_is_pinned(const struct guest_memory *memory)
+{
+    return atomic_load(&memory->pinned);
 }
 
 unsigned guest_memory_region_count(const struct guest_memory *memory)

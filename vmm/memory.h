@@ -96,10 +96,18 @@ int guest_memory_write(const struct guest_memory *memory, gpa_t address, const v
  * come from the page cache and are shared until written. address, offset and len must be page
  * aligned and the range inside one private region of ordinary pages. The file must reach into the
  * last page, and must not shrink afterwards; what that page holds past the end of the file reads as
- * zero. Returns 0, -EINVAL (not possible: copy instead) or -errno.
+ * zero. Returns 0, -EINVAL (not possible, or memory is pinned: copy instead) or -errno.
  */
 int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, uint64_t offset,
                           uint64_t len);
+
+/*
+ * While memory is pinned (mapped for DMA of a device of the host's), the pages behind it must stay
+ * the ones that they are: a device would go on using those from before. Whoever would replace or
+ * drop pages asks first. Any thread.
+ */
+void guest_memory_set_pinned(struct guest_memory *memory, bool pinned);
+bool guest_memory_is_pinned(const struct guest_memory *memory);
 
 unsigned guest_memory_region_count(const struct guest_memory *memory);
 const struct guest_region *guest_memory_region(const struct guest_memory *memory, unsigned index);
