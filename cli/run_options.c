@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -47,38 +46,9 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* Keeps a copy that outlives the option list. NULL when out of memory. */
-static const char *keep_text(struct run_options *options, const char *text)
-{
-    char *copy = strdup(text);
-
-    if (copy)
-        options->texts[options->text_count++] = copy;
-    return copy;
-}
-
-static int out_of_memory(void)
-{
-    cli_message("out of memory");
-    return STATUS_MONITOR_ERROR;
-}
-
-static int bad_element(const char *flag, const char *text, int error)
-{
-    return cli_usage_error(&cmd_run, "%s %s: %s", flag, text,
-                           error == -ENAMETOOLONG ? "an element of it is too long"
-                                                  : "an element of it is empty");
-}
-
-/* Why parse_size(text, 1, ...) failed. */
-static const char *size_fault(const char *text, int error)
-{
-    uint64_t size;
-
-    if (error != -ERANGE)
-        return "not a size (digits, then at most one of K, M, G, T)";
-    return parse_size(text, 0, 0, &size) ? "too large" : "must not be zero";
-}
+static const struct option_place disk_flag = {&cmd_run, "-d"}, net_flag = {&cmd_run, "-n"},
+                                 memory_flag = {&cmd_run, "-m"}, cpus_flag = {&cmd_run, "-c"},
+                                 vsock_flag = {&cmd_run, "--vsock"};
 
 static int parse_memory(struct run_options *options, const char *text)
 {
@@ -92,7 +62,7 @@ static int parse_memory(struct run_options *options, const char *text)
     /* 0 means "default" to the library, so it is refused here, where a user typed it. */
     ret = parse_size(list.value, 1, UINT64_MAX, &options->vm.memory_bytes);
     if (ret)
-        return cli_usage_error(&cmd_run, "-m %s: %s", text, size_fault(list.value, ret));
+        return cli_usage_error(&cmd_run, "-m %s: %s", text, option_size_fault(list.value, ret));
     /* Other programs count in MiB. */
     if (!parse_u64(list.value, 1, MIB - 1, &number))
         return cli_usage_error(&cmd_run, "-m %s: that is in bytes; %sM is that many MiB", text,
@@ -106,7 +76,7 @@ static int parse_memory(struct run_options *options, const char *text)
             return cli_usage_error(&cmd_run, "-m %s: unknown word '%s' (known: shared, hugepages)",
                                    text, list.has_value ? list.key : list.value);
     }
-    return ret ? bad_element("-m", text, ret) : 0;
+    return ret ? option_bad_element(&memory_flag, text, ret) : 0;
 }
 
 static int parse_cpus(struct run_options *options, const char *text)
@@ -128,163 +98,22 @@ static int parse_cpus(struct run_options *options, const char *text)
             return cli_usage_error(&cmd_run, "-c %s: threads=%s: wants 1 or 2", text, list.value);
         options->vm.threads_per_core = (unsigned)number;
     }
-    return ret ? bad_element("-c", text, ret) : 0;
-}
-
-/* One key=number of the device `of`, which flag gives. */
-static int parse_count(const char *flag, const char *of, const struct option_list *list,
-                       uint64_t max, uint64_t *out)
-{
-    if (parse_u64(list->value, 1, max, out))
-        return cli_usage_error(&cmd_run, "%s %s: %s=%s: wants a number from 1 to %llu", flag, of,
-                               list->key, list->value, (unsigned long long)max);
-    return 0;
-}
-
-#define DISK_WORDS "ro, engine=, queues=, iops=, bw="
-
-/* One key=value of -d. */
-static int parse_disk_word(struct husk_drive_options *drive, const struct option_list *list)
-{
-    uint64_t number;
-    int ret;
-
-    if (!list->has_value) {
-        if (strcmp(list->value, "ro"))
-            return cli_usage_error(&cmd_run, "-d %s: unknown word '%s' (known: " DISK_WORDS ")",
-                                   drive->path, list->value);
-        drive->read_only = 1;
-        return 0;
-    }
-    if (!strcmp(list->key, "engine")) {
-        if (!strcmp(list->value, "uring"))
-            drive->engine = HUSK_BLOCK_ENGINE_URING;
-        else if (!strcmp(list->value, "threads"))
-            drive->engine = HUSK_BLOCK_ENGINE_THREADS;
-        else
-            return cli_usage_error(&cmd_run, "-d %s: engine=%s: wants uring or threads",
-                                   drive->path, list->value);
-        return 0;
-    }
-    if (!strcmp(list->key, "queues")) {
-        ret = parse_count("-d", drive->path, list, 16, &number);
-        drive->queues = ret ? 0 : (unsigned)number;
-        return ret;
-    }
-    if (!strcmp(list->key, "iops"))
-        return parse_count("-d", drive->path, list, UINT32_MAX, &drive->operations.per_second);
-    if (!strcmp(list->key, "bw")) {
-        ret = parse_size(list->value, 1, INT64_MAX, &drive->bandwidth.per_second);
-        return ret ? cli_usage_error(&cmd_run, "-d %s: bw=%s: %s", drive->path, list->value,
-                                     size_fault(list->value, ret))
-                   : 0;
-    }
-    return cli_usage_error(&cmd_run, "-d %s: unknown key '%s' (known: " DISK_WORDS ")", drive->path,
-                           list->key);
+    return ret ? option_bad_element(&cpus_flag, text, ret) : 0;
 }
 
 static int parse_disk(struct run_options *options, const char *text)
 {
-    static const struct husk_drive_options defaults = HUSK_DRIVE_OPTIONS_INIT;
-    struct husk_drive_options *drive;
-    struct option_list list;
-    int ret;
-
     if (options->drive_count == RUN_MAX_DEVICES)
         return cli_usage_error(&cmd_run, "-d: at most %u disks", RUN_MAX_DEVICES);
-    option_list_begin(&list, text);
-    ret = option_list_next_value(&list);
-    if (ret == -ENAMETOOLONG)
-        return cli_usage_error(&cmd_run, "-d %s: the path is too long", text);
-    if (ret != 1)
-        return cli_usage_error(&cmd_run, "-d %s: wants FILE[,WORD]...", text);
-    drive = &options->drives[options->drive_count++];
-    *drive = defaults;
-    drive->path = keep_text(options, list.value);
-    if (!drive->path)
-        return out_of_memory();
-    while ((ret = option_list_next(&list)) == 1) {
-        ret = parse_disk_word(drive, &list);
-        if (ret)
-            return ret;
-    }
-    return ret ? bad_element("-d", text, ret) : 0;
-}
-
-#define NET_WORDS "tap=, mac=, vhost=, queues=, mtu=, bw="
-
-/* One key=value of -n. */
-static int parse_net_word(struct run_options *options, struct husk_net_options *net,
-                          const struct option_list *list)
-{
-    uint64_t number;
-    int ret;
-
-    if (!list->has_value)
-        return cli_usage_error(&cmd_run, "-n: unknown word '%s' (known: " NET_WORDS ")",
-                               list->value);
-    if (!strcmp(list->key, "tap")) {
-        net->tap_name = keep_text(options, list->value);
-        return net->tap_name ? 0 : out_of_memory();
-    }
-    if (!strcmp(list->key, "mac"))
-        return parse_mac(list->value, net->mac)
-                   ? cli_usage_error(&cmd_run, "-n: mac=%s: not a unicast MAC address", list->value)
-                   : 0;
-    if (!strcmp(list->key, "vhost")) {
-        bool on;
-
-        if (parse_bool(list->value, &on))
-            return cli_usage_error(&cmd_run, "-n: vhost=%s: wants on or off", list->value);
-        net->vhost = on ? HUSK_VHOST_ON : HUSK_VHOST_OFF;
-        return 0;
-    }
-    if (!strcmp(list->key, "queues")) {
-        ret = parse_count("-n", net->tap_name ? net->tap_name : "", list, 16, &number);
-        net->queue_pairs = ret ? 0 : (unsigned)number;
-        return ret;
-    }
-    if (!strcmp(list->key, "mtu")) {
-        if (parse_u64(list->value, 68, 65535, &number))
-            return cli_usage_error(&cmd_run, "-n: mtu=%s: wants 68 to 65535", list->value);
-        net->mtu = (uint16_t)number;
-        return 0;
-    }
-    if (!strcmp(list->key, "bw")) {
-        ret = parse_size(list->value, 1, INT64_MAX, &number);
-        if (ret)
-            return cli_usage_error(&cmd_run, "-n: bw=%s: %s", list->value,
-                                   size_fault(list->value, ret));
-        net->rx_bandwidth.per_second = net->tx_bandwidth.per_second = number;
-        return 0;
-    }
-    return cli_usage_error(&cmd_run, "-n: unknown key '%s' (known: " NET_WORDS ")", list->key);
+    return drive_option_parse(&disk_flag, text, &options->drives[options->drive_count++],
+                              &options->texts);
 }
 
 static int parse_net(struct run_options *options, const char *text)
 {
-    static const struct husk_net_options defaults = HUSK_NET_OPTIONS_INIT;
-    struct husk_net_options *net;
-    struct option_list list;
-    int ret;
-
     if (options->net_count == RUN_MAX_DEVICES)
         return cli_usage_error(&cmd_run, "-n: at most %u network interfaces", RUN_MAX_DEVICES);
-    net = &options->nets[options->net_count++];
-    *net = defaults;
-    option_list_begin(&list, text);
-    while ((ret = option_list_next(&list)) == 1) {
-        if (list.has_value && !strcmp(list.key, "tap") && net->tap_name)
-            return cli_usage_error(&cmd_run, "-n %s: tap= given twice", text);
-        ret = parse_net_word(options, net, &list);
-        if (ret)
-            return ret;
-    }
-    if (ret)
-        return bad_element("-n", text, ret);
-    if (!net->tap_name)
-        return cli_usage_error(&cmd_run, "-n %s: wants tap=NAME", text);
-    return 0;
+    return net_option_parse(&net_flag, text, &options->nets[options->net_count++], &options->texts);
 }
 
 /* One key=value of --vsock. */
@@ -301,8 +130,8 @@ static int parse_vsock_word(struct run_options *options, const struct option_lis
         return 0;
     }
     if (list->has_value && !strcmp(list->key, "path") && !vsock->path) {
-        vsock->path = keep_text(options, list->value);
-        return vsock->path ? 0 : out_of_memory();
+        vsock->path = option_text_keep(&options->texts, list->value);
+        return vsock->path ? 0 : option_out_of_memory();
     }
     return cli_usage_error(&cmd_run, "--vsock: unknown or repeated word '%s' (known: cid=, path=)",
                            list->has_value ? list->key : list->value);
@@ -322,7 +151,7 @@ static int parse_vsock(struct run_options *options, const char *text)
             return ret;
     }
     if (ret)
-        return bad_element("--vsock", text, ret);
+        return option_bad_element(&vsock_flag, text, ret);
     if (!options->vsock.guest_cid || !options->vsock.path)
         return cli_usage_error(&cmd_run, "--vsock %s: wants cid=N,path=FILE", text);
     return 0;
@@ -449,7 +278,5 @@ int run_options_parse(struct run_options *options, int argc, char **argv)
 
 void run_options_release(struct run_options *options)
 {
-    for (unsigned i = 0; i < options->text_count; i++)
-        free(options->texts[i]);
-    options->text_count = 0;
+    option_texts_release(&options->texts);
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "cli/cli.h"
+#include "cli/device_options.h"
 #include "husk/husk.h"
 
 #define RUN_MAX_DEVICES 16u
@@ -16,10 +17,9 @@ struct run_options {
     unsigned drive_count;
     struct husk_net_options nets[RUN_MAX_DEVICES];
     unsigned net_count;
-    struct husk_vsock_options vsock;      /* path NULL: none */
-    char *texts[2 * RUN_MAX_DEVICES + 1]; /* owned: paths and names cut out of option values */
-    unsigned text_count;
-    char kernel_path[4096]; /* when found, not given */
+    struct husk_vsock_options vsock; /* path NULL: none */
+    struct option_texts texts;       /* paths and names cut out of option values */
+    char kernel_path[4096];          /* when found, not given */
     char vmm_path[4096];
     bool timeline;
     const char *timeline_svg; /* NULL: text only */

@@ -35,9 +35,9 @@ static void test_everything(void **state)
                     "-d",
                     "a=b/a.img",
                     "-d",
-                    "b,,c.img,ro,engine=threads,queues=2,iops=10,bw=1M",
+                    "b,,c.img,ro,id=data_2,engine=threads,queues=2,iops=10,bw=1M",
                     "-n",
-                    "tap=t0,mac=52:54:00:00:00:01,vhost=off,queues=2,mtu=9000",
+                    "tap=t0,id=lan,mac=52:54:00:00:00:01,vhost=off,queues=2,mtu=9000",
                     "--console=virtio",
                     "--transport=pci",
                     "--no-rng",
@@ -58,12 +58,15 @@ static void test_everything(void **state)
     assert_false(o.drives[0].read_only);
     assert_string_equal(o.drives[1].path, "b,c.img");
     assert_true(o.drives[1].read_only);
+    assert_null(o.drives[0].id);
+    assert_string_equal(o.drives[1].id, "data_2");
     assert_int_equal(o.drives[1].engine, HUSK_BLOCK_ENGINE_THREADS);
     assert_int_equal(o.drives[1].queues, 2);
     assert_int_equal(o.drives[1].operations.per_second, 10);
     assert_int_equal(o.drives[1].bandwidth.per_second, 1 << 20);
     assert_int_equal(o.net_count, 1);
     assert_string_equal(o.nets[0].tap_name, "t0");
+    assert_string_equal(o.nets[0].id, "lan");
     assert_int_equal(o.nets[0].mac[5], 1);
     assert_int_equal(o.nets[0].vhost, HUSK_VHOST_OFF);
     assert_int_equal(o.nets[0].queue_pairs, 2);
@@ -106,6 +109,8 @@ static void test_refused(void **state)
         {"-d", "x,iops=0"},
         {"-d", "x,bw=1Z"},
         {"-d", "x,"},
+        {"-d", "x,id=a-b"},
+        {"-d", "x,id="},
         {"-n", "t0"},
         {"-n", "mtu=1500"},
         {"-n", "tap=t,mtu=67"},
@@ -113,6 +118,7 @@ static void test_refused(void **state)
         {"-n", "tap=t,vhost=x"},
         {"-n", "tap=t,z=1"},
         {"-n", "tap=t,tap=u"},
+        {"-n", "tap=t,id=a,id=b"},
         {"--vsock", ""},
         {"--vsock", "cid=3"},
         {"--vsock", "path=x"},
