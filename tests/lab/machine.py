@@ -22,6 +22,7 @@ MODULES = ("virtio_pci", "virtio_console", "9p", "9pnet_virtio", "overlay", "kvm
 MORE_MODULES = ("tun", "vhost_net", "vhost_vsock", "bridge", "veth", "virtio_blk", "ext4", "loop")
 
 SRIOV_MODULES = ("igb", "igbvf", "vfio-pci")
+NVME_SIZE_BYTES = 16 << 20
 
 CLOCKS = {"virtual": "shift=0,sleep=off", "host": "shift=0,sleep=on"}
 KERNEL_ARGUMENTS = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr tsc=reliable "
@@ -33,16 +34,17 @@ class LabError(Exception):
     pass
 
 
-def find_kernel(choice):
-    """(kernel image, its directory of modules or None)."""
+def find_kernel(choice, iommufd=False):
+    """(kernel image, its directory of modules or None); iommufd: Debian's kernel gets it, too."""
     own = CACHE / "kernels" / "lab" / "bzImage"
     if choice == "own" and not own.exists():
         raise LabError(f"{own} is not there (guest/kernel/build --flavour lab makes it)")
     if choice in ("auto", "own") and own.exists():
         return own, None
     if choice in ("auto", "debian"):
-        result = subprocess.run([TOP / "guest/kernel/fetch-debian", "--flavour", "full"],
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+        command = [HERE / "iommufd-kernel"] if iommufd else [TOP / "guest/kernel/fetch-debian", "--flavour", "full"]
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                                check=False)
         if result.returncode:
             raise LabError("no outer kernel: see the message above")
         tree = pathlib.Path(result.stdout.strip())
@@ -133,6 +135,20 @@ def sriov_devices():
             "-device", "igb,netdev=net0,bus=port0,mac=02:00:00:00:01:00"]
 
 
+def nvme_devices(work):
+    """One NVMe controller below a port of its own, hence alone in its IOMMU group, and two in one
+    slot of the root bus, hence in one group."""
+    places = ("bus=port1", "bus=pcie.0,addr=0x10.0,multifunction=on", "bus=pcie.0,addr=0x10.1")
+    devices = ["-device", "pcie-root-port,id=port1,bus=pcie.0,chassis=2,slot=2"]
+    for number, place in enumerate(places):
+        image = work / f"nvme{number}.img"
+        image.touch()
+        os.truncate(image, NVME_SIZE_BYTES)
+        devices += ["-drive", f"file={image},format=raw,if=none,id=nvme{number}",
+                    "-device", f"nvme,drive=nvme{number},serial=husk-nvme-{number},{place}"]
+    return devices
+
+
 def qemu_command(options, work, kernel, initrd, ports):
     """ports: name to socket."""
     command = [
@@ -147,6 +163,8 @@ def qemu_command(options, work, kernel, initrd, ports):
     ]
     if options.sriov:
         command += sriov_devices()
+    if options.vfio:
+        command += nvme_devices(work)
     if not options.exact:
         command += nine_p("root", "/", ",readonly=on,multidevs=remap")
     if options.out:
