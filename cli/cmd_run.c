@@ -108,6 +108,9 @@ static int configure_vm(struct run *run, struct husk_error *err)
     const struct run_options *options = &run->options;
     int ret = husk_vm_new(&options->vm, &run->vm, err);
 
+    /* First: on the PCI bus that they bring there is room for more of the others. */
+    for (unsigned i = 0; !ret && i < options->vfio_count; i++)
+        ret = husk_vm_add_vfio(run->vm, &options->vfios[i], err);
     for (unsigned i = 0; !ret && i < options->drive_count; i++)
         ret = husk_vm_add_drive(run->vm, &options->drives[i], err);
     for (unsigned i = 0; !ret && i < options->net_count; i++)
@@ -368,12 +371,17 @@ const struct command cmd_run = {
         "                       virtio sockets: host programs connect to the unix socket FILE, "
         "the\n"
         "                       guest's connections to host port N go to FILE_N\n"
+        "      --vfio ADDRESS[,id=ID][,iommu=auto|iommufd|group][,fd=N][,group-fd=N][,iommu-fd=N]\n"
+        "                       a PCI device of the host, bound to vfio-pci (see husk vf), opened "
+        "by\n"
+        "                       its address, or by whoever left these descriptors open\n"
         "      --console serial|virtio|none\n"
         "                       where the guest's console is, default serial (ttyS0)\n"
-        "      --transport mmio|pci\n"
-        "                       how the guest finds its devices, default mmio; pci: a PCI bus "
-        "with\n"
-        "                       MSI-X, as distribution kernels expect\n"
+        "      --transport auto|mmio|pci\n"
+        "                       how the guest finds its virtio devices, default auto: mmio "
+        "without\n"
+        "                       --vfio; pci: on a PCI bus with MSI-X, as distribution kernels "
+        "expect\n"
         "      --no-rng         without the entropy device\n"
         "      --no-jail        run the VM in this process, not in a jailed one of its own\n"
         "      --timeline[=FILE.svg]\n"

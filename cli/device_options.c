@@ -53,8 +53,8 @@ const char *option_size_fault(const char *text, int error)
     return parse_size(text, 0, 0, &size) ? "too large" : "must not be zero";
 }
 
-/* An id by which the device can be removed later; the control socket knows no others. */
-static int parse_id(const struct option_place *place, const char *text, const char **out,
+/* The control socket knows no others. */
+int option_id_parse(const struct option_place *place, const char *text, const char **out,
                     struct option_texts *texts)
 {
     size_t len = strlen(text);
@@ -112,7 +112,7 @@ static int parse_drive_word(const struct option_place *place, struct husk_drive_
         return 0;
     }
     if (!strcmp(list->key, "id"))
-        return parse_id(place, list->value, &drive->id, texts);
+        return option_id_parse(place, list->value, &drive->id, texts);
     if (!strcmp(list->key, "engine"))
         return parse_engine(place, drive, list->value);
     if (!strcmp(list->key, "queues")) {
@@ -211,7 +211,7 @@ static int parse_net_word(const struct option_place *place, struct husk_net_opti
         return net->tap_name ? 0 : option_out_of_memory();
     }
     if (!strcmp(list->key, "id"))
-        return parse_id(place, list->value, &net->id, texts);
+        return option_id_parse(place, list->value, &net->id, texts);
     if (!strcmp(list->key, "mac"))
         return parse_mac(list->value, net->mac)
                    ? cli_usage_error(place->command, "%s: mac=%s: not a unicast MAC address",

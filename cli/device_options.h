@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Disks and network interfaces as users write them, for `husk run` and `husk vm`. */
+/* Disks, network interfaces and devices of the host as users write them, for `husk run` and `husk vm`. */
 #ifndef HUSK_CLI_DEVICE_OPTIONS_H
 #define HUSK_CLI_DEVICE_OPTIONS_H
 
@@ -13,7 +13,7 @@ struct option_place {
 };
 
 /* Strings that were cut out of option values, owned. */
-#define OPTION_TEXTS_MAX 72u
+#define OPTION_TEXTS_MAX 104u
 
 struct option_texts {
     char *items[OPTION_TEXTS_MAX];
@@ -32,6 +32,15 @@ int drive_option_parse(const struct option_place *place, const char *text,
 /* tap=NAME[,id=ID][,mac=MAC][,vhost=on|off][,queues=N][,mtu=N][,bw=SIZE], likewise. */
 int net_option_parse(const struct option_place *place, const char *text,
                      struct husk_net_options *net, struct option_texts *texts);
+
+/* ADDRESS[,id=ID][,iommu=auto|iommufd|group][,fd=N][,group-fd=N][,iommu-fd=N], likewise. The
+ * descriptors must be open, and become close-on-exec. vfio_option.c. */
+int vfio_option_parse(const struct option_place *place, const char *text,
+                      struct husk_vfio_options *vfio, struct option_texts *texts);
+
+/* An id by which the device can be removed later, kept; as the above. */
+int option_id_parse(const struct option_place *place, const char *text, const char **out,
+                    struct option_texts *texts);
 
 /* What every such list says. */
 int option_out_of_memory(void);

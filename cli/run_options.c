@@ -15,6 +15,7 @@
 
 enum {
     OPT_VSOCK = 256,
+    OPT_VFIO,
     OPT_CONSOLE,
     OPT_NO_RNG,
     OPT_NO_JAIL,
@@ -36,6 +37,7 @@ static const struct option long_options[] = {
     {"disk", required_argument, NULL, 'd'},
     {"net", required_argument, NULL, 'n'},
     {"vsock", required_argument, NULL, OPT_VSOCK},
+    {"vfio", required_argument, NULL, OPT_VFIO},
     {"console", required_argument, NULL, OPT_CONSOLE},
     {"transport", required_argument, NULL, OPT_TRANSPORT},
     {"no-rng", no_argument, NULL, OPT_NO_RNG},
@@ -48,7 +50,7 @@ static const struct option long_options[] = {
 
 static const struct option_place disk_flag = {&cmd_run, "-d"}, net_flag = {&cmd_run, "-n"},
                                  memory_flag = {&cmd_run, "-m"}, cpus_flag = {&cmd_run, "-c"},
-                                 vsock_flag = {&cmd_run, "--vsock"};
+                                 vsock_flag = {&cmd_run, "--vsock"}, vfio_flag = {&cmd_run, "--vfio"};
 
 static int parse_memory(struct run_options *options, const char *text)
 {
@@ -116,6 +118,14 @@ static int parse_net(struct run_options *options, const char *text)
     return net_option_parse(&net_flag, text, &options->nets[options->net_count++], &options->texts);
 }
 
+static int parse_vfio(struct run_options *options, const char *text)
+{
+    if (options->vfio_count == RUN_MAX_DEVICES)
+        return cli_usage_error(&cmd_run, "--vfio: at most %u devices", RUN_MAX_DEVICES);
+    return vfio_option_parse(&vfio_flag, text, &options->vfios[options->vfio_count++],
+                             &options->texts);
+}
+
 /* One key=value of --vsock. */
 static int parse_vsock_word(struct run_options *options, const struct option_list *list)
 {
@@ -181,8 +191,10 @@ static int parse_transport(struct run_options *options, const char *text)
         options->vm.transport = HUSK_TRANSPORT_MMIO;
     else if (!strcmp(text, "pci"))
         options->vm.transport = HUSK_TRANSPORT_PCI;
+    else if (!strcmp(text, "auto"))
+        options->vm.transport = HUSK_TRANSPORT_AUTO;
     else
-        return cli_usage_error(&cmd_run, "--transport %s: wants mmio or pci", text);
+        return cli_usage_error(&cmd_run, "--transport %s: wants auto, mmio or pci", text);
     return 0;
 }
 
@@ -212,6 +224,8 @@ static int parse_option(struct run_options *options, int opt, const char *value)
         return 0;
     case OPT_VSOCK:
         return parse_vsock(options, value);
+    case OPT_VFIO:
+        return parse_vfio(options, value);
     case OPT_CONSOLE:
         return parse_console(options, value);
     case OPT_TRANSPORT:

@@ -17,6 +17,8 @@ struct run_options {
     unsigned drive_count;
     struct husk_net_options nets[RUN_MAX_DEVICES];
     unsigned net_count;
+    struct husk_vfio_options vfios[RUN_MAX_DEVICES];
+    unsigned vfio_count;
     struct husk_vsock_options vsock; /* path NULL: none */
     struct option_texts texts;       /* paths and names cut out of option values */
     char kernel_path[4096];          /* when found, not given */

@@ -62,6 +62,9 @@ struct jail_report {
     } gaps[JAIL_GAPS_MAX];
 };
 
+/* Whether the calling thread has CAP_* `capability` in effect. */
+bool jail_has_capability(unsigned capability);
+
 /*
  * What to pass to clone(2), the best first; try the next when that fails with EPERM, ENOSPC,
  * EUSERS, EINVAL or ENOMEM. Includes CLONE_NEWUSER where the caller lacks CAP_SYS_ADMIN. 0, which

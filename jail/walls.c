@@ -30,7 +30,7 @@
 
 /* ---- what the starting program does ---- */
 
-static bool has_capability(unsigned capability)
+bool jail_has_capability(unsigned capability)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
@@ -51,7 +51,7 @@ unsigned jail_clone_flags(unsigned attempt)
 
     if (attempt >= ARRAY_SIZE(attempts))
         return 0;
-    return attempts[attempt] | (has_capability(CAP_SYS_ADMIN) ? 0 : CLONE_NEWUSER);
+    return attempts[attempt] | (jail_has_capability(CAP_SYS_ADMIN) ? 0 : CLONE_NEWUSER);
 }
 
 static int write_file(const char *path, const char *text, size_t len)

@@ -11,8 +11,6 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/io.h"
-#include "boot/boot.h"
-#include "boot/cmdline.h"
 #include "vmm/arch/arch.h"
 
 #define CANNOT_CONFIGURE     "cannot configure the VM"
@@ -100,34 +98,6 @@ int config_check_rate(const struct husk_rate *rate, const char *device, const ch
     return error_set(err, EINVAL, where, CANNOT_CONFIGURE, "there is a burst but no rate");
 }
 
-/* The whole line, in memory of its own. What the given kernel takes is known when it is loaded. */
-static int build_command_line(const struct husk_vm_options *options, char **out,
-                              struct husk_error *err)
-{
-    static const enum cmdline_console consoles[] = {
-        [HUSK_CONSOLE_SERIAL] = CMDLINE_CONSOLE_SERIAL,
-        [HUSK_CONSOLE_VIRTIO] = CMDLINE_CONSOLE_VIRTIO,
-        [HUSK_CONSOLE_NONE] = CMDLINE_CONSOLE_NONE,
-    };
-    const char *append = options->command_line_append;
-    char line[BOOT_COMMAND_LINE_MAX];
-    int ret =
-        options->command_line
-            ? cmdline_join(options->command_line, append, line, sizeof(line))
-            : cmdline_build(consoles[options->console], options->transport == HUSK_TRANSPORT_PCI,
-                            append, line, sizeof(line));
-
-    if (ret == -EINVAL)
-        return error_set(err, EINVAL, "command line", CANNOT_CONFIGURE,
-                         "it holds a control character, such as a newline");
-    if (ret)
-        return error_set(
-            err, -ret, "command line", CANNOT_CONFIGURE, "%sit is longer than %u bytes",
-            options->command_line ? "" : "with the default words ", BOOT_COMMAND_LINE_MAX - 1);
-    *out = strdup(line);
-    return *out ? 0 : error_set(err, ENOMEM, "command line", CANNOT_CONFIGURE, NULL);
-}
-
 static uint64_t memory_of(const struct husk_vm_options *options)
 {
     return options->memory_bytes ? options->memory_bytes : DEFAULT_MEMORY_BYTES;
@@ -149,7 +119,7 @@ static int check_vm(const struct husk_vm_options *options, struct husk_error *er
     if ((unsigned)options->console > HUSK_CONSOLE_NONE)
         return error_set(err, EINVAL, "console", CANNOT_CONFIGURE, "there is no kind %u",
                          (unsigned)options->console);
-    if ((unsigned)options->transport > HUSK_TRANSPORT_PCI)
+    if ((unsigned)options->transport > HUSK_TRANSPORT_MMIO)
         return error_set(err, EINVAL, "transport", CANNOT_CONFIGURE, "there is no kind %u",
                          (unsigned)options->transport);
     if (options->console_write && (options->console_in_fd >= 0 || options->console_out_fd >= 0))
@@ -178,11 +148,13 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     if (!ret)
         ret = check_vm(&options, err);
     if (!ret)
-        ret = build_command_line(&options, &command_line, err);
+        ret = config_build_command_line(options.command_line, options.command_line_append,
+                                        options.console, options.transport == HUSK_TRANSPORT_PCI,
+                                        &command_line, err);
     if (ret)
         return ret;
     memset(config, 0, sizeof(*config));
-    config->vsock.listen_fd = -1;
+    config->vsock.listen_fd = config->vfio_iommu_fd = -1;
     config->kernel = (struct boot_file){.callers_fd = given_fd(options.kernel_fd), .fd = -1};
     config->initrd = (struct boot_file){.callers_fd = given_fd(options.initrd_fd), .fd = -1};
     config->callers_kvm_fd = given_fd(options.kvm_fd);
@@ -203,26 +175,14 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     config->command_line = command_line;
     copied = copy_string(&config->kernel.path, options.kernel_path);
     copied &= copy_string(&config->initrd.path, options.initrd_path);
+    if (!options.command_line)
+        copied &= copy_string(&config->append,
+                              options.command_line_append ? options.command_line_append : "");
     copied &= config_copy_cpu(config, &options);
     if (!copied) {
         machine_config_release(config);
         return error_set(err, ENOMEM, "", CANNOT_CONFIGURE, NULL);
     }
-    return 0;
-}
-
-int config_check_room(const struct machine_config *config, unsigned of_kind, const char *name,
-                      struct husk_error *err)
-{
-    unsigned others =
-        (config->console == HUSK_CONSOLE_VIRTIO) + config->rng + config->vsock.present;
-    unsigned most =
-        config->transport == HUSK_TRANSPORT_PCI ? arch_virtio_pci_max : arch_virtio_mmio_max;
-
-    if (of_kind == CONFIG_DEVICES_MAX || config->drive_count + config->net_count + others == most)
-        return error_set(err, ENOSPC, name, CANNOT_CONFIGURE,
-                         "at most %u devices fit: drives, networks, vsock, virtio console and rng",
-                         most);
     return 0;
 }
 
@@ -458,6 +418,9 @@ void machine_config_close(struct machine_config *config)
         close_fd(&config->drives[i].fd);
     for (unsigned i = 0; i < config->net_count; i++)
         close_net(&config->nets[i]);
+    for (unsigned i = 0; i < config->vfio_count; i++)
+        vfio_config_release(&config->vfios[i]);
+    close_fd(&config->vfio_iommu_fd);
     close_fd(&config->vsock.listen_fd);
 }
 
@@ -467,6 +430,7 @@ void machine_config_release(struct machine_config *config)
     free(config->kernel.path);
     free(config->initrd.path);
     free(config->command_line);
+    free(config->append);
     free(config->cpuid_changes);
     free(config->msr_changes);
     for (unsigned i = 0; i < config->drive_count; i++)
@@ -475,7 +439,7 @@ void machine_config_release(struct machine_config *config)
         net_config_release(&config->nets[i]);
     vsock_config_release(&config->vsock);
     memset(config, 0, sizeof(*config));
-    config->vsock.listen_fd = -1;
+    config->vsock.listen_fd = config->vfio_iommu_fd = -1;
     config->kernel.fd = config->kernel.callers_fd = -1;
     config->initrd.fd = config->initrd.callers_fd = -1;
     config->kvm_fd = config->callers_kvm_fd = -1;

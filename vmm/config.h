@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/pci_address.h"
 #include "husk/husk.h"
 
 #define CONFIG_DEVICES_MAX     32u /* of one kind; all together: config_check_room() */
@@ -51,6 +52,14 @@ struct net_config {
     struct husk_rate rx_bandwidth, tx_bandwidth, rx_operations, tx_operations;
 };
 
+/* A device of the host. Exactly one of device_fd and group_fd is open from machine_open() on. */
+struct vfio_config {
+    char id[CONFIG_ID_MAX + 1];
+    char address[PCI_ADDRESS_SIZE]; /* "": only device_fd is given */
+    enum husk_vfio_iommu iommu;     /* what was asked for */
+    int device_fd, group_fd;        /* -1, or owned */
+};
+
 struct vsock_config {
     bool present;
     uint32_t guest_cid;
@@ -64,6 +73,7 @@ struct vsock_config {
 struct machine_config {
     struct boot_file kernel, initrd;
     char *command_line; /* whole */
+    char *append;       /* what follows the default words; NULL: there are none */
     int callers_kvm_fd; /* -1, or what the caller gave */
     int kvm_fd;         /* -1, or owned: machine_open() */
     bool kvm_is_pvm;    /* machine_open(); see struct kvm */
@@ -84,13 +94,17 @@ struct machine_config {
     int console_in_fd, console_out_fd; /* the caller's */
     uint16_t console_columns, console_rows;
     bool rng;
-    struct husk_rate rng_rate; /* bytes */
-    enum husk_transport transport;
+    struct husk_rate rng_rate;     /* bytes */
+    enum husk_transport transport; /* never AUTO after machine_config_settle() */
 
     struct drive_config drives[CONFIG_DEVICES_MAX];
     unsigned drive_count;
     struct net_config nets[CONFIG_DEVICES_MAX];
     unsigned net_count;
+    struct vfio_config vfios[CONFIG_DEVICES_MAX];
+    unsigned vfio_count;
+    enum husk_vfio_iommu vfio_iommu; /* of all of them; machine_open() decides */
+    int vfio_iommu_fd;               /* -1, or owned: the IOMMU's end of that interface */
     struct vsock_config vsock;
 };
 
@@ -104,25 +118,47 @@ int machine_config_add_drive(struct machine_config *config,
 int machine_config_add_net(struct machine_config *config, const struct husk_net_options *options,
                            struct husk_error *err);
 
+/* config_vfio.c. */
+int machine_config_add_vfio(struct machine_config *config, const struct husk_vfio_options *options,
+                            struct husk_error *err);
+
 /* config_vsock.c. -EEXIST when there is one. */
 int machine_config_set_vsock(struct machine_config *config,
                              const struct husk_vsock_options *options, struct husk_error *err);
 
-/* Whether one more device fits, when there are of_kind already: -ENOSPC with err naming it. */
+/* config_transport.c. Whether one more device fits, when there are of_kind already: -ENOSPC with
+ * err naming it. */
 int config_check_room(const struct machine_config *config, unsigned of_kind, const char *name,
                       struct husk_error *err);
+
+/* The same for a device of the host: the first one makes it a PCI bus. */
+int config_check_vfio_room(const struct machine_config *config, const char *name,
+                           struct husk_error *err);
+
+/* config_transport.c. The whole command line, in memory of the caller's. `whole` is what to begin
+ * with; NULL: the default words. What the given kernel takes is known when it is loaded. */
+int config_build_command_line(const char *whole, const char *append, enum husk_console console,
+                              bool has_pci, char **out, struct husk_error *err);
+
+/* config_transport.c. The device list is complete: choose the transport, if nobody has, and fit the
+ * command line to it. */
+int machine_config_settle(struct machine_config *config, struct husk_error *err);
 
 /* Take a device away again, before the machine is built: -ENOENT when there is no such id. */
 int machine_config_remove_drive(struct machine_config *config, const char *id,
                                 struct husk_error *err);
 int machine_config_remove_net(struct machine_config *config, const char *id,
                               struct husk_error *err);
+int machine_config_remove_vfio(struct machine_config *config, const char *id,
+                               struct husk_error *err);
 
 /* The index of a device by its id; -ENOENT with err filled (`what` cannot be done). */
 int machine_config_find_drive(const struct machine_config *config, const char *id, const char *what,
                               struct husk_error *err);
 int machine_config_find_net(const struct machine_config *config, const char *id, const char *what,
                             struct husk_error *err);
+int machine_config_find_vfio(const struct machine_config *config, const char *id, const char *what,
+                             struct husk_error *err);
 
 /* What any id must look like: 1..CONFIG_ID_MAX of A-Z a-z 0-9 - _. */
 int config_check_id(const char *id, const char *where, struct husk_error *err);
@@ -132,6 +168,8 @@ int config_choose_drive_id(const struct machine_config *config, const char *give
                            char id[CONFIG_ID_MAX + 1], struct husk_error *err);
 int config_choose_net_id(const struct machine_config *config, const char *given,
                          char id[CONFIG_ID_MAX + 1], struct husk_error *err);
+int config_choose_vfio_id(const struct machine_config *config, const char *given,
+                          char id[CONFIG_ID_MAX + 1], struct husk_error *err);
 
 /* A burst without a rate is a mistake, not a limit: -EINVAL with err naming "device: name". */
 int config_check_rate(const struct husk_rate *rate, const char *device, const char *name,
@@ -155,6 +193,7 @@ void machine_config_close(struct machine_config *config);
 void machine_config_release(struct machine_config *config);
 void drive_config_release(struct drive_config *drive);
 void net_config_release(struct net_config *net);
+void vfio_config_release(struct vfio_config *vfio); /* config_vfio.c */
 /* config_vsock.c. Also removes the socket that machine_open() made, if it still is the same. */
 void vsock_config_release(struct vsock_config *vsock);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/io.h"
 #include "vmm/config.h"
 
 #define CANNOT_REMOVE "cannot remove the device"
@@ -23,6 +24,11 @@ static const char *drive_id(const struct machine_config *config, unsigned index)
 static const char *net_id(const struct machine_config *config, unsigned index)
 {
     return config->nets[index].id;
+}
+
+static const char *vfio_id(const struct machine_config *config, unsigned index)
+{
+    return config->vfios[index].id;
 }
 
 static bool is_id_character(char c)
@@ -95,6 +101,12 @@ int config_choose_net_id(const struct machine_config *config, const char *given,
     return choose(config, net_id, config->net_count, "net", given, id, err);
 }
 
+int config_choose_vfio_id(const struct machine_config *config, const char *given,
+                          char id[CONFIG_ID_MAX + 1], struct husk_error *err)
+{
+    return choose(config, vfio_id, config->vfio_count, "vfio", given, id, err);
+}
+
 /* The same with an error, in which what the caller gave must not be taken for granted. */
 static int find_or_explain(const struct machine_config *config, id_of_fn id_of, unsigned count,
                            const char *id, const char *kind, const char *what,
@@ -117,6 +129,13 @@ int machine_config_find_net(const struct machine_config *config, const char *id,
                             struct husk_error *err)
 {
     return find_or_explain(config, net_id, config->net_count, id, "network device", what, err);
+}
+
+int machine_config_find_vfio(const struct machine_config *config, const char *id, const char *what,
+                             struct husk_error *err)
+{
+    return find_or_explain(config, vfio_id, config->vfio_count, id, "device of the host", what,
+                           err);
 }
 
 int machine_config_remove_drive(struct machine_config *config, const char *id,
@@ -143,5 +162,21 @@ int machine_config_remove_net(struct machine_config *config, const char *id, str
     config->net_count--;
     memmove(&config->nets[index], &config->nets[index + 1],
             (config->net_count - (unsigned)index) * sizeof(config->nets[0]));
+    return 0;
+}
+
+int machine_config_remove_vfio(struct machine_config *config, const char *id,
+                               struct husk_error *err)
+{
+    int index = machine_config_find_vfio(config, id, CANNOT_REMOVE, err);
+
+    if (index < 0)
+        return index;
+    vfio_config_release(&config->vfios[index]);
+    config->vfio_count--;
+    memmove(&config->vfios[index], &config->vfios[index + 1],
+            (config->vfio_count - (unsigned)index) * sizeof(config->vfios[0]));
+    if (config->vfio_count == 0)
+        close_fd(&config->vfio_iommu_fd);
     return 0;
 }

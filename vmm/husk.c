@@ -166,6 +166,14 @@ int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,
     return ret ? ret : machine_config_add_net(&vm->config, options, err);
 }
 
+int husk_vm_add_vfio(struct husk_vm *vm, const struct husk_vfio_options *options,
+                     struct husk_error *err)
+{
+    int ret = check_pluggable(vm, "cannot add a device of the host", err);
+
+    return ret ? ret : machine_config_add_vfio(&vm->config, options, err);
+}
+
 int husk_vm_set_vsock(struct husk_vm *vm, const struct husk_vsock_options *options,
                       struct husk_error *err)
 {
@@ -188,6 +196,13 @@ int husk_vm_remove_net(struct husk_vm *vm, const char *id, struct husk_error *er
     return ret ? ret : machine_config_remove_net(&vm->config, id, err);
 }
 
+int husk_vm_remove_vfio(struct husk_vm *vm, const char *id, struct husk_error *err)
+{
+    int ret = check_pluggable(vm, "cannot remove a device of the host", err);
+
+    return ret ? ret : machine_config_remove_vfio(&vm->config, id, err);
+}
+
 /* With a callback, the console's descriptors are of our making. */
 static int open_console(struct husk_vm *vm, struct husk_error *err)
 {
@@ -208,7 +223,9 @@ int husk_vm_build(struct husk_vm *vm, struct husk_error *err)
 
     if (ret)
         return ret;
-    ret = open_console(vm, err);
+    ret = machine_config_settle(&vm->config, err);
+    if (!ret)
+        ret = open_console(vm, err);
     if (!ret)
         ret = machine_open(&vm->config, &vm->log, err);
     if (!ret && vm->mode == HUSK_MODE_JAILED) {

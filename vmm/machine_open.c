@@ -26,6 +26,7 @@
 #include "vmm/kvm.h"
 #include "vmm/machine.h"
 #include "vmm/memory.h"
+#include "vmm/vfio_open.h"
 
 /* A file to boot from. O_NONBLOCK: a FIFO must be refused, not waited for. */
 static int open_boot_file(const char *path, const char *what, struct husk_error *err)
@@ -240,6 +241,8 @@ int machine_open(struct machine_config *config, const struct log *log, struct hu
         ret = open_drive(config, &config->drives[i], err);
     for (unsigned i = 0; !ret && i < config->net_count; i++)
         ret = open_net(config, i, log, err);
+    if (!ret)
+        ret = vfio_open_devices(&vfio_this_host, config, err);
     if (!ret && config->vsock.present)
         ret = open_vsock(&config->vsock, err);
     return ret;

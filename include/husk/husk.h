@@ -84,8 +84,9 @@ struct husk_rate {
 
 /* How the guest finds its virtio devices, and how they interrupt it. */
 enum husk_transport {
-    HUSK_TRANSPORT_MMIO, /* fixed windows and pins: the smallest guests; at most 17 devices */
-    HUSK_TRANSPORT_PCI,  /* a PCI bus and MSI-X: what distribution kernels expect; at most 31 */
+    HUSK_TRANSPORT_AUTO = 0, /* MMIO, or PCI where a device needs the bus: see husk_vfio_options */
+    HUSK_TRANSPORT_MMIO = 2, /* fixed windows and pins: the smallest guests; at most 17 devices */
+    HUSK_TRANSPORT_PCI = 1,  /* a PCI bus and MSI-X: what distribution kernels expect; at most 31 */
 };
 
 enum husk_mode { HUSK_MODE_JAILED, HUSK_MODE_IN_PROCESS };
@@ -268,6 +269,39 @@ struct husk_net_options {
         .size = sizeof(struct husk_net_options) \
     }
 
+enum husk_vfio_iommu {
+    HUSK_VFIO_IOMMU_AUTO,    /* iommufd where the host has it for every device, else groups */
+    HUSK_VFIO_IOMMU_IOMMUFD, /* /dev/iommu and /dev/vfio/devices/vfioN */
+    HUSK_VFIO_IOMMU_GROUP,   /* /dev/vfio/vfio and /dev/vfio/N */
+};
+
+/*
+ * A PCI device of the host, given to the guest as it is. On the host its driver is vfio-pci
+ * ("husk vf bind"), and so is that of all other devices of its IOMMU group. The VM has a PCI bus
+ * then: -EINVAL with HUSK_TRANSPORT_MMIO.
+ *
+ * Such a VM's memory cannot be swapped: the build takes all of it from the host and locks it, as
+ * RLIMIT_MEMLOCK must allow (docs/vfio.md). All devices of a VM use one interface to the IOMMU.
+ */
+struct husk_vfio_options {
+    size_t size;
+    const char *id;      /* as husk_drive_options.id. NULL: "vfio1", "vfio2", … */
+    const char *address; /* "0000:01:10.0"; the domain may be left out when it is 0 */
+    enum husk_vfio_iommu iommu;
+    /* -1, or open descriptors in place of files that the build opens; become the VM's on success.
+     * Either the device's /dev/vfio/devices/vfioN, of which `address` (may be NULL) is only a name
+     * for messages; or the /dev/vfio/N of the group in which `address` is. */
+    int device_fd, group_fd;
+    /* -1, or an open /dev/iommu beside device_fd, /dev/vfio/vfio beside group_fd. The first that a
+     * VM is given is that of all its devices. */
+    int iommu_fd;
+};
+
+#define HUSK_VFIO_OPTIONS_INIT                                                                    \
+    {                                                                                             \
+        .size = sizeof(struct husk_vfio_options), .device_fd = -1, .group_fd = -1, .iommu_fd = -1 \
+    }
+
 /*
  * A virtio socket device between guest and host programs. The host side is a unix stream socket:
  * a program that connects to it and writes "CONNECT PORT\n" gets "OK HOSTPORT\n" and is then
@@ -344,6 +378,9 @@ HUSK_API int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_optio
 HUSK_API int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,
                              struct husk_error *err);
 
+HUSK_API int husk_vm_add_vfio(struct husk_vm *vm, const struct husk_vfio_options *options,
+                              struct husk_error *err);
+
 /* Give the VM a virtio socket device, before build. A second call is -EEXIST. */
 HUSK_API int husk_vm_set_vsock(struct husk_vm *vm, const struct husk_vsock_options *options,
                                struct husk_error *err);
@@ -351,6 +388,7 @@ HUSK_API int husk_vm_set_vsock(struct husk_vm *vm, const struct husk_vsock_optio
 /* Take a device away by its id: -ENOENT when there is none, -EOPNOTSUPP once the VM is built. */
 HUSK_API int husk_vm_remove_drive(struct husk_vm *vm, const char *id, struct husk_error *err);
 HUSK_API int husk_vm_remove_net(struct husk_vm *vm, const char *id, struct husk_error *err);
+HUSK_API int husk_vm_remove_vfio(struct husk_vm *vm, const char *id, struct husk_error *err);
 
 /* What to change of a device; members left as in _INIT stay as they are. */
 struct husk_drive_update {

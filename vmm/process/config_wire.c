@@ -127,6 +127,8 @@ void config_put_vm(struct message *message, struct wire_writer *writer,
     wire_put_u8(writer, config->rng);
     wire_put_rate(writer, &config->rng_rate);
     wire_put_u8(writer, (uint8_t)config->transport);
+    wire_put_u8(writer, (uint8_t)config->vfio_iommu);
+    message_put_fd(message, writer, config->vfio_iommu_fd);
 }
 
 int config_get_vm(struct message *message, struct wire_reader *reader,
@@ -158,6 +160,8 @@ int config_get_vm(struct message *message, struct wire_reader *reader,
     config->rng = wire_get_u8(reader) != 0;
     wire_get_rate(reader, &config->rng_rate);
     config->transport = wire_get_u8(reader);
+    config->vfio_iommu = wire_get_u8(reader);
+    config->vfio_iommu_fd = message_take_fd(message, reader);
     return outcome(reader, no_memory);
 }
 
@@ -253,6 +257,36 @@ int config_get_net(struct message *message, struct wire_reader *reader,
     wire_get_rate(reader, &net->tx_bandwidth);
     wire_get_rate(reader, &net->rx_operations);
     wire_get_rate(reader, &net->tx_operations);
+    return outcome(reader, false);
+}
+
+void config_put_vfio(struct message *message, struct wire_writer *writer,
+                     const struct vfio_config *vfio)
+{
+    wire_put_string(writer, vfio->id);
+    wire_put_string(writer, vfio->address);
+    message_put_fd(message, writer, vfio->device_fd);
+    message_put_fd(message, writer, vfio->group_fd);
+}
+
+int config_get_vfio(struct message *message, struct wire_reader *reader,
+                    struct machine_config *config)
+{
+    struct vfio_config *vfio = &config->vfios[config->vfio_count];
+    const char *address;
+
+    if (config->vfio_count == CONFIG_DEVICES_MAX)
+        return -EPROTO;
+    config->vfio_count++;
+    vfio->iommu = config->vfio_iommu;
+    get_id(reader, vfio->id);
+    address = wire_get_string(reader);
+    if (!address || strlen(address) >= sizeof(vfio->address))
+        reader->bad = true;
+    else
+        memcpy(vfio->address, address, strlen(address) + 1);
+    vfio->device_fd = message_take_fd(message, reader);
+    vfio->group_fd = message_take_fd(message, reader);
     return outcome(reader, false);
 }
 

@@ -190,7 +190,7 @@ int process_serve(int control_fd, int events_fd)
     if (server->signal_fd < 0)
         ret = -errno;
     server->first_free_fd = server->signal_fd + 1;
-    server->config.vsock.listen_fd = -1;
+    server->config.vsock.listen_fd = server->config.vfio_iommu_fd = -1;
     while (!ret && !server->finished)
         ret = serve_once(server);
     machine_destroy(server->machine);
