@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Disks, network interfaces and devices of the host as users write them, for `husk run` and `husk vm`. */
+/* Disks, network interfaces and devices of the host as users write them, for `husk run` and `husk
+ * vm`. */
 #ifndef HUSK_CLI_DEVICE_OPTIONS_H
 #define HUSK_CLI_DEVICE_OPTIONS_H
 

@@ -50,7 +50,8 @@ static const struct option long_options[] = {
 
 static const struct option_place disk_flag = {&cmd_run, "-d"}, net_flag = {&cmd_run, "-n"},
                                  memory_flag = {&cmd_run, "-m"}, cpus_flag = {&cmd_run, "-c"},
-                                 vsock_flag = {&cmd_run, "--vsock"}, vfio_flag = {&cmd_run, "--vfio"};
+                                 vsock_flag = {&cmd_run, "--vsock"},
+                                 vfio_flag = {&cmd_run, "--vfio"};
 
 static int parse_memory(struct run_options *options, const char *text)
 {

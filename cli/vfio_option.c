@@ -16,7 +16,8 @@
 
 #define VFIO_WORDS "id=, iommu=, fd=, group-fd=, iommu-fd="
 
-static int parse_interface(const struct option_place *place, struct husk_vfio_options *vfio, const char *value)
+static int parse_interface(const struct option_place *place, struct husk_vfio_options *vfio,
+                           const char *value)
 {
     static const struct {
         const char *name;
@@ -36,23 +37,24 @@ static int parse_interface(const struct option_place *place, struct husk_vfio_op
 }
 
 /* A descriptor that whoever started us left open: from now on it is not for those we start. */
-static int parse_descriptor(const struct option_place *place, const struct husk_vfio_options *vfio, const struct option_list *list,
-                            int *out)
+static int parse_descriptor(const struct option_place *place, const struct husk_vfio_options *vfio,
+                            const struct option_list *list, int *out)
 {
     uint64_t number;
 
     if (*out >= 0)
-        return cli_usage_error(place->command, "%s %s: %s= given twice", place->flag, vfio->address, list->key);
-    if (parse_u64(list->value, 0, INT_MAX, &number) || fcntl((int)number, F_SETFD, FD_CLOEXEC) < 0)
-        return cli_usage_error(place->command, "%s %s: %s=%s: not an open descriptor", place->flag, vfio->address,
-                               list->key, list->value);
+        return cli_usage_error(place->command, "%s %s: %s= given twice", place->flag, vfio->address,
+                               list->key);
+    if (parse_u64(list->value, 3, INT_MAX, &number) || fcntl((int)number, F_SETFD, FD_CLOEXEC) < 0)
+        return cli_usage_error(place->command, "%s %s: %s=%s: not an open descriptor", place->flag,
+                               vfio->address, list->key, list->value);
     *out = (int)number;
     return 0;
 }
 
 /* One key=value of --vfio. */
-static int parse_word(const struct option_place *place, struct option_texts *texts, struct husk_vfio_options *vfio,
-                      const struct option_list *list)
+static int parse_word(const struct option_place *place, struct option_texts *texts,
+                      struct husk_vfio_options *vfio, const struct option_list *list)
 {
     if (!list->has_value)
         return cli_usage_error(place->command, "%s %s: unknown word '%s' (known: " VFIO_WORDS ")",
@@ -67,7 +69,8 @@ static int parse_word(const struct option_place *place, struct option_texts *tex
         return parse_descriptor(place, vfio, list, &vfio->group_fd);
     if (!strcmp(list->key, "iommu-fd"))
         return parse_descriptor(place, vfio, list, &vfio->iommu_fd);
-    return cli_usage_error(place->command, "%s %s: unknown or repeated key '%s' (known: " VFIO_WORDS ")",
+    return cli_usage_error(place->command,
+                           "%s %s: unknown or repeated key '%s' (known: " VFIO_WORDS ")",
                            place->flag, vfio->address, list->key);
 }
 

@@ -50,7 +50,8 @@ struct jail_plan {
     int vsock_dir_fd;    /* -1, or the one directory that stays reachable, read-only; is closed */
     int first_free_fd;   /* this descriptor and all above are closed */
     unsigned nofile;     /* descriptors that may be open at a time */
-    bool strict;         /* a wall that cannot be put up is an error */
+    uint64_t memlock_bytes; /* locked memory; UINT64_MAX: unlimited, 0: what rings need */
+    bool strict;            /* a wall that cannot be put up is an error */
 };
 
 /* Walls that are missing. */

@@ -19,7 +19,8 @@
 #include "base/checked.h"
 #include "jail/walls.h"
 
-/* Locked memory that rings of io_uring may use, before Linux 5.12; nothing else locks any. */
+/* Locked memory that rings of io_uring may use, before Linux 5.12. What else is locked is mapped
+ * for devices of the host. */
 #define MEMLOCK_BYTES (8u << 20)
 
 /* No program that is executed could get a capability through its file. */
@@ -105,6 +106,15 @@ static int limit(int resource, rlim_t most)
     return setrlimit((__rlimit_resource_t)resource, &now) < 0 ? -errno : 0;
 }
 
+/* Memory for devices may take more than the caller has: who may raise a limit, raises it. */
+static int limit_memlock(uint64_t wanted)
+{
+    rlim_t most = wanted == UINT64_MAX ? RLIM_INFINITY : wanted ? wanted : MEMLOCK_BYTES;
+    const struct rlimit exactly = {.rlim_cur = most, .rlim_max = most};
+
+    return setrlimit(RLIMIT_MEMLOCK, &exactly) == 0 ? 0 : limit(RLIMIT_MEMLOCK, most);
+}
+
 /*
  * Threads are not limited here: RLIMIT_NPROC counts all of a user's, also outside (the cgroup's
  * pids.max counts ours), and seccomp lets no thread make a process.
@@ -117,7 +127,6 @@ int wall_limits(struct jail_progress *progress)
     } limits[] = {
         {RLIMIT_CORE, 0}, /* would hold the guest's memory */
         {RLIMIT_NOFILE, progress->plan->nofile},
-        {RLIMIT_MEMLOCK, MEMLOCK_BYTES},
         {RLIMIT_MSGQUEUE, 0},
         {RLIMIT_LOCKS, 0},
         {RLIMIT_RTPRIO, 0},
@@ -130,7 +139,7 @@ int wall_limits(struct jail_progress *progress)
         if (ret)
             return ret;
     }
-    return 0;
+    return limit_memlock(progress->plan->memlock_bytes);
 }
 
 int wall_no_new_privs(struct jail_progress *progress)

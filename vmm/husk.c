@@ -22,6 +22,7 @@
 #include "vmm/console_callback.h"
 #include "vmm/husk_vm.h"
 #include "vmm/machine.h"
+#include "vmm/vfio_open.h"
 
 const char *husk_version(void)
 {
@@ -228,6 +229,8 @@ int husk_vm_build(struct husk_vm *vm, struct husk_error *err)
         ret = open_console(vm, err);
     if (!ret)
         ret = machine_open(&vm->config, &vm->log, err);
+    if (!ret)
+        ret = vfio_check_locked(&vm->config, vm->mode == HUSK_MODE_JAILED, err);
     if (!ret && vm->mode == HUSK_MODE_JAILED) {
         ret = vm_process_build(&vm->process_config, &vm->config, &vm->log, &vm->process, err);
         machine_config_close(&vm->config);

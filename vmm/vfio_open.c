@@ -27,9 +27,8 @@ struct candidate {
     int number; /* of its own file; negative: it has none */
 };
 
-__attribute__((format(printf, 3, 4))) static void path_of(const struct vfio_host *host,
-                                                          char path[PATH_MAX], const char *format,
-                                                          ...)
+__attribute__((format(printf, 3, 4))) static void
+path_of(const struct vfio_host *host, char path[PATH_MAX], const char *format, ...)
 {
     int used = snprintf(path, PATH_MAX, "%s/", host->dev);
     va_list args;

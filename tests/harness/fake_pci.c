@@ -82,7 +82,7 @@ static void set_link(const struct fake_pci *fake, const char *address, const cha
     check(!target || symlink(target, path) == 0, path);
 }
 
-static void set_driver(const struct fake_pci *fake, const char *address, const char *driver)
+void fake_pci_set_driver(const struct fake_pci *fake, const char *address, const char *driver)
 {
     char target[128];
 
@@ -90,15 +90,15 @@ static void set_driver(const struct fake_pci *fake, const char *address, const c
     set_link(fake, address, "driver", driver ? target : NULL);
 }
 
-static void make_function(const struct fake_pci *fake, const char *address, const char *class,
-                          const char *driver, int group)
+void fake_pci_function(const struct fake_pci *fake, const char *address, const char *class,
+                       const char *driver, int group)
 {
     char target[64];
 
     fake_pci_directory(fake, "bus/pci/devices/%s", address);
     fake_pci_file(fake, class, "bus/pci/devices/%s/class", address);
     fake_pci_file(fake, "(null)\n", "bus/pci/devices/%s/driver_override", address);
-    set_driver(fake, address, driver);
+    fake_pci_set_driver(fake, address, driver);
     if (group < 0)
         return;
     fake_pci_directory(fake, "kernel/iommu_groups/%d/devices/%s", group, address);
@@ -129,7 +129,7 @@ static void make_vf(const struct fake_pci *fake, unsigned number)
 
     snprintf(address, sizeof(address), VF_FORMAT, number);
     snprintf(name, sizeof(name), "vf%u", number);
-    make_function(fake, address, "0x020000\n", "igbvf", 10 + (int)number);
+    fake_pci_function(fake, address, "0x020000\n", "igbvf", 10 + (int)number);
     make_interface(fake, name, address, 20 + number);
     set_link(fake, address, "physfn", "../" FAKE_PF);
     snprintf(link, sizeof(link), "virtfn%u", number);
@@ -168,10 +168,10 @@ static int store_probe(struct fake_pci *fake, const char *address)
     if (driver[0])
         return 0;
     if (strcmp(override, "(null)") != 0 && override[0])
-        set_driver(fake, address,
-                   fake->vfio_refuses && !strcmp(override, "vfio-pci") ? NULL : override);
+        fake_pci_set_driver(fake, address,
+                            fake->vfio_refuses && !strcmp(override, "vfio-pci") ? NULL : override);
     else
-        set_driver(fake, address, strstr(address, ":10.") ? "igbvf" : "nvme");
+        fake_pci_set_driver(fake, address, strstr(address, ":10.") ? "igbvf" : "nvme");
     return 0;
 }
 
@@ -188,7 +188,7 @@ static int store(void *opaque, const char *path, const char *text)
     if (!strcmp(name, "drivers_probe"))
         return store_probe(fake, text);
     if (!strcmp(name, "unbind")) {
-        set_driver(fake, text, NULL);
+        fake_pci_set_driver(fake, text, NULL);
         return 0;
     }
     if (access(path, F_OK) < 0)
@@ -214,12 +214,12 @@ void fake_pci_make(struct fake_pci *fake)
              (const char *const[]){"igb", "igbvf", "vfio-pci", "nvme", "pcieport", NULL};
          *at; at++)
         fake_pci_directory(fake, "bus/pci/drivers/%s", *at);
-    make_function(fake, FAKE_PF, "0x020000\n", "igb", 5);
+    fake_pci_function(fake, FAKE_PF, "0x020000\n", "igb", 5);
     fake_pci_file(fake, "7\n", "bus/pci/devices/" FAKE_PF "/sriov_totalvfs");
     fake_pci_file(fake, "0\n", "bus/pci/devices/" FAKE_PF "/sriov_numvfs");
     make_interface(fake, "pf0", FAKE_PF, 3);
-    make_function(fake, "0000:02:00.0", "0x010802\n", "nvme", -1);
-    make_function(fake, "0000:00:01.0", "0x060400\n", "pcieport", 1);
+    fake_pci_function(fake, "0000:02:00.0", "0x010802\n", "nvme", -1);
+    fake_pci_function(fake, "0000:00:01.0", "0x060400\n", "pcieport", 1);
 }
 
 void fake_pci_remove(struct fake_pci *fake)

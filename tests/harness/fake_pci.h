@@ -32,6 +32,13 @@ struct fake_pci {
 void fake_pci_make(struct fake_pci *fake);
 void fake_pci_remove(struct fake_pci *fake);
 
+/* One more function, in an IOMMU group, or none: -1. */
+void fake_pci_function(const struct fake_pci *fake, const char *address, const char *class,
+                       const char *driver, int group);
+
+/* Another driver, or NULL for none. */
+void fake_pci_set_driver(const struct fake_pci *fake, const char *address, const char *driver);
+
 /* What a function has for a driver, "" for none. */
 void fake_pci_driver(const struct fake_pci *fake, const char *address, char out[64]);
 

@@ -18,11 +18,15 @@
 #include "vmm/process/config_wire.h"
 #include "vmm/process/internal.h"
 #include "vmm/process/limits.h"
+#include "vmm/vfio_open.h"
 
 #define CANNOT_BUILD      "cannot build the VM"
 #define VECTORS_BASE      16u /* of vsock, console, entropy */
 #define DESCRIPTORS_BASE  128u
 #define DESCRIPTORS_VSOCK 2048u
+#define DESCRIPTORS_VFIO                                                    \
+    2056u /* a device's most interrupts (PCI 3.0, 6.8.2), and its own files \
+           */
 
 /* ---- building ---- */
 
@@ -67,7 +71,19 @@ static unsigned descriptors_needed(const struct machine_config *machine)
 
     for (unsigned i = 0; i < machine->net_count; i++)
         count += 8 * machine->nets[i].queue_pairs;
+    count += DESCRIPTORS_VFIO * machine->vfio_count;
     return count + vectors_needed(machine) + (machine->vsock.present ? DESCRIPTORS_VSOCK : 0);
+}
+
+/*
+ * Locked memory. Groups count what this process locks; iommufd counts what its user does, in all of
+ * his VMs (Linux, drivers/iommu/iommufd/pages.c), so that no figure would do.
+ */
+static uint64_t memlock_needed(const struct machine_config *machine)
+{
+    if (machine->vfio_count == 0)
+        return 0;
+    return machine->vfio_iommu == HUSK_VFIO_IOMMU_IOMMUFD ? UINT64_MAX : vfio_locked_bytes(machine);
 }
 
 static int send_hello(struct vm_process *process, const struct process_config *config,
@@ -87,6 +103,7 @@ static int send_hello(struct vm_process *process, const struct process_config *c
     wire_put_u32(&call.out, config->jail.gid);
     wire_put_u8(&call.out, config->jail.strict != 0);
     wire_put_u32(&call.out, descriptors_needed(machine));
+    wire_put_u64(&call.out, memlock_needed(machine));
     message_put_fd(&process->request, &call.out, vsock_directory);
     ret = call_finish(&call, LONG_ANSWER_MS, err); /* the program is read from disk, too */
     if (!ret)
@@ -129,6 +146,12 @@ static int send_devices(struct vm_process *process, const struct machine_config 
     if (!ret && machine->vsock.present) {
         call_begin(&call, process, PROTOCOL_VSOCK, CANNOT_BUILD);
         config_put_vsock(&process->request, &call.out, &machine->vsock);
+        ret = call_finish(&call, ANSWER_MS, err);
+        call_end(&call);
+    }
+    for (unsigned i = 0; !ret && i < machine->vfio_count; i++) {
+        call_begin(&call, process, PROTOCOL_VFIO, CANNOT_BUILD);
+        config_put_vfio(&process->request, &call.out, &machine->vfios[i]);
         ret = call_finish(&call, ANSWER_MS, err);
         call_end(&call);
     }

@@ -29,6 +29,11 @@ void config_put_net(struct message *message, struct wire_writer *writer,
 int config_get_net(struct message *message, struct wire_reader *reader,
                    struct machine_config *config);
 
+void config_put_vfio(struct message *message, struct wire_writer *writer,
+                     const struct vfio_config *vfio);
+int config_get_vfio(struct message *message, struct wire_reader *reader,
+                    struct machine_config *config);
+
 /* Inside the jail, connections are made in JAIL_VSOCK_DIRECTORY. */
 void config_put_vsock(struct message *message, struct wire_writer *writer,
                       const struct vsock_config *vsock);

@@ -13,7 +13,7 @@
  *
  *   library                              process
  *     HELLO   version, jail  [vsock directory] ─▶ puts up its walls
- *     VM, DRIVE…, NET…, VSOCK  configuration, with all descriptors ─▶
+ *     VM, DRIVE…, NET…, VFIO…, VSOCK  configuration, with all descriptors ─▶
  *     BUILD  ─▶                                 builds the machine, starts its threads, and goes
  *                                               under its last seccomp filter
  *     START, PAUSE, …  ─▶
@@ -56,6 +56,7 @@ enum protocol_kind {
     PROTOCOL_DRIVE_STATS,
     PROTOCOL_NET_STATS,
     PROTOCOL_TIMELINE,
+    PROTOCOL_VFIO,
     PROTOCOL_FREE,
 
     PROTOCOL_REPLY = 128,

@@ -53,6 +53,7 @@ static int on_hello(struct server *server, struct wire_reader *in, struct wire_w
     plan.gid = wire_get_u32(in);
     plan.strict = wire_get_u8(in) != 0;
     plan.nofile = wire_get_u32(in);
+    plan.memlock_bytes = wire_get_u64(in);
     plan.vsock_dir_fd = message_take_fd(&server->message, in);
     if (!wire_complete(in) || !version || level > LOG_LEVEL_DEBUG || server->jailed)
         ret = request_refused(err, EPROTO);
@@ -114,6 +115,17 @@ static int on_vsock(struct server *server, struct wire_reader *in, struct wire_w
     if (server->machine)
         return request_out_of_order(err);
     ret = config_get_vsock(&server->message, in, &server->config);
+    return ret ? request_refused(err, -ret) : 0;
+}
+
+static int on_vfio(struct server *server, struct wire_reader *in, struct wire_writer *out,
+                   struct husk_error *err)
+{
+    int ret;
+
+    if (server->machine)
+        return request_out_of_order(err);
+    ret = config_get_vfio(&server->message, in, &server->config);
     return ret ? request_refused(err, -ret) : 0;
 }
 
@@ -330,6 +342,7 @@ const struct request requests[] = {
     [PROTOCOL_STATS] = {on_stats, true},
     [PROTOCOL_DRIVE_STATS] = {on_drive_stats, true},
     [PROTOCOL_NET_STATS] = {on_net_stats, true},
+    [PROTOCOL_VFIO] = {on_vfio, false},
     [PROTOCOL_FREE] = {on_free, false},
 };
 

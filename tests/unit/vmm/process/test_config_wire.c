@@ -27,7 +27,7 @@ static int set_up(void **state)
     memset(&t, 0, sizeof(t));
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, t.ends), 0);
     t.got.kvm_fd = t.got.kernel.fd = t.got.initrd.fd = -1;
-    t.got.vsock.listen_fd = t.got.console_in_fd = t.got.console_out_fd = -1;
+    t.got.vfio_iommu_fd = t.got.vsock.listen_fd = t.got.console_in_fd = t.got.console_out_fd = -1;
     return 0;
 }
 
@@ -86,6 +86,8 @@ static struct machine_config whole_vm(void)
         .rng = true,
         .rng_rate = {1000, 2000},
         .transport = HUSK_TRANSPORT_PCI,
+        .vfio_iommu = HUSK_VFIO_IOMMU_GROUP,
+        .vfio_iommu_fd = null_fd(),
     };
 }
 
@@ -94,6 +96,7 @@ static void close_vm(struct machine_config *vm)
     close_fd(&vm->kernel.fd);
     close_fd(&vm->initrd.fd);
     close_fd(&vm->kvm_fd);
+    close_fd(&vm->vfio_iommu_fd);
 }
 
 static void test_vm(void **state)
@@ -125,8 +128,10 @@ static void test_vm(void **state)
     assert_true(t.got.rng && t.got.kvm_is_pvm && t.got.confine_threads);
     assert_int_equal(t.got.rng_rate.burst, 2000);
     assert_int_equal(t.got.console_in_fd, -1);
-    for (unsigned i = 0; i < 4; i++) {
-        int fds[] = {t.got.kvm_fd, t.got.kernel.fd, t.got.initrd.fd, t.got.console_out_fd};
+    assert_int_equal(t.got.vfio_iommu, HUSK_VFIO_IOMMU_GROUP);
+    for (unsigned i = 0; i < 5; i++) {
+        int fds[] = {t.got.kvm_fd, t.got.kernel.fd, t.got.initrd.fd, t.got.console_out_fd,
+                     t.got.vfio_iommu_fd};
 
         assert_true(fcntl(fds[i], F_GETFD) & FD_CLOEXEC);
     }
@@ -240,6 +245,33 @@ static void test_all_queue_pairs(void **state)
     net_config_release(&net);
 }
 
+static void test_vfio(void **state)
+{
+    struct vfio_config vfio = {
+        .id = "nic", .address = "0000:01:10.0", .device_fd = -1, .group_fd = null_fd()};
+    struct wire_writer writer;
+    struct wire_reader reader;
+
+    message_begin(&t.message, &writer, PROTOCOL_VFIO);
+    config_put_vfio(&t.message, &writer, &vfio);
+    carry(&writer, &reader, 0);
+    assert_int_equal(config_get_vfio(&t.message, &reader, &t.got), 0);
+    assert_int_equal(t.got.vfio_count, 1);
+    assert_string_equal(t.got.vfios[0].id, "nic");
+    assert_string_equal(t.got.vfios[0].address, "0000:01:10.0");
+    assert_int_equal(t.got.vfios[0].device_fd, -1);
+    assert_true(t.got.vfios[0].group_fd >= 0);
+    /* An address for which there is no room. */
+    message_begin(&t.message, &writer, PROTOCOL_VFIO);
+    wire_put_string(&writer, "nic");
+    wire_put_string(&writer, "0000:0000:0000:01:10.0");
+    message_put_fd(&t.message, &writer, -1);
+    message_put_fd(&t.message, &writer, vfio.group_fd);
+    carry(&writer, &reader, 0);
+    assert_int_equal(config_get_vfio(&t.message, &reader, &t.got), -EPROTO);
+    vfio_config_release(&vfio);
+}
+
 static void test_vsock(void **state)
 {
     struct vsock_config vsock = {.guest_cid = 42, .path = "/run/vm/v.sock", .listen_fd = null_fd()};
@@ -320,6 +352,7 @@ int main(void)
         TEST(test_cut_vm),
         TEST(test_drive),
         TEST(test_net),
+        TEST(test_vfio),
         TEST(test_vsock),
         TEST(test_all_queue_pairs),
         TEST(test_text),
