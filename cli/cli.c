@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 
-const struct command *const commands[] = {&cmd_run,    &cmd_serve,   &cmd_jail, &cmd_vf,
+const struct command *const commands[] = {&cmd_run,    &cmd_serve,   &cmd_vm,   &cmd_jail, &cmd_vf,
                                           &cmd_doctor, &cmd_version, &cmd_help, NULL};
 
 const struct command *command_find(const char *name)

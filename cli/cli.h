@@ -34,7 +34,8 @@ struct command {
     int (*run)(int argc, char **argv, uint64_t started_ns);
 };
 
-extern const struct command cmd_run, cmd_serve, cmd_jail, cmd_vf, cmd_doctor, cmd_version, cmd_help;
+extern const struct command cmd_run, cmd_serve, cmd_vm, cmd_jail, cmd_vf, cmd_doctor, cmd_version,
+    cmd_help;
 
 /* All subcommands in the order of `husk help`, ended by NULL. */
 extern const struct command *const commands[];

@@ -4,9 +4,9 @@
  * it ended.
  *
  * One thread, one poll loop: the VM's events, signals (through a signalfd, so that nothing happens
- * in handlers), and, when standard input is a terminal, its keys, which go through the escape
- * filter into a pipe that the guest's console reads. A standard input that is not a terminal is
- * given to the guest as it is.
+ * in handlers), a control socket if one is asked for, and, when standard input is a terminal, its
+ * keys, which go through the escape filter into a pipe that the guest's console reads. A standard
+ * input that is not a terminal is given to the guest as it is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 #include "base/io.h"
 #include "base/timeline.h"
 #include "cli/cli.h"
+#include "cli/run_api.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
 #include "cli/timeline.h"
@@ -29,6 +30,7 @@
 struct run {
     struct run_options options;
     struct husk_vm *vm;
+    struct run_api api;
     struct timeline_file picture;
     struct terminal_filter filter;
     int signal_fd;
@@ -195,14 +197,17 @@ static int wait_for_end(struct run *run, struct husk_event *event)
             {.fd = husk_vm_event_fd(run->vm), .events = POLLIN},
             {.fd = run->signal_fd, .events = POLLIN},
             {.fd = run->keys_write >= 0 ? STDIN_FILENO : -1, .events = POLLIN},
+            {.fd = -1},
         };
 
-        if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+        run_api_poll(&run->api, &fds[3]);
+        if (poll(fds, ARRAY_SIZE(fds), run_api_timeout_ms(&run->api)) < 0 && errno != EINTR)
             return -errno;
         if (fds[1].revents)
             handle_signals(run);
         if (fds[2].revents)
             handle_keys(run);
+        run_api_run(&run->api);
         while (husk_vm_next_event(run->vm, event) == 1) {
             if (event->type == HUSK_EVENT_STOPPED)
                 return 0;
@@ -240,6 +245,7 @@ static void collect_and_free(struct run *run)
 {
     run->moments[0] = (struct husk_moment){timeline_name(TIMELINE_EXEC), run->started_ns};
     run->moments[1] = (struct husk_moment){timeline_name(TIMELINE_PARSED), run->parsed_ns};
+    run_api_close(&run->api);
     run->moment_count = 2 + husk_vm_timeline(run->vm, run->moments + 2, TIMELINE_POINTS - 2);
     husk_vm_free(run->vm);
     run->vm = NULL;
@@ -281,6 +287,11 @@ static int run_vm(struct run *run)
             status = STATUS_USAGE;
         goto failed;
     }
+    if (run->options.api_socket) {
+        ret = run_api_listen(&run->api, run->options.api_socket, &err);
+        if (ret)
+            goto failed;
+    }
     if (run->options.timeline_svg) {
         ret = timeline_file_open(&run->picture, run->options.timeline_svg, &err);
         if (ret)
@@ -302,6 +313,8 @@ static int run_vm(struct run *run)
         }
     }
     ret = husk_vm_start(run->vm, &err);
+    if (!ret && run->options.api_socket)
+        ret = run_api_serve(&run->api, run->vm, &run->options, &err);
     if (ret)
         goto failed;
     ret = wait_for_end(run, &event);
@@ -327,7 +340,11 @@ failed:
 
 static int cmd_run_main(int argc, char **argv, uint64_t started_ns)
 {
-    struct run run = {.signal_fd = -1, .keys_read = -1, .keys_write = -1, .started_ns = started_ns};
+    struct run run = {.signal_fd = -1,
+                      .keys_read = -1,
+                      .keys_write = -1,
+                      .started_ns = started_ns,
+                      .api = RUN_API_INIT};
     int status = run_options_parse(&run.options, argc, argv);
 
     if (!status && run.options.help) {
@@ -336,6 +353,7 @@ static int cmd_run_main(int argc, char **argv, uint64_t started_ns)
         run.options.vm.log = on_log;
         run.parsed_ns = monotonic_ns();
         status = run_vm(&run);
+        run_api_close(&run.api);
         husk_vm_free(run.vm); /* drains the console, so before the terminal's pipe closes */
         timeline_file_abandon(&run.picture);
         close_fd(&run.keys_write);
@@ -382,6 +400,7 @@ const struct command cmd_run = {
         "without\n"
         "                       --vfio; pci: on a PCI bus with MSI-X, as distribution kernels "
         "expect\n"
+        "      --api-sock PATH  serve Firecracker's API there, for `husk vm` and others\n"
         "      --no-rng         without the entropy device\n"
         "      --no-jail        run the VM in this process, not in a jailed one of its own\n"
         "      --timeline[=FILE.svg]\n"

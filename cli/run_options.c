@@ -21,6 +21,7 @@ enum {
     OPT_NO_JAIL,
     OPT_TRANSPORT,
     OPT_TIMELINE,
+    OPT_API_SOCK,
     OPT_HELP
 };
 
@@ -43,6 +44,7 @@ static const struct option long_options[] = {
     {"no-rng", no_argument, NULL, OPT_NO_RNG},
     {"no-jail", no_argument, NULL, OPT_NO_JAIL},
     {"timeline", optional_argument, NULL, OPT_TIMELINE},
+    {"api-sock", required_argument, NULL, OPT_API_SOCK},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -236,6 +238,9 @@ static int parse_option(struct run_options *options, int opt, const char *value)
         return 0;
     case OPT_NO_RNG:
         options->vm.no_rng = 1;
+        return 0;
+    case OPT_API_SOCK:
+        options->api_socket = value;
         return 0;
     case OPT_TIMELINE:
         options->timeline = true;

@@ -23,6 +23,7 @@ struct run_options {
     struct option_texts texts;       /* paths and names cut out of option values */
     char kernel_path[4096];          /* when found, not given */
     char vmm_path[4096];
+    const char *api_socket; /* NULL: none */
     bool timeline;
     const char *timeline_svg; /* NULL: text only */
     bool help;

@@ -31,6 +31,15 @@ int need_started(const struct api *api, struct api_fault *fault)
                                           "starting the microVM.");
 }
 
+int need_pci(const struct api *api, struct api_fault *fault)
+{
+    return api->options.enable_pci
+               ? 0
+               : api_fault_set(fault,
+                               "PCI is not enabled: after the start devices come and go on a "
+                               "PCI bus only (--enable-pci).");
+}
+
 int read_body(const struct api_call *call, const struct json_shape *shape, void *out,
               struct api_fault *fault)
 {
@@ -62,7 +71,8 @@ void api_destroy(struct api *api)
     /* The VM writes out what its guest said last: into a pipe that nobody empties meanwhile. */
     for (unsigned i = 0; i < FAREWELL_TURNS; i++)
         console_run(&api->console);
-    husk_vm_free(api->vm);
+    if (!api->attached)
+        husk_vm_free(api->vm);
     console_close(&api->console);
     json_release(&boot_shape, &api->boot);
     for (unsigned i = 0; i < api->drive_count; i++)

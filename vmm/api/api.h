@@ -8,7 +8,7 @@
  *
  * Before InstanceStart the settings are kept as JSON gave them; InstanceStart turns them into a VM
  * (start.c), which runs in this process. A start that fails changes nothing: settings can be
- * corrected and the start tried again.
+ * corrected and the start tried again. Or the caller brings a VM of its own (api_attach()).
  *
  * Threads: everything here runs on one thread, its caller's, and may block for as long as building
  * a VM or pausing it takes; no thread of a VM ever waits for it. Only the log (log.h) is written
@@ -56,6 +56,22 @@ int api_set_metrics_path(struct api *api, const char *path, struct husk_error *e
 
 /* Configure everything from a file with the sections of GET /vm/config, and start the VM. */
 int api_load_config_file(struct api *api, const char *path, struct husk_error *err);
+
+/*
+ * A VM that the caller made, instead of settings and InstanceStart: what it was configured with,
+ * for those that ask. Ids that the caller left to libhusk are those that libhusk gives.
+ */
+struct api_machine {
+    struct husk_vm *vm; /* built; the caller's, and longer-lived than the API */
+    const struct husk_vm_options *options;
+    const struct husk_drive_options *drives;
+    const struct husk_net_options *nets;
+    const struct husk_vsock_options *vsock; /* NULL: none */
+    unsigned drive_count, net_count, vfio_count;
+};
+
+/* Serve that VM: the API is started from now on. Nothing of *machine but the VM is kept. */
+int api_attach(struct api *api, const struct api_machine *machine, struct husk_error *err);
 
 /* Say one line in the log, at level info or error. */
 void api_log_info(struct api *api, const char *format, ...) __attribute__((format(printf, 2, 3)));

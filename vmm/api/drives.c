@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm/api/state.h"
+#include "vmm/api/start.h"
 
 #define PREFIX     "Drive config error: "
 #define BAD_DEVICE PREFIX "Unable to create the virtio block device: "
@@ -103,25 +103,49 @@ static int check_ids(const struct api_call *call, const char *id, struct api_fau
     return check_device_id(id, fault);
 }
 
+/* Plug the drive into the running VM. */
+static int plug(struct api *api, const struct drive_settings *drive, unsigned place,
+                struct api_fault *fault)
+{
+    struct husk_drive_options options;
+    struct husk_error err = {0};
+    int ret = need_pci(api, fault);
+
+    if (ret)
+        return ret;
+    if (place != api->drive_count)
+        return api_fault_set(fault, "Device ID in use: there is a drive %s", drive->drive_id);
+    if (drive->is_root_device.value)
+        return api_fault_set(fault, PREFIX "is_root_device: a root device cannot be added after "
+                                           "the start");
+    ret = check(drive, fault);
+    if (!ret)
+        ret = check_place(api, drive, place, fault);
+    if (ret)
+        return ret;
+    drive_options_of(drive, &options);
+    return husk_vm_add_drive(api->vm, &options, &err)
+               ? api_fault_error(fault, PREFIX "Unable to create the virtio block device", &err)
+               : 0;
+}
+
 int drive_put(struct api *api, struct api_call *call, struct api_fault *fault)
 {
     struct drive_settings drive = {0};
-    unsigned place = 0;
+    unsigned place;
     int ret = read_body(call, &drive_shape, &drive, fault);
 
     if (ret)
         return ret;
     fill_defaults(&drive);
+    place = place_of(api, drive.drive_id);
     ret = check_ids(call, drive.drive_id, fault);
-    if (!ret && api->vm)
-        ret = api_fault_set(fault, "The requested operation is not supported: drives cannot be "
-                                   "added after starting the microVM with this transport "
-                                   "(virtio-mmio).");
-    if (!ret)
+    if (!ret && api->vm) {
+        ret = plug(api, &drive, place, fault);
+    } else if (!ret) {
         ret = check(&drive, fault);
-    if (!ret) {
-        place = place_of(api, drive.drive_id);
-        ret = check_place(api, &drive, place, fault);
+        if (!ret)
+            ret = check_place(api, &drive, place, fault);
     }
     if (ret)
         json_release(&drive_shape, &drive);
@@ -190,13 +214,25 @@ int drive_patch(struct api *api, struct api_call *call, struct api_fault *fault)
 
 int drive_delete(struct api *api, struct api_call *call, struct api_fault *fault)
 {
+    unsigned place = place_of(api, call->id);
+    struct husk_error err = {0};
     int ret = need_started(api, fault);
 
+    if (!ret)
+        ret = need_pci(api, fault);
     if (ret)
         return ret;
-    if (place_of(api, call->id) == api->drive_count)
+    if (place == api->drive_count)
         return api_fault_set(fault, "Device not found: there is no drive %s", call->id);
-    return api_fault_set(fault,
-                         "The requested operation is not supported: drives cannot be removed "
-                         "with this transport (virtio-mmio).");
+    if (api->drives[place].is_root_device.value)
+        return api_fault_set(fault, "Cannot unplug root device: %s", call->id);
+    if (husk_vm_remove_drive(api->vm, call->id, &err))
+        return api_fault_error(fault, PREFIX "Unable to remove the block device", &err);
+    json_release(&drive_shape, &api->drives[place]);
+    api->drive_count--;
+    memmove(&api->drives[place], &api->drives[place + 1],
+            (api->drive_count - place) * sizeof(api->drives[0]));
+    memset(&api->drives[api->drive_count], 0, sizeof(api->drives[0]));
+    metrics_forget_drive(&api->metrics, place);
+    return 0;
 }

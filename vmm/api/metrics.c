@@ -189,6 +189,26 @@ int metrics_write(struct api *api)
     return write_values(api, now);
 }
 
+void metrics_forget_drive(struct api_metrics *metrics, unsigned place)
+{
+    struct husk_drive_stats *drives = metrics->last ? metrics->last->drives : NULL;
+
+    if (!drives)
+        return;
+    memmove(&drives[place], &drives[place + 1], (API_DEVICES_MAX - 1 - place) * sizeof(*drives));
+    memset(&drives[API_DEVICES_MAX - 1], 0, sizeof(*drives));
+}
+
+void metrics_forget_net(struct api_metrics *metrics, unsigned place)
+{
+    struct husk_net_stats *nets = metrics->last ? metrics->last->nets : NULL;
+
+    if (!nets)
+        return;
+    memmove(&nets[place], &nets[place + 1], (API_DEVICES_MAX - 1 - place) * sizeof(*nets));
+    memset(&nets[API_DEVICES_MAX - 1], 0, sizeof(*nets));
+}
+
 char *metrics_text(struct api *api)
 {
     struct metrics_values *now = malloc(sizeof(*now));

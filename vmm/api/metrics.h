@@ -84,6 +84,10 @@ int metrics_configure(struct api_metrics *metrics, const struct metrics_settings
 /* Write a line if there is a file: 0, or -errno when it was dropped. */
 int metrics_write(struct api *api);
 
+/* The device in this place is gone, and those behind it have moved up. */
+void metrics_forget_drive(struct api_metrics *metrics, unsigned place);
+void metrics_forget_net(struct api_metrics *metrics, unsigned place);
+
 /* The same values for Prometheus; free(). NULL without memory. */
 char *metrics_text(struct api *api);
 

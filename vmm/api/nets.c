@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "base/parse.h"
-#include "vmm/api/state.h"
+#include "vmm/api/start.h"
 
 #define PREFIX    "Network config error: "
 #define BAD_PATCH PREFIX "Unable to update the net device"
@@ -53,18 +53,29 @@ static int check_ids(const struct api_call *call, const char *id, struct api_fau
     return check_device_id(id, fault);
 }
 
-static int check(const struct api *api, const struct net_settings *net, struct api_fault *fault)
+static int check(const struct api *api, const struct net_settings *net, unsigned place,
+                 struct api_fault *fault)
 {
-    unsigned place = place_of(api, net->iface_id);
-
-    if (api->vm)
-        return api_fault_set(fault, "The requested operation is not supported: network interfaces "
-                                    "cannot be added after starting the microVM with this "
-                                    "transport (virtio-mmio).");
     if (place == API_DEVICES_MAX)
         return api_fault_set(fault, PREFIX "there are %u network interfaces already.",
                              API_DEVICES_MAX);
     return check_mac(api, net, place, fault);
+}
+
+/* Plug the interface into the running VM. */
+static int plug(struct api *api, const struct net_settings *net, unsigned place,
+                struct api_fault *fault)
+{
+    struct husk_net_options options;
+    struct husk_error err = {0};
+
+    if (place != api->net_count)
+        return api_fault_set(fault, "Device ID in use: there is a network interface %s",
+                             net->iface_id);
+    net_options_of(net, &options);
+    return husk_vm_add_net(api->vm, &options, &err)
+               ? api_fault_error(fault, PREFIX "Unable to create the net device", &err)
+               : 0;
 }
 
 int net_put(struct api *api, struct api_call *call, struct api_fault *fault)
@@ -79,14 +90,18 @@ int net_put(struct api *api, struct api_call *call, struct api_fault *fault)
         free(net.guest_mac);
         net.guest_mac = NULL;
     }
+    place = place_of(api, net.iface_id);
     ret = check_ids(call, net.iface_id, fault);
+    if (!ret && api->vm)
+        ret = need_pci(api, fault);
     if (!ret)
-        ret = check(api, &net, fault);
+        ret = check(api, &net, place, fault);
+    if (!ret && api->vm)
+        ret = plug(api, &net, place, fault);
     if (ret) {
         json_release(&net_shape, &net);
         return ret;
     }
-    place = place_of(api, net.iface_id);
     if (place == api->net_count)
         api->net_count++;
     else
@@ -157,12 +172,23 @@ int net_patch(struct api *api, struct api_call *call, struct api_fault *fault)
 
 int net_delete(struct api *api, struct api_call *call, struct api_fault *fault)
 {
+    unsigned place = place_of(api, call->id);
+    struct husk_error err = {0};
     int ret = need_started(api, fault);
 
+    if (!ret)
+        ret = need_pci(api, fault);
     if (ret)
         return ret;
-    if (place_of(api, call->id) == api->net_count)
+    if (place == api->net_count)
         return api_fault_set(fault, "Device not found: there is no network interface %s", call->id);
-    return api_fault_set(fault, "The requested operation is not supported: network interfaces "
-                                "cannot be removed with this transport (virtio-mmio).");
+    if (husk_vm_remove_net(api->vm, call->id, &err))
+        return api_fault_error(fault, PREFIX "Unable to remove the net device", &err);
+    json_release(&net_shape, &api->nets[place]);
+    api->net_count--;
+    memmove(&api->nets[place], &api->nets[place + 1],
+            (api->net_count - place) * sizeof(api->nets[0]));
+    memset(&api->nets[api->net_count], 0, sizeof(api->nets[0]));
+    metrics_forget_net(&api->metrics, place);
+    return 0;
 }

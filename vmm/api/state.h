@@ -48,6 +48,7 @@ struct api {
     struct api_console console;
     uint64_t started_ns; /* InstanceStart */
     struct husk_vm *vm;  /* NULL: not started */
+    bool attached;       /* the VM is somebody else's */
 };
 
 /* A request on its way through a handler. */
@@ -109,6 +110,8 @@ uint32_t router_counters(enum api_method method);
 /* api.c: refusals at the wrong time, with Firecracker's words. 0 or -EINVAL. */
 int need_not_started(const struct api *api, struct api_fault *fault);
 int need_started(const struct api *api, struct api_fault *fault);
+/* Devices that come and go need a bus that can tell the guest. */
+int need_pci(const struct api *api, struct api_fault *fault);
 
 /* What goes before everything that is wrong with a body. */
 #define BODY_FAULT "An error occurred when deserializing the json body of a request"

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * husk vm: control a running VM through its API socket, that of `husk run --api-sock` or `husk
+ * serve`. vm_options.h is its command line, vm_client.h talks to the socket, vm_body.h says what is
+ * asked for.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cli/cli.h"
+#include "cli/vm_body.h"
+#include "cli/vm_client.h"
+#include "cli/vm_options.h"
+
+/* The VM understood and said no. */
+#define STATUS_REFUSED 1
+
+/* A request that is answered by nothing but success. Takes the body over. */
+static int ask(struct vm_socket *vm, const char *verb, const char *path, json_t *body,
+               struct husk_error *err)
+{
+    json_t *result = NULL;
+    int ret = body ? vm_request(vm, verb, path, body, &result, err)
+                   : error_set(err, ENOMEM, vm->path, "cannot make the request", NULL);
+
+    json_decref(body);
+    json_decref(result);
+    return ret;
+}
+
+static int remove_device(struct vm_socket *vm, const struct vm_options *options, const char *kind,
+                         struct husk_error *err)
+{
+    json_t *result = NULL;
+    char path[128];
+    int ret;
+
+    if (!vm_id_is_valid(options->id))
+        return error_set(err, ENOENT, vm->path, "there is no such device", "%s", options->id);
+    snprintf(path, sizeof(path), "/%s/%s", kind, options->id);
+    ret = vm_request(vm, "DELETE", path, NULL, &result, err);
+    json_decref(result);
+    return ret;
+}
+
+/* The id for a device without one: the first free "drive1", "drive2", … */
+static int choose_id(struct vm_socket *vm, const char *kind, const char *member, const char *prefix,
+                     char id[VM_ID_SIZE], struct husk_error *err)
+{
+    json_t *config = NULL;
+    int ret = vm_request(vm, "GET", "/vm/config", NULL, &config, err);
+
+    if (!ret)
+        vm_free_id(json_object_get(config, kind), member, prefix, id);
+    json_decref(config);
+    return ret;
+}
+
+static int add_drive(struct vm_socket *vm, const struct vm_options *options, struct husk_error *err)
+{
+    char id[VM_ID_SIZE], path[128];
+    json_t *body = NULL;
+    int ret = 0;
+
+    if (options->drive.id)
+        snprintf(id, sizeof(id), "%s", options->drive.id);
+    else
+        ret = choose_id(vm, "drives", "drive_id", "drive", id, err);
+    if (!ret)
+        ret = vm_drive_body(&options->drive, id, &body, err);
+    if (ret)
+        return ret;
+    snprintf(path, sizeof(path), "/drives/%s", id);
+    ret = ask(vm, "PUT", path, body, err);
+    if (!ret)
+        printf("%s\n", id);
+    return ret;
+}
+
+static int add_net(struct vm_socket *vm, const struct vm_options *options, struct husk_error *err)
+{
+    char id[VM_ID_SIZE], path[128];
+    int ret = 0;
+
+    if (options->net.id)
+        snprintf(id, sizeof(id), "%s", options->net.id);
+    else
+        ret = choose_id(vm, "network-interfaces", "iface_id", "net", id, err);
+    if (ret)
+        return ret;
+    snprintf(path, sizeof(path), "/network-interfaces/%s", id);
+    ret = ask(vm, "PUT", path, vm_net_body(&options->net, id), err);
+    if (!ret)
+        printf("%s\n", id);
+    return ret;
+}
+
+static int info(struct vm_socket *vm, const struct vm_options *options, struct husk_error *err)
+{
+    json_t *instance = NULL, *config = NULL, *both;
+    int ret = vm_request(vm, "GET", "/", NULL, &instance, err);
+
+    if (!ret)
+        ret = vm_request(vm, "GET", "/vm/config", NULL, &config, err);
+    if (!ret && options->json) {
+        both = json_pack("{s:O, s:O}", "instance", instance, "config", config);
+        if (!both || json_dumpf(both, stdout, JSON_INDENT(2)))
+            ret = error_set(err, EIO, "standard output", "cannot write the report", NULL);
+        printf("\n");
+        json_decref(both);
+    } else if (!ret) {
+        vm_info_print(stdout, instance, config);
+    }
+    json_decref(instance);
+    json_decref(config);
+    return ret;
+}
+
+static int act(struct vm_socket *vm, const struct vm_options *options, struct husk_error *err)
+{
+    switch (options->action) {
+    case VM_INFO:
+        return info(vm, options, err);
+    case VM_PAUSE:
+        return ask(vm, "PATCH", "/vm", json_pack("{s:s}", "state", "Paused"), err);
+    case VM_RESUME:
+        return ask(vm, "PATCH", "/vm", json_pack("{s:s}", "state", "Resumed"), err);
+    case VM_CTRL_ALT_DEL:
+        return ask(vm, "PUT", "/actions", json_pack("{s:s}", "action_type", "SendCtrlAltDel"), err);
+    case VM_DRIVE_ADD:
+        return add_drive(vm, options, err);
+    case VM_DRIVE_REMOVE:
+        return remove_device(vm, options, "drives", err);
+    case VM_NET_ADD:
+        return add_net(vm, options, err);
+    case VM_NET_REMOVE:
+        return remove_device(vm, options, "network-interfaces", err);
+    }
+    return -EINVAL;
+}
+
+static int run_vm(int argc, char **argv, uint64_t started_ns)
+{
+    struct husk_error err = {0};
+    struct vm_options options;
+    int status = vm_options_parse(&options, argc, argv);
+    int ret;
+
+    if (!status && options.help) {
+        command_print_help(&cmd_vm);
+    } else if (!status) {
+        struct vm_socket vm = {.path = options.socket};
+
+        ret = act(&vm, &options, &err);
+        if (ret == -ECANCELED)
+            cli_message("%s: refused by the VM: %s", vm.path, vm.refusal);
+        else if (ret)
+            cli_error(&err);
+        status = ret == -ECANCELED ? STATUS_REFUSED : ret ? STATUS_MONITOR_ERROR : STATUS_OK;
+    }
+    vm_options_release(&options);
+    return status;
+}
+
+const struct command cmd_vm = {
+    .name = "vm",
+    .summary = "control a running microVM through its API socket",
+    .synopsis = "vm info|pause|resume|ctrl-alt-del SOCKET; vm drive|net add|remove SOCKET ARGUMENT",
+    .help =
+        "  info SOCKET [--json]     what the VM is and has\n"
+        "  pause SOCKET             every CPU of it stands still\n"
+        "  resume SOCKET\n"
+        "  ctrl-alt-del SOCKET      type these keys\n"
+        "  drive add SOCKET FILE[,id=ID][,ro][,engine=uring|threads][,iops=N][,bw=SIZE]\n"
+        "                           plug a disk in, as -d of `husk run`; prints its id\n"
+        "  drive remove SOCKET ID   unplug it, when the guest has let go of it\n"
+        "  net add SOCKET tap=NAME[,id=ID][,mac=MAC][,mtu=N][,bw=SIZE]\n"
+        "                           plug an interface in, as -n; prints its id\n"
+        "  net remove SOCKET ID     unplug it, likewise\n"
+        "\n"
+        "SOCKET is what --api-sock of `husk run` or `husk serve` names. Devices come and go on a\n"
+        "PCI bus only (--transport pci, --enable-pci).\n"
+        "\n"
+        "Exit status: 0 done; 1 the VM refused; 119 usage error; 125 no VM answers there, or the\n"
+        "host failed.\n",
+    .run = run_vm,
+};
