@@ -226,6 +226,33 @@ int kvm_vfio_file(int vfio_fd, int file_fd, bool add)
     return kvm_ioctl_ptr(vfio_fd, KVM_SET_DEVICE_ATTR, &attribute);
 }
 
+int kvm_connect_resampled(const struct kvm *kvm, int trigger_fd, int resample_fd, uint32_t gsi)
+{
+    struct kvm_irqfd irqfd = {
+        .fd = (uint32_t)trigger_fd,
+        .gsi = gsi,
+        .flags = KVM_IRQFD_FLAG_RESAMPLE,
+        .resamplefd = (uint32_t)resample_fd,
+    };
+
+    return kvm_ioctl_ptr(kvm->vm_fd, KVM_IRQFD, &irqfd);
+}
+
+void kvm_disconnect_irq(const struct kvm *kvm, int event_fd, uint32_t gsi)
+{
+    struct kvm_irqfd irqfd = {
+        .fd = (uint32_t)event_fd, .gsi = gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN};
+
+    kvm_ioctl_ptr(kvm->vm_fd, KVM_IRQFD, &irqfd);
+}
+
+void kvm_set_irq_level(const struct kvm *kvm, uint32_t gsi, bool asserted)
+{
+    struct kvm_irq_level level = {.irq = gsi, .level = asserted};
+
+    kvm_ioctl_ptr(kvm->vm_fd, KVM_IRQ_LINE, &level);
+}
+
 static int set_ioeventfd(const struct kvm *kvm, uint64_t address, unsigned size, uint64_t value,
                          int fd, uint32_t flags)
 {

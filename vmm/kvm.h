@@ -81,6 +81,17 @@ int kvm_create_vfio(const struct kvm *kvm);
 /* file_fd: a group, or a device that is not bound yet. Returns 0 or -errno. */
 int kvm_vfio_file(int vfio_fd, int file_fd, bool add);
 
+/* The same of level-triggered interrupts (KVM's api.rst, 4.75): a write to trigger_fd asserts
+ * `gsi`, and the guest's end of interrupt deasserts it and signals resample_fd. Several may share a
+ * GSI. */
+int kvm_connect_resampled(const struct kvm *kvm, int trigger_fd, int resample_fd, uint32_t gsi);
+
+/* Undoes either: afterwards nothing that is written to event_fd reaches the guest. */
+void kvm_disconnect_irq(const struct kvm *kvm, int event_fd, uint32_t gsi);
+
+/* The level of `gsi` as far as user space sets it, which KVM combines with resampled lines'. */
+void kvm_set_irq_level(const struct kvm *kvm, uint32_t gsi, bool asserted);
+
 /* ioeventfds for bus_create(), on ports or on MMIO addresses. kvm must outlive the bus. */
 struct bus_accelerator kvm_port_accelerator(struct kvm *kvm);
 struct bus_accelerator kvm_mmio_accelerator(struct kvm *kvm);

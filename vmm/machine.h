@@ -90,10 +90,11 @@ struct machine {
     struct interrupts interrupts;
     struct device_env device_env; /* the above, as devices see it */
     struct console_backend *console;
-    struct device *devices; /* in order of creation */
-    unsigned virtio_count;  /* virtio-mmio windows in use */
-    struct pci_host *pci;   /* NULL without a PCI bus; owned through `devices` */
-    struct msi_controller msi;
+    struct device *devices;    /* in order of creation */
+    unsigned virtio_count;     /* virtio-mmio windows in use */
+    struct pci_host *pci;      /* NULL without a PCI bus; owned through `devices` */
+    struct msi_controller msi; /* of `pci`, as the next */
+    struct level_controller levels;
     struct device *acpi_pm; /* the ones that callers act on; owned through `devices` */
     struct device *i8042;
     struct virtio_device *virtio_console;

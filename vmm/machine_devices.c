@@ -199,10 +199,11 @@ static int attach_mmio(struct machine *machine, struct virtio_device *virtio,
 static int attach_virtio(struct machine *machine, struct virtio_device *virtio, const char *name,
                          struct husk_error *err)
 {
+    const struct virtio_pci_place place = {.host = machine->pci, .decode = true};
     struct device *device = NULL;
-    int ret = machine->pci ? virtio_pci_create(&machine->device_env, virtio, machine->pci,
-                                               &machine->msi, &device)
-                           : attach_mmio(machine, virtio, &device);
+    int ret = machine->pci
+                  ? virtio_pci_create(&machine->device_env, virtio, &place, &machine->msi, &device)
+                  : attach_mmio(machine, virtio, &device);
 
     if (ret) {
         virtio_device_destroy(virtio);
@@ -225,8 +226,15 @@ static int create_pci(struct machine *machine, unsigned index, const char *name,
     const struct arch_pci_layout *layout = &machine->layout.pci;
     const struct pci_window low = {.base = layout->low_base, .size = layout->low_bytes};
     const struct pci_window high = {.base = layout->high_base, .size = layout->high_bytes};
-    int ret = pci_host_create(&machine->device_env, layout->ecam, &low, &high, &machine->pci);
+    const struct pci_pins pins = {.levels = &machine->levels, .first_gsi = layout->first_gsi};
+    int ret = 0;
 
+    machine->levels = interrupts_levels(&machine->interrupts);
+    for (unsigned i = 0; i < PCI_PIN_GSIS && !ret; i++)
+        ret = interrupts_reserve(&machine->interrupts, layout->first_gsi + i);
+    if (!ret)
+        ret =
+            pci_host_create(&machine->device_env, layout->ecam, &low, &high, &pins, &machine->pci);
     if (ret)
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
     machine->msi = interrupts_msi(&machine->interrupts);

@@ -33,12 +33,13 @@
 #define ADDRESS_WRITABLE 0x80fffffcu
 #define DATA_PORT_OFFSET 4u
 
+#define LARGE_SHARE 16u /* a BAR of more than this part of the low window is large */
+
 enum { LOW, HIGH, WINDOWS };
 
 struct window {
     struct pci_host *host;
     struct pci_window range;
-    uint64_t assigned; /* bytes from its start that pci_host_plug() gave */
     bool attached;
 };
 
@@ -50,22 +51,17 @@ struct pci_host {
     bool ecam_attached, ports_attached;
     struct window windows[WINDOWS];
 
+    struct pci_pins pins;
+
     pthread_mutex_t config_lock; /* configuration space of all functions, and the next two */
-    struct pci_function *functions[PCI_DEVICES_MAX];
-    uint32_t address; /* of the port */
+    struct pci_function *functions[PCI_DEVICES_MAX]; /* changed with map_lock held as well */
+    uint32_t address;                                /* of the port */
 
     pthread_rwlock_t map_lock; /* pci_bar.at of all functions */
+    pthread_mutex_t pin_lock;  /* pci_function.pin_* of all functions */
 };
 
 /* ---- where BARs are ---- */
-
-static bool in_window(const struct window *window, uint64_t base, uint64_t size)
-{
-    uint64_t offset = base - window->range.base;
-
-    return base >= window->range.base && offset < window->range.size &&
-           size <= window->range.size - offset;
-}
 
 /* Where the BAR would answer if it were alone. */
 static uint64_t wanted_address(const struct pci_host *host, const struct pci_function *function,
@@ -77,7 +73,7 @@ static uint64_t wanted_address(const struct pci_host *host, const struct pci_fun
     if (size == 0 || !pci_function_decodes(function))
         return PCI_NOWHERE;
     for (unsigned i = 0; i < WINDOWS; i++) {
-        if (in_window(&host->windows[i], base, size))
+        if (pci_window_holds(&host->windows[i].range, base, size))
             return base;
     }
     return PCI_NOWHERE;
@@ -195,12 +191,61 @@ static void window_write(void *arg, uint64_t offset, const void *data, unsigned 
 
 static const struct bus_ops window_ops = {.read = window_read, .write = window_write};
 
+/* ---- pins ---- */
+
+/* Tell the interrupt controller when something changed. pin_lock held. */
+static void update_pin(struct pci_host *host, struct pci_function *function)
+{
+    bool asserted = function->pin_wired && function->pin_raised && !function->pin_disabled;
+
+    if (asserted == function->pin_asserted)
+        return;
+    function->pin_asserted = asserted;
+    host->pins.levels->set(host->pins.levels->arg, function->gsi, asserted);
+}
+
+void pci_host_set_pin(struct pci_host *host, struct pci_function *function, bool raised)
+{
+    pthread_mutex_lock(&host->pin_lock);
+    function->pin_raised = raised;
+    update_pin(host, function);
+    pthread_mutex_unlock(&host->pin_lock);
+}
+
+static void wire_pin(struct pci_host *host, struct pci_function *function, bool wired)
+{
+    pthread_mutex_lock(&host->pin_lock);
+    function->gsi = pci_pin_gsi(host->pins.first_gsi, function->number, 0);
+    function->pin_wired = wired && host->pins.levels;
+    update_pin(host, function);
+    pthread_mutex_unlock(&host->pin_lock);
+}
+
+/* 6.2.2 and 6.2.3: Interrupt Disable keeps the pin still; Interrupt Status tells in any case. */
+static void sync_pin(struct pci_host *host, struct pci_function *function)
+{
+    uint8_t *status = &function->config[PCI_STATUS];
+
+    pthread_mutex_lock(&host->pin_lock);
+    function->pin_disabled = get_le16(function->config + PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE;
+    if (host->pins.levels && function->config[PCI_INTERRUPT_PIN])
+        *status = (uint8_t)((*status & ~PCI_STATUS_INTERRUPT) |
+                            (function->pin_raised ? PCI_STATUS_INTERRUPT : 0));
+    update_pin(host, function);
+    pthread_mutex_unlock(&host->pin_lock);
+}
+
 /* ---- configuration space ---- */
 
 /* A header that decides where BARs are: the command register, or a BAR. */
 static bool moves_bars(unsigned offset, unsigned size)
 {
     return offset < PCI_CARDBUS_CIS && offset + size > PCI_COMMAND;
+}
+
+static bool is_command_or_status(unsigned offset, unsigned size)
+{
+    return offset < PCI_STATUS + 2 && offset + size > PCI_COMMAND;
 }
 
 /* A device that is not there, or a function other than 0, reads all-ones. config_lock held. */
@@ -210,8 +255,11 @@ static void config_read(struct pci_host *host, unsigned devfn, unsigned offset, 
     struct pci_function *function = devfn & 7 ? NULL : host->functions[devfn >> 3];
 
     memset(data, 0xff, size);
-    if (function)
-        pci_function_config_read(function, offset, data, size);
+    if (!function)
+        return;
+    if (is_command_or_status(offset, size))
+        sync_pin(host, function);
+    pci_function_config_read(function, offset, data, size);
 }
 
 static void config_write(struct pci_host *host, unsigned devfn, unsigned offset, const void *data,
@@ -222,6 +270,8 @@ static void config_write(struct pci_host *host, unsigned devfn, unsigned offset,
     if (!function)
         return;
     pci_function_config_write(function, offset, data, size);
+    if (is_command_or_status(offset, size))
+        sync_pin(host, function);
     if (moves_bars(offset, size))
         update_map(host);
 }
@@ -286,60 +336,107 @@ static const struct bus_ops port_ops = {.read = port_read, .write = port_write};
 
 /* ---- plugging ---- */
 
-static bool assign(struct window *window, struct pci_function *function, unsigned bar)
+/* What the BARs of all functions have now, decoded or not, and those of `function` up to `bars`. */
+static unsigned list_taken(const struct pci_host *host, const struct pci_function *function,
+                           unsigned bars, struct pci_window taken[BARS_OF_BUS + PCI_BARS])
 {
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < BARS_OF_BUS; i++) {
+        const struct pci_function *other = host->functions[i / PCI_BARS];
+        uint64_t size = other ? other->bars[i % PCI_BARS].size : 0;
+        uint64_t base = size ? pci_function_bar_address(other, i % PCI_BARS) : 0;
+
+        if (size && base + size > base)
+            taken[count++] = (struct pci_window){.base = base, .size = size};
+    }
+    for (unsigned bar = 0; bar < bars; bar++) {
+        if (function->bars[bar].size)
+            taken[count++] = (struct pci_window){.base = pci_function_bar_address(function, bar),
+                                                 .size = function->bars[bar].size};
+    }
+    return count;
+}
+
+/* The low window, which every guest reaches, is short: what is large, and need not be there, goes
+ * up if it can. config_lock held. */
+static bool assign(struct pci_host *host, struct pci_function *function, unsigned bar)
+{
+    const struct window *windows = host->windows;
+    struct pci_window taken[BARS_OF_BUS + PCI_BARS];
+    unsigned count = list_taken(host, function, bar, taken);
     uint64_t size = function->bars[bar].size;
+    bool is_64bit = function->bars[bar].is_64bit;
+    bool is_large = size > windows[LOW].range.size / LARGE_SHARE;
     uint64_t base;
 
-    if (!checked_align_up(window->range.base + window->assigned, size, &base) ||
-        !in_window(window, base, size))
+    if (!(is_64bit && is_large &&
+          pci_window_assign(&windows[HIGH].range, size, taken, count, &base)) &&
+        !pci_window_assign(&windows[LOW].range, size, taken, count, &base) &&
+        !(is_64bit && pci_window_assign(&windows[HIGH].range, size, taken, count, &base)))
         return false;
     pci_function_set_bar_address(function, bar, base);
-    window->assigned = base + size - window->range.base;
     return true;
 }
 
-/* The low window first, which every guest reaches. */
-static int assign_bars(struct pci_host *host, struct pci_function *function)
+/* The device number that is asked for, or the next free one. config_lock held. */
+static int choose_number(const struct pci_host *host, unsigned number)
 {
+    if (number >= PCI_DEVICES_MAX)
+        return -EINVAL;
+    if (number != PCI_NEXT_FREE)
+        return host->functions[number] ? -EBUSY : (int)number;
+    for (number = 1; number < PCI_DEVICES_MAX; number++) {
+        if (!host->functions[number])
+            return (int)number;
+    }
+    return -ENOSPC;
+}
+
+/* config_lock held. */
+static int plug(struct pci_host *host, struct pci_function *function, unsigned wanted, bool decode)
+{
+    int number = choose_number(host, wanted);
+
+    if (number < 0)
+        return number;
     for (unsigned bar = 0; bar < PCI_BARS; bar++) {
-        if (function->bars[bar].size == 0 || assign(&host->windows[LOW], function, bar))
-            continue;
-        if (!function->bars[bar].is_64bit || !assign(&host->windows[HIGH], function, bar))
+        if (function->bars[bar].size && !assign(host, function, bar))
             return -ENOSPC;
     }
+    function->number = (unsigned)number;
+    if (decode)
+        function->config[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+    wire_pin(host, function, true);
+    pthread_rwlock_wrlock(&host->map_lock);
+    host->functions[number] = function;
+    pthread_rwlock_unlock(&host->map_lock);
+    update_map(host);
     return 0;
 }
 
-int pci_host_plug(struct pci_host *host, struct pci_function *function)
+int pci_host_plug(struct pci_host *host, struct pci_function *function, unsigned number,
+                  bool decode)
 {
-    unsigned slot = 0;
     int ret;
 
-    while (slot < PCI_DEVICES_MAX && host->functions[slot])
-        slot++;
-    if (slot == PCI_DEVICES_MAX)
-        return -ENOSPC;
-    ret = assign_bars(host, function);
-    if (ret)
-        return ret;
-    function->config[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
     pthread_mutex_lock(&host->config_lock);
-    host->functions[slot] = function;
-    update_map(host);
+    ret = plug(host, function, number, decode);
     pthread_mutex_unlock(&host->config_lock);
-    return 0;
+    return ret;
 }
 
 void pci_host_unplug(struct pci_host *host, struct pci_function *function)
 {
     pthread_mutex_lock(&host->config_lock);
-    for (unsigned i = 0; i < PCI_DEVICES_MAX; i++) {
-        if (host->functions[i] != function)
-            continue;
-        function->config[PCI_COMMAND] = 0;
+    if (function->number && host->functions[function->number] == function) {
+        put_le16(function->config + PCI_COMMAND, 0);
         update_map(host);
-        host->functions[i] = NULL;
+        pthread_rwlock_wrlock(&host->map_lock);
+        host->functions[function->number] = NULL;
+        pthread_rwlock_unlock(&host->map_lock);
+        wire_pin(host, function, false);
+        function->number = 0;
     }
     pthread_mutex_unlock(&host->config_lock);
 }
@@ -358,6 +455,7 @@ static void host_destroy(struct device *device)
         bus_detach(host->env.mmio, host->ecam);
     if (host->ports_attached)
         bus_detach(host->env.ports, PCI_ADDRESS_PORT);
+    pthread_mutex_destroy(&host->pin_lock);
     pthread_rwlock_destroy(&host->map_lock);
     pthread_mutex_destroy(&host->config_lock);
     free(host);
@@ -405,7 +503,8 @@ static int attach(struct pci_host *host)
 }
 
 int pci_host_create(const struct device_env *env, uint64_t ecam, const struct pci_window *low,
-                    const struct pci_window *high, struct pci_host **out)
+                    const struct pci_window *high, const struct pci_pins *pins,
+                    struct pci_host **out)
 {
     static const struct pci_identity identity = {
         .vendor = BRIDGE_VENDOR,
@@ -424,6 +523,9 @@ int pci_host_create(const struct device_env *env, uint64_t ecam, const struct pc
     host->windows[HIGH] = (struct window){.host = host, .range = *high};
     pthread_mutex_init(&host->config_lock, NULL);
     pthread_rwlock_init(&host->map_lock, NULL);
+    pthread_mutex_init(&host->pin_lock, NULL);
+    if (pins)
+        host->pins = *pins;
     pci_function_init(&host->bridge, &bridge_ops, "pci-host", &identity);
     host->functions[0] = &host->bridge;
     ret = attach(host);

@@ -2,7 +2,8 @@
 /*
  * MSI-X: see msix.h.
  *
- * A vector is live when MSI-X is enabled and neither it nor the function is masked; its route at
+ * A vector is live when MSI-X is enabled, the function is a bus master, and neither it nor the
+ * vector is masked; its route at
  * the interrupt controller is then what its table entry says. A masked vector keeps the route that
  * it had, for drivers mask and unmask far more often than they move interrupts.
  *
@@ -37,7 +38,7 @@ struct msix {
     atomic_bool enabled;
 
     pthread_mutex_t lock; /* changes of `enabled`, `masked`, and vectors */
-    bool masked;          /* the whole function */
+    bool masked;          /* the whole function, or it is no bus master */
     _Atomic uint64_t pending[MSIX_VECTORS_MAX / 64];
     unsigned vector_count;
     struct vector vectors[];
@@ -92,11 +93,12 @@ void msix_config_written(struct msix *msix, unsigned offset, unsigned size)
     unsigned flags = msix->capability + PCI_MSIX_FLAGS;
     uint16_t control = get_le16(msix->function->config + flags);
 
-    if (offset >= flags + 2 || offset + size <= flags)
+    if ((offset >= flags + 2 || offset + size <= flags) &&
+        (offset >= PCI_COMMAND + 2 || offset + size <= PCI_COMMAND))
         return;
     pthread_mutex_lock(&msix->lock);
     atomic_store(&msix->enabled, control & PCI_MSIX_FLAGS_ENABLE);
-    msix->masked = control & PCI_MSIX_FLAGS_MASKALL;
+    msix->masked = (control & PCI_MSIX_FLAGS_MASKALL) || !pci_function_masters(msix->function);
     for (unsigned i = 0; i < msix->vector_count; i++)
         update_vector(msix, i);
     if (!(control & PCI_MSIX_FLAGS_ENABLE)) {
@@ -187,6 +189,8 @@ int msix_create(struct pci_function *function, const struct msi_controller *msi,
     msix->msi = *msi;
     msix->vector_count = vectors;
     pthread_mutex_init(&msix->lock, NULL);
+    for (unsigned i = 0; i < vectors; i++)
+        msix->vectors[i].line.event_fd = -1;
     ret = add_capability(msix, bar, table_offset, pba_offset);
     for (unsigned i = 0; i < vectors && !ret; i++) {
         struct vector *vector = &msix->vectors[i];
@@ -207,6 +211,8 @@ void msix_destroy(struct msix *msix)
 {
     if (!msix)
         return;
+    for (unsigned i = 0; i < msix->vector_count; i++)
+        msix->msi.give(msix->msi.arg, &msix->vectors[i].line);
     pthread_mutex_destroy(&msix->lock);
     free(msix);
 }

@@ -29,7 +29,9 @@ int msix_create(struct pci_function *function, const struct msi_controller *msi,
                 unsigned bar, uint32_t table_offset, uint32_t pba_offset, struct msix **out);
 void msix_destroy(struct msix *msix); /* NULL is fine */
 
-/* Send vector's message, or remember that it is to be sent. Nothing while MSI-X is disabled. */
+/* Send vector's message, or remember that it is to be sent: while it is masked, and while the
+ * function is no bus master, for a message is a memory write (6.2.2). Nothing while MSI-X is
+ * disabled. */
 void msix_raise(struct msix *msix, unsigned vector);
 
 /* Whether the guest turned MSI-X on. */

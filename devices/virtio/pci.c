@@ -5,9 +5,11 @@
  * Threads: register accesses come from vCPU threads, concurrently; selectors and vectors are
  * atomics, for a driver that races against itself only confuses itself. Interrupts are raised by
  * any thread, with the device's lock held. Doorbells move when the guest moves the BAR: the host
- * bridge then keeps everybody else away from it.
+ * bridge then keeps everybody else away from it. Lock order: the device's, isr_lock, pin_lock of
+ * the host bridge.
  *
- * A driver that uses no MSI-X gets no interrupts, for there is no pin; it can read the ISR status.
+ * Without bus mastering (PCI 3.0, section 6.2.2) the virtio device is paused, and messages wait in
+ * the pending bits of MSI-X.
  */
 #include "devices/virtio/pci.h"
 
@@ -15,6 +17,7 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_pci.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -22,6 +25,7 @@
 
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "base/event_loop.h"
 #include "base/io.h"
 #include "devices/pci/host.h"
 #include "devices/pci/msix.h"
@@ -52,10 +56,11 @@ struct virtio_pci {
     struct virtio_device *virtio;
     struct pci_host *host;
     struct msix *msix;
-    bool plugged;
     unsigned access; /* offset of the PCI configuration access capability */
     atomic_ushort config_vector;
-    atomic_uint isr;
+    bool masters; /* guarded by the lock of configuration space */
+    pthread_mutex_t isr_lock;
+    uint8_t isr; /* guarded by isr_lock, and with it what the pin does */
     atomic_uint device_features_select;
     atomic_uint driver_features_select;
     atomic_uint queue_select;
@@ -70,13 +75,27 @@ static struct virtio_pci *of_function(struct pci_function *function)
 
 /* ---- to the driver ---- */
 
-/* 4.1.5.3 and 4.1.5.4: the vector, or, without MSI-X, the bit of the ISR status. */
-static void raise_interrupt(struct virtio_pci *pci, uint16_t vector, unsigned reason)
+/* Add reasons, or take all of them. Without MSI-X the pin is asserted as long as there is one
+ * (4.1.4.5). Returns what there was. */
+static uint8_t change_isr(struct virtio_pci *pci, uint8_t added, bool take)
+{
+    uint8_t isr;
+
+    pthread_mutex_lock(&pci->isr_lock);
+    isr = pci->isr | added;
+    pci->isr = take ? 0 : isr;
+    pci_host_set_pin(pci->host, &pci->function, pci->isr && !msix_enabled(pci->msix));
+    pthread_mutex_unlock(&pci->isr_lock);
+    return isr;
+}
+
+/* 4.1.5.3 and 4.1.5.4: the vector, or, without MSI-X, the bit of the ISR status, and the pin. */
+static void raise_interrupt(struct virtio_pci *pci, uint16_t vector, uint8_t reason)
 {
     if (msix_enabled(pci->msix))
         msix_raise(pci->msix, vector);
     else
-        atomic_fetch_or(&pci->isr, reason);
+        change_isr(pci, reason, false);
 }
 
 static void interrupt_queue(void *transport, unsigned queue)
@@ -222,7 +241,7 @@ static void write_status(struct virtio_pci *pci, uint8_t status)
     if (status)
         return;
     forget_choices(pci);
-    atomic_store(&pci->isr, 0);
+    change_isr(pci, 0, true);
 }
 
 /* 4.1.4.3.2: only 1 is ever written; a driver that set no size means all of it. */
@@ -301,7 +320,7 @@ static void bar_read(struct pci_function *function, unsigned bar, uint64_t offse
         virtio_device_config_read(pci->virtio, (uint32_t)(offset - VIRTIO_PCI_BAR_DEVICE), data,
                                   size);
     } else if (offset == VIRTIO_PCI_BAR_ISR && size == 1) {
-        *(uint8_t *)data = (uint8_t)atomic_exchange(&pci->isr, 0); /* 4.1.4.5: reading clears it */
+        *(uint8_t *)data = change_isr(pci, 0, true); /* 4.1.4.5: reading clears it */
     } else if (field_size(offset) == size) {
         put_le_sized(data, size, read_field(pci, offset));
     }
@@ -389,15 +408,36 @@ static void config_read(struct pci_function *function, unsigned offset, unsigned
     bar_read(function, 0, at, data, bytes);
 }
 
-static void config_written(struct pci_function *function, unsigned offset, unsigned size)
+static void set_mastering(void *arg)
+{
+    struct virtio_pci *pci = arg;
+
+    virtio_device_set_mastering(pci->virtio, pci->masters);
+}
+
+/* The I/O thread, which waits for no lock of ours, brings it about; the guest's write waits. */
+static void sync_mastering(struct virtio_pci *pci)
+{
+    bool masters = pci_function_masters(&pci->function);
+
+    if (masters == pci->masters)
+        return;
+    pci->masters = masters;
+    event_loop_call(pci->env.loop, set_mastering, pci);
+}
+
+static void config_written(struct pci_function *function, unsigned offset, const void *data,
+                           unsigned size)
 {
     struct virtio_pci *pci = of_function(function);
-    const uint8_t *data = function->config + pci->access + sizeof(struct virtio_pci_cap);
+    const uint8_t *window = function->config + pci->access + sizeof(struct virtio_pci_cap);
     uint32_t at, bytes;
 
     msix_config_written(pci->msix, offset, size);
+    sync_mastering(pci);
+    change_isr(pci, 0, false); /* MSI-X may be on now: it has no use for the pin */
     if (is_access_data(pci, offset, size) && access_window(pci, &at, &bytes))
-        bar_write(function, 0, at, data, bytes);
+        bar_write(function, 0, at, window, bytes);
 }
 
 static const struct pci_function_ops function_ops = {
@@ -467,6 +507,8 @@ static int add_capabilities(struct virtio_pci *pci, const struct msi_controller 
                             pci->virtio->config_size, 0);
     if (at >= 0)
         at = add_access_capability(pci);
+    if (at >= 0)
+        at = pci_function_add_express(&pci->function);
     if (at < 0)
         return at;
     return msix_create(&pci->function, msi, pci->queue_count + 1, 0, VIRTIO_PCI_BAR_MSIX,
@@ -500,6 +542,7 @@ static void init_function(struct virtio_pci *pci)
     };
 
     pci_function_init(&pci->function, &function_ops, pci->virtio->ops->name, &identity);
+    pci_function_add_pin(&pci->function);
 }
 
 /* ---- life ---- */
@@ -517,11 +560,25 @@ static void pci_resume(struct device *device)
 /* Undoes what was done, whole or half; leaves the virtio device alone. */
 static void detach(struct virtio_pci *pci)
 {
-    if (pci->plugged)
-        pci_host_unplug(pci->host, &pci->function); /* takes the doorbells off the bus */
+    pci_host_unplug(pci->host, &pci->function); /* takes the doorbells off the bus */
     for (unsigned i = 0; i < pci->queue_count; i++)
         virtio_kick_close(&pci->queues[i].kick);
     msix_destroy(pci->msix);
+    pthread_mutex_destroy(&pci->isr_lock);
+}
+
+unsigned virtio_pci_number(const struct device *device)
+{
+    return ((const struct virtio_pci *)device)->function.number;
+}
+
+void virtio_pci_unplug(struct device *device)
+{
+    struct virtio_pci *pci = (struct virtio_pci *)device;
+
+    pci_host_unplug(pci->host, &pci->function);
+    /* Back to the state after create, so that a device that lent its kicks gives them back. */
+    virtio_device_set_status(pci->virtio, 0);
 }
 
 static void pci_destroy(struct device *device)
@@ -529,8 +586,7 @@ static void pci_destroy(struct device *device)
     struct virtio_pci *pci = (struct virtio_pci *)device;
     struct virtio_device *virtio = pci->virtio;
 
-    /* Back to the state after create, so that a device that lent its kicks gives them back. */
-    virtio_device_set_status(virtio, 0);
+    virtio_pci_unplug(device);
     detach(pci);
     virtio_device_destroy(virtio);
     free(pci);
@@ -543,8 +599,23 @@ static const struct device_ops pci_device_ops = {
     .destroy = pci_destroy,
 };
 
+/* Everything but the plug. */
+static int assemble(struct virtio_pci *pci, const struct msi_controller *msi)
+{
+    int ret;
+
+    init_function(pci);
+    ret = pci_function_add_bar(&pci->function, 0, VIRTIO_PCI_BAR_BYTES, PCI_BAR_64BIT);
+    if (!ret)
+        ret = add_capabilities(pci, msi);
+    for (unsigned i = 0; i < pci->queue_count && !ret; i++)
+        ret = virtio_kick_open(&pci->queues[i].kick, pci->env.loop, pci->virtio, i);
+    return ret;
+}
+
 int virtio_pci_create(const struct device_env *env, struct virtio_device *virtio,
-                      struct pci_host *host, const struct msi_controller *msi, struct device **out)
+                      const struct virtio_pci_place *place, const struct msi_controller *msi,
+                      struct device **out)
 {
     unsigned count = virtio->queue_count;
     struct virtio_pci *pci = calloc(1, sizeof(*pci) + count * sizeof(pci->queues[0]));
@@ -555,26 +626,24 @@ int virtio_pci_create(const struct device_env *env, struct virtio_device *virtio
     pci->device.ops = &pci_device_ops;
     pci->env = *env;
     pci->virtio = virtio;
-    pci->host = host;
+    pci->host = place->host;
     pci->queue_count = count;
+    pthread_mutex_init(&pci->isr_lock, NULL);
     for (unsigned i = 0; i < count; i++)
         pci->queues[i].kick.fd = -1;
     forget_choices(pci);
-    init_function(pci);
-    ret = pci_function_add_bar(&pci->function, 0, VIRTIO_PCI_BAR_BYTES, true);
-    if (!ret)
-        ret = add_capabilities(pci, msi);
-    for (unsigned i = 0; i < count && !ret; i++)
-        ret = virtio_kick_open(&pci->queues[i].kick, env->loop, virtio, i);
-    if (!ret)
-        ret = pci_host_plug(host, &pci->function);
-    pci->plugged = ret == 0;
+    ret = assemble(pci, msi);
+    if (!ret) {
+        virtio_device_set_transport(virtio, &transport_ops, pci);
+        virtio_device_set_mastering(virtio, false); /* as the command register says */
+        ret = pci_host_plug(pci->host, &pci->function, place->number, place->decode);
+    }
     if (ret) {
+        virtio_device_set_transport(virtio, NULL, NULL);
         detach(pci);
         free(pci);
         return ret;
     }
-    virtio_device_set_transport(virtio, &transport_ops, pci);
     *out = &pci->device;
     return 0;
 }

@@ -51,7 +51,8 @@ int virtio_device_init(struct virtio_device *device, const struct virtio_device_
     device->status = 0;
     device->config_generation = 0;
     device->active = false;
-    device->paused = false;
+    device->paused = device->on_hold = device->start_due = false;
+    device->masters = true;
     memset(&device->log_limit, 0, sizeof(device->log_limit));
     device->transport_ops = NULL;
     device->transport = NULL;
@@ -142,6 +143,7 @@ static void reset(struct virtio_device *device)
         virtqueue_reset(&device->queues[i]);
     device->accepted = 0;
     device->status = 0;
+    device->start_due = false;
 }
 
 /* 3.1.1, step 5: the device says whether it can live with what the driver chose. */
@@ -202,10 +204,14 @@ void virtio_device_set_status(struct virtio_device *device, uint8_t status)
         added = 0;
     }
     device->status |= added;
-    if ((added & VIRTIO_CONFIG_S_DRIVER_OK) && !(device->status & VIRTIO_CONFIG_S_NEEDS_RESET))
-        activate(device);
+    if ((added & VIRTIO_CONFIG_S_DRIVER_OK) && !(device->status & VIRTIO_CONFIG_S_NEEDS_RESET)) {
+        if (device->masters)
+            activate(device);
+        else
+            device->start_due = true;
+    }
     if (device->status & VIRTIO_CONFIG_S_FAILED)
-        device->active = false;
+        device->active = device->start_due = false;
     virtio_device_unlock(device);
 }
 
@@ -410,27 +416,55 @@ void virtio_device_kick(struct virtio_device *device, unsigned queue)
     virtio_device_unlock(device);
 }
 
+/* Lock held. */
+static void start_if_due(struct virtio_device *device)
+{
+    if (device->start_due && !(device->status & VIRTIO_CONFIG_S_NEEDS_RESET))
+        activate(device);
+    device->start_due = false;
+}
+
+/* Bring it to what the host and the transport say. Lock held. */
+static void update_paused(struct virtio_device *device)
+{
+    bool paused = device->on_hold || !device->masters;
+
+    if (paused == device->paused)
+        return;
+    device->paused = paused;
+    if (paused) {
+        if (device->ops->pause)
+            device->ops->pause(device);
+        return;
+    }
+    start_if_due(device);
+    if (device->ops->resume)
+        device->ops->resume(device);
+    /* Kicks that came meanwhile were ignored. */
+    for (unsigned i = 0; i < device->queue_count; i++)
+        kick_locked(device, i);
+}
+
+void virtio_device_set_mastering(struct virtio_device *device, bool masters)
+{
+    virtio_device_lock(device);
+    device->masters = masters;
+    update_paused(device);
+    virtio_device_unlock(device);
+}
+
 void virtio_device_pause(struct virtio_device *device)
 {
     virtio_device_lock(device);
-    if (!device->paused) {
-        device->paused = true;
-        if (device->ops->pause)
-            device->ops->pause(device);
-    }
+    device->on_hold = true;
+    update_paused(device);
     virtio_device_unlock(device);
 }
 
 void virtio_device_resume(struct virtio_device *device)
 {
     virtio_device_lock(device);
-    if (device->paused) {
-        device->paused = false;
-        if (device->ops->resume)
-            device->ops->resume(device);
-        /* Kicks that came meanwhile were ignored. */
-        for (unsigned i = 0; i < device->queue_count; i++)
-            kick_locked(device, i);
-    }
+    device->on_hold = false;
+    update_paused(device);
     virtio_device_unlock(device);
 }

@@ -73,8 +73,11 @@ struct virtio_device {
     uint64_t accepted; /* feature bits the driver wrote; final after FEATURES_OK */
     uint8_t status;
     uint32_t config_generation;
-    bool active; /* DRIVER_OK seen, activate succeeded, not reset or failed since */
-    bool paused;
+    bool active;    /* DRIVER_OK seen, activate succeeded, not reset or failed since */
+    bool paused;    /* by the host, or for it is no bus master: no queue is processed */
+    bool on_hold;   /* by the host */
+    bool masters;   /* it may access guest memory */
+    bool start_due; /* DRIVER_OK came while it might not */
     struct virtqueue *queues;
     struct log_limit log_limit;
 
@@ -158,6 +161,13 @@ uint32_t virtio_device_config_generation(struct virtio_device *device);
 
 /* A kick arrived. I/O thread. Ignored unless the device is active and the queue ready. */
 void virtio_device_kick(struct virtio_device *device, unsigned queue);
+
+/*
+ * Whether the device may access guest memory, as it may from the start on; a transport that can
+ * forbid it says so. I/O thread. Afterwards none of its requests is in flight, none is started, and
+ * what the driver asks for waits in its rings; DRIVER_OK takes effect when it is permitted again.
+ */
+void virtio_device_set_mastering(struct virtio_device *device, bool masters);
 
 /* I/O thread. While paused no queue is processed; resume processes what was missed. */
 void virtio_device_pause(struct virtio_device *device);

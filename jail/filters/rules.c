@@ -137,8 +137,9 @@ const struct rule rules[] = {
     IOCTL(V, KVM_KVMCLOCK_CTRL),
     IOCTL(V, KVM_GET_REGS),
     /* PCI: the guest says what an interrupt means, and where doorbells are. */
-    IOCTL(V, KVM_SET_GSI_ROUTING),
-    IOCTL(V | C, KVM_IOEVENTFD), /* C: the end of a machine */
+    IOCTL(V | I, KVM_SET_GSI_ROUTING),  /* I: a line that is taken again forgets its old route */
+    IOCTL(DEVICE_THREAD, KVM_IRQ_LINE), /* and its pin is asserted and deasserted */
+    IOCTL(V | C, KVM_IOEVENTFD),        /* C: the end of a machine */
     /* A kick, and taking note of it. C: SIGPIPE, when the console's reader is gone. */
     SIGNAL_SELF(DEVICE_THREAD, KICK_SIGNAL),
     ALLOW(V | C, rt_sigtimedwait),

@@ -53,6 +53,11 @@ static int take(void *arg, struct irq_line *out)
     return 0;
 }
 
+static void give(void *arg, struct irq_line *line)
+{
+    line->event_fd = -1;
+}
+
 static int route(void *arg, const struct irq_line *line, uint64_t address, uint32_t data)
 {
     need(line->gsi < ((struct target *)arg)->taken);
@@ -123,18 +128,19 @@ static void step(struct target *t, struct fuzz_input *in)
 
 static void open_target(struct target *t)
 {
-    const struct msi_controller controller = {.take = take, .route = route, .arg = t};
+    const struct msi_controller controller = {.take = take, .give = give, .route = route, .arg = t};
     const struct pci_window low = {WINDOW, BYTES}, high = {0};
     const struct rate_limit unlimited = {0};
 
     memset(t, 0, sizeof(*t));
     surroundings_init(&t->s, NULL);
-    need(pci_host_create(&t->s.env, ECAM, &low, &high, &t->host) == 0);
+    need(pci_host_create(&t->s.env, ECAM, &low, &high, NULL, &t->host) == 0);
     for (unsigned i = 0; i < DEVICES; i++) {
+        const struct virtio_pci_place place = {.host = t->host, .decode = true};
         struct virtio_device *rng;
 
         need(virtio_rng_create(&t->s.env, &unlimited, &rng) == 0);
-        need(virtio_pci_create(&t->s.env, rng, t->host, &controller, &t->devices[i]) == 0);
+        need(virtio_pci_create(&t->s.env, rng, &place, &controller, &t->devices[i]) == 0);
     }
 }
 
@@ -146,7 +152,7 @@ static void check_works(struct target *t, unsigned device)
 
     set(t, config_of(device) + PCI_BASE_ADDRESS_0, 4, bar);
     set(t, config_of(device) + PCI_BASE_ADDRESS_1, 4, 0);
-    set(t, config_of(device) + PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    set(t, config_of(device) + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     set(t, bar + VIRTIO_PCI_COMMON_STATUS, 1, 0);
     set(t, bar + VIRTIO_PCI_COMMON_STATUS, 1, 3);
     set(t, bar + VIRTIO_PCI_COMMON_GFSELECT, 4, 0);

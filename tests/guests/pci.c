@@ -8,6 +8,7 @@
 #include "lib/pci.h"
 
 #define COMMAND        0x04u
+#define COMMAND_ON     6u /* memory decoding, bus master */
 #define COMMAND_MEMORY 2u
 #define BAR0           0x10u
 #define CAP_VENDOR     0x09u
@@ -86,7 +87,8 @@ static void enumerate(void)
     check(in32(0xcfc) == NONE, "bus 1", "0x%x", in32(0xcfc));
     check(mmio_read32(pci_config(rng_slot) + 0x1000) == NONE, "function 1", "is there");
     check(mmio_read32(pci_config(rng_slot) + 0x100) == 0, "extended capabilities", "some");
-    check(mmio_read8(pci_config(rng_slot) + 0x3d) == 0, "interrupt pin", "there is one");
+    check(mmio_read8(pci_config(rng_slot) + 0x3d) == 1, "interrupt pin", "%u",
+          mmio_read8(pci_config(rng_slot) + 0x3d));
 }
 
 /* 6.2.5.1, with decoding left on, as some kernels do it. */
@@ -120,7 +122,7 @@ static void move_bar(void)
     check(works(), "the device at its new place", "is dead");
     mmio_write16(pci_config(rng_slot) + COMMAND, 0);
     check(mmio_read8(ELSEWHERE + 20) == 0xff, "without memory decoding", "it answers");
-    mmio_write16(pci_config(rng_slot) + COMMAND, COMMAND_MEMORY);
+    mmio_write16(pci_config(rng_slot) + COMMAND, COMMAND_ON);
     check(works(), "with memory decoding again", "is dead");
     pci_set_bar(rng_slot, address);
     follow_bar();
@@ -182,7 +184,7 @@ static void write_config(void)
     for (unsigned at = before[0x34]; at; at = before[at + 1])
         changed += mmio_read16(config + at) != get16(before + at);
     check(changed == 0, "what is the device's", "%u bytes changed", changed);
-    mmio_write16(config + COMMAND, COMMAND_MEMORY);
+    mmio_write16(config + COMMAND, COMMAND_ON);
     follow_bar();
     check(works(), "the device after writes everywhere", "is dead");
 }
@@ -245,6 +247,98 @@ static void mask(void)
     check(wait_until(interrupted, &before, 10000), "the function unmasked", "no interrupt");
 }
 
+/* 6.2.2: a function that is no bus master reads no ring, and sends no message. */
+static void master(void)
+{
+    uint64_t config = pci_config(rng_slot);
+    uint8_t *bytes = allocate(64, 16);
+    uint32_t before;
+    struct used_element element;
+
+    check(works(), "a bus master", "is dead");
+    before = rng->interrupts;
+    mmio_write16(config + COMMAND, COMMAND_MEMORY);
+    virtq_add(&queue, &(struct part){bytes, 64, true}, 1);
+    virtq_kick(&queue);
+    sleep_ms(100);
+    check(rng->interrupts == before && !virtq_take(&queue, &element), "without bus mastering",
+          "the device works");
+    mmio_write16(config + COMMAND, COMMAND_ON);
+    check(virtq_wait(&queue, &element) && wait_until(interrupted, &before, 10000), "with it again",
+          "nothing came");
+    mmio_write16(config + COMMAND, COMMAND_MEMORY);
+    virtio_negotiate(rng, 0);
+    virtq_restart(&queue);
+    check(virtio_start(rng), "a start without bus mastering", "refused");
+    virtq_add(&queue, &(struct part){bytes, 64, true}, 1);
+    virtq_kick(&queue);
+    mmio_write16(config + COMMAND, COMMAND_ON);
+    check(virtq_wait(&queue, &element), "bus mastering after the start", "nothing came");
+}
+
+static uint64_t isr_status;
+static unsigned pin_vector;
+static volatile uint32_t pin_causes, pin_interrupts;
+
+static void on_pin(unsigned vector)
+{
+    if (vector != pin_vector)
+        return;
+    pin_interrupts++;
+    pin_causes += mmio_read8(isr_status);
+}
+
+static bool pin_caused(void *arg)
+{
+    return pin_causes != *(uint32_t *)arg;
+}
+
+static void request_by_pin(const char *name)
+{
+    uint8_t *bytes = allocate(64, 16);
+    uint32_t causes = pin_causes, interrupts = pin_interrupts;
+
+    virtq_add(&queue, &(struct part){bytes, 64, true}, 1);
+    virtq_kick(&queue);
+    check(wait_until(pin_caused, &causes, 10000), name, "no interrupt");
+    sleep_ms(60); /* a line that stays asserted would interrupt again */
+    check(pin_interrupts - interrupts <= 2, name, "%u interrupts", pin_interrupts - interrupts);
+}
+
+/* Without MSI-X: the pin, level-triggered, until the ISR status is read (virtio 4.1.5.3). */
+static void by_pin(void)
+{
+    uint64_t config = pci_config(rng_slot);
+    uint64_t msix = config + pci_capability(rng_slot, CAP_MSIX, 0);
+    void (*hook)(unsigned) = interrupt_hook;
+    unsigned pin = 16 + rng_slot % 4;
+    uint8_t *bytes = allocate(64, 16);
+    uint32_t causes, interrupts;
+
+    isr_status =
+        pci_bar(rng_slot) + mmio_read32(config + pci_capability(rng_slot, CAP_VENDOR, 3) + 8);
+    pin_vector = VECTOR_PINS + pin;
+    interrupt_hook = on_pin;
+    interrupts_level(pin);
+    mmio_write16(msix + 2, 0);
+    request_by_pin("an interrupt by pin");
+    request_by_pin("another");
+    mmio_write16(config + COMMAND, COMMAND_ON | 0x400); /* 6.2.2: Interrupt Disable */
+    causes = pin_causes;
+    interrupts = pin_interrupts;
+    virtq_add(&queue, &(struct part){bytes, 64, true}, 1);
+    virtq_kick(&queue);
+    sleep_ms(100);
+    check(pin_interrupts == interrupts, "the pin disabled", "an interrupt");
+    check(mmio_read16(config + 6) & 8, "interrupt status", "not set");
+    mmio_write16(config + COMMAND, COMMAND_ON);
+    check(wait_until(pin_caused, &causes, 10000), "the pin enabled", "no interrupt");
+    check(!(mmio_read16(config + 6) & 8), "interrupt status afterwards", "set");
+    interrupt_hook = hook;
+    follow_bar();
+    check(works(), "messages after the pin", "none");
+}
+
 /* 4.1.4.9: the device's registers without its BAR. */
 static void access_window(void)
 {
@@ -291,5 +385,7 @@ void guest_main(void)
     write_config();
     write_table();
     mask();
+    master();
+    by_pin();
     access_window();
 }

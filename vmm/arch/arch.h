@@ -30,6 +30,7 @@ struct arch_pci_layout {
     uint64_t ecam;                  /* configuration space of bus 0, 1 MiB */
     uint64_t low_base, low_bytes;   /* memory BARs that 32 bits reach */
     uint64_t high_base, high_bytes; /* and that they do not */
+    uint32_t first_gsi;             /* of the four that interrupt pins are wired to */
 };
 
 #define ARCH_RANGES_MAX 8u

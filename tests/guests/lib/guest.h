@@ -148,6 +148,8 @@ extern void (*interrupt_hook)(unsigned vector);
 
 /* IDT, local APIC, all pins of the I/O APIC unmasked, edge, to this processor; a 20 ms tick. */
 void interrupts_init(void);
+/* Have a pin of the I/O APIC be level-triggered, as PCI's are, low. */
+void interrupts_level(uint32_t pin);
 /* For the other processors: IDT and local APIC. */
 void interrupts_init_ap(void);
 

@@ -25,6 +25,7 @@
 #define IOAPIC        0xfec00000u
 #define IOAPIC_SELECT IOAPIC
 #define IOAPIC_DATA   (IOAPIC + 0x10)
+#define LEVEL_LOW     0xa000u
 
 struct idt_entry {
     uint16_t offset_low;
@@ -101,6 +102,11 @@ void interrupts_init(void)
         ioapic_write(0x10 + 2 * pin, VECTOR_PINS + pin); /* edge, fixed, physical, unmasked */
     }
     __asm__ volatile("sti");
+}
+
+void interrupts_level(uint32_t pin)
+{
+    ioapic_write(0x10 + 2 * pin, LEVEL_LOW | (VECTOR_PINS + pin));
 }
 
 uint32_t apic_id(void)

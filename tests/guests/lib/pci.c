@@ -8,6 +8,9 @@
 #define BAR0                 0x10u
 #define MSI_ADDRESS          0xfee00000u
 #define MSIX_ENABLE          0x8000u
+#define COMMAND              0x04u
+#define COMMAND_MEMORY       0x2u
+#define COMMAND_MASTER       0x4u
 #define FIRST_VECTOR         42u /* above the pins that have devices */
 #define DEVICES_WITH_VECTORS 7u
 
@@ -95,6 +98,7 @@ bool virtio_pci_probe(unsigned slot, unsigned number, struct virtio *device)
         .notify = structure(slot, 2),
         .vector = FIRST_VECTOR + 2 * (number % DEVICES_WITH_VECTORS),
     };
+    mmio_write16(pci_config(slot) + COMMAND, COMMAND_MEMORY | COMMAND_MASTER);
     pci_msix_enable(slot, device->vector, device->vector + 1);
     return true;
 }

@@ -45,7 +45,8 @@ static void probe_config_read(struct pci_function *function, unsigned offset, un
     ((struct probe *)function)->config_reads++;
 }
 
-static void probe_config_written(struct pci_function *function, unsigned offset, unsigned size)
+static void probe_config_written(struct pci_function *function, unsigned offset, const void *data,
+                                 unsigned size)
 {
     ((struct probe *)function)->config_writes++;
 }
@@ -108,14 +109,14 @@ static int setup(void **state)
 
     memset(&t, 0, sizeof(t));
     surroundings_init(&t.around, NULL);
-    assert_int_equal(pci_host_create(&t.around.env, ECAM, &low, &high, &t.host), 0);
+    assert_int_equal(pci_host_create(&t.around.env, ECAM, &low, &high, NULL, &t.host), 0);
     init_probe(&t.a);
     init_probe(&t.b);
     assert_int_equal(pci_function_add_bar(&t.a.function, 0, A_BYTES, true), 0);
     assert_int_equal(pci_function_add_bar(&t.b.function, 1, B_BYTES, false), 0);
     assert_int_equal(pci_function_add_bar(&t.b.function, 2, LOW_SIZE, true), 0); /* does not fit */
-    assert_int_equal(pci_host_plug(t.host, &t.a.function), 0);
-    assert_int_equal(pci_host_plug(t.host, &t.b.function), 0);
+    assert_int_equal(pci_host_plug(t.host, &t.a.function, PCI_NEXT_FREE, true), 0);
+    assert_int_equal(pci_host_plug(t.host, &t.b.function, PCI_NEXT_FREE, true), 0);
     return 0;
 }
 
@@ -293,13 +294,56 @@ static void test_full(void **state)
 
     for (unsigned i = 0; i < ARRAY_SIZE(many); i++) {
         init_probe(&many[i]);
-        if (pci_host_plug(t.host, &many[i].function) == 0)
+        if (pci_host_plug(t.host, &many[i].function, PCI_NEXT_FREE, true) == 0)
             plugged++;
     }
     assert_int_equal(plugged, PCI_DEVICES_MAX - 3);
     for (unsigned i = 0; i < plugged; i++)
         pci_host_unplug(t.host, &many[i].function);
     assert_int_equal(get(31, 0, 4), 0xffffffff);
+}
+
+/* Numbers and addresses of what left are given again, and those of others are not. */
+static void test_come_and_go(void **state)
+{
+    struct probe probe;
+
+    pci_host_unplug(t.host, &t.a.function);
+    assert_int_equal(t.a.at[0], PCI_NOWHERE);
+    assert_int_equal(get(1, 0, 4), 0xffffffff);
+    pci_host_unplug(t.host, &t.a.function);
+    init_probe(&probe);
+    assert_int_equal(pci_function_add_bar(&probe.function, 0, A_BYTES / 2, PCI_BAR_PREFETCHABLE),
+                     0);
+    assert_int_equal(pci_host_plug(t.host, &probe.function, 2, false), -EBUSY);
+    assert_int_equal(pci_host_plug(t.host, &probe.function, PCI_DEVICES_MAX, false), -EINVAL);
+    assert_int_equal(pci_host_plug(t.host, &probe.function, 7, false), 0);
+    assert_int_equal(probe.function.number, 7);
+    assert_int_equal(get(7, PCI_BASE_ADDRESS_0, 4), LOW_BASE | PCI_BASE_ADDRESS_MEM_PREFETCH);
+    assert_int_equal(get(7, PCI_COMMAND, 2), 0); /* as after reset */
+    assert_int_equal(probe.at[0], PCI_NOWHERE);
+    set(7, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    assert_int_equal(probe.at[0], LOW_BASE);
+    assert_int_equal(pci_host_plug(t.host, &t.a.function, PCI_NEXT_FREE, true), 0);
+    assert_int_equal(t.a.function.number, 1);
+    assert_int_equal(t.a.at[0], LOW_BASE + 2 * A_BYTES); /* B's is in between */
+    pci_host_unplug(t.host, &probe.function);
+}
+
+/* PCI Express has 4096 bytes, which the ports do not reach. */
+static void test_extended_space(void **state)
+{
+    uint8_t bytes[4];
+
+    put_le32(t.a.function.config + 0x100, 0x12345678);
+    put_le32(t.a.function.writable + 0xffc, 0xffff);
+    assert_int_equal(get(1, 0x100, 4), 0x12345678);
+    set(1, 0xffc, 4, 0xabcdabcd);
+    assert_int_equal(get(1, 0xffc, 4), 0xabcd);
+    put_le32(bytes, 0x80000000u | 1u << 11 | 0x100 | 0xfc);
+    bus_write(t.around.ports, PCI_ADDRESS_PORT, bytes, 4);
+    bus_read(t.around.ports, PCI_ADDRESS_PORT + 4, bytes, 4);
+    assert_int_equal(get_le32(bytes), 0xffffffff); /* that was device 1, function 1 */
 }
 
 static void test_impossible_functions(void **state)
@@ -316,7 +360,7 @@ static void test_impossible_functions(void **state)
     assert_int_equal(pci_function_add_bar(&probe.function, 2, 4096, false), -EINVAL);
     assert_int_equal(pci_function_add_bar(&probe.function, 0, 4096, true), -EINVAL);
     assert_int_equal(pci_function_add_bar(&probe.function, 0, LOW_SIZE * 2, false), 0);
-    assert_int_equal(pci_host_plug(t.host, &probe.function), -ENOSPC);
+    assert_int_equal(pci_host_plug(t.host, &probe.function, PCI_NEXT_FREE, true), -ENOSPC);
     assert_int_equal(pci_function_add_capability(&probe.function, 9, 0x40), 0x40);
     assert_int_equal(pci_function_add_capability(&probe.function, 9, 0x81), -ENOSPC);
     assert_int_equal(pci_function_add_capability(&probe.function, 9, 0x80), 0x80);
@@ -330,10 +374,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_header),   TEST(test_ports),
-        TEST(test_assigned), TEST(test_sizing),
-        TEST(test_outside),  TEST(test_overlap),
-        TEST(test_full),     TEST(test_impossible_functions),
+        TEST(test_header),      TEST(test_ports),
+        TEST(test_assigned),    TEST(test_sizing),
+        TEST(test_outside),     TEST(test_overlap),
+        TEST(test_come_and_go), TEST(test_extended_space),
+        TEST(test_full),        TEST(test_impossible_functions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@ static struct test {
     struct pci_function function;
     struct msix *msix;
     int fds[VECTORS];
-    unsigned taken, routed;
+    unsigned given, taken, routed;
     int take_result, route_result;
     uint64_t address[VECTORS];
     uint32_t data[VECTORS];
@@ -49,7 +49,13 @@ static int route(void *arg, const struct irq_line *line, uint64_t address, uint3
     return t.route_result;
 }
 
-static const struct msi_controller controller = {.take = take, .route = route};
+static void give(void *arg, struct irq_line *line)
+{
+    t.given += line->event_fd >= 0;
+    line->event_fd = -1;
+}
+
+static const struct msi_controller controller = {.take = take, .give = give, .route = route};
 
 static int setup(void **state)
 {
@@ -57,6 +63,7 @@ static int setup(void **state)
 
     memset(&t, 0, sizeof(t));
     pci_function_init(&t.function, &no_ops, "probe", &identity);
+    t.function.config[PCI_COMMAND] = PCI_COMMAND_MASTER;
     assert_int_equal(msix_create(&t.function, &controller, VECTORS, 2, 0x1000, 0x2000, &t.msix), 0);
     return 0;
 }

@@ -33,7 +33,8 @@ static struct test {
     struct device *device;
     struct ring_driver rings[QUEUES];
     int fds[QUEUES + 1];
-    unsigned taken, notified[QUEUES], resets, destroyed;
+    int pins[PCI_PIN_GSIS];
+    unsigned activated, given, taken, notified[QUEUES], resets, destroyed;
     int take_result;
     uint64_t attached[QUEUES]; /* where the accelerator has doorbells */
     uint8_t config[16];
@@ -41,6 +42,7 @@ static struct test {
 
 static int probe_activate(struct virtio_device *device)
 {
+    t.activated++;
     return 0;
 }
 
@@ -101,7 +103,18 @@ static int route(void *arg, const struct irq_line *line, uint64_t address, uint3
     return 0;
 }
 
-static const struct msi_controller controller = {.take = take, .route = route};
+static void give(void *arg, struct irq_line *line)
+{
+    t.given += line->event_fd >= 0;
+    line->event_fd = -1;
+}
+
+static const struct msi_controller controller = {.take = take, .give = give, .route = route};
+
+static void set_level(void *arg, uint32_t gsi, bool asserted)
+{
+    t.pins[gsi] += asserted ? 1 : -1;
+}
 
 static int accelerate(void *arg, uint64_t address, unsigned size, uint64_t value, int fd)
 {
@@ -121,11 +134,13 @@ static void surround(bool accelerated)
 {
     static const struct bus_accelerator accelerator = {.attach = accelerate, .detach = decelerate};
     static const uint16_t sizes[QUEUES] = {8, 16, 256};
+    static const struct level_controller levels = {.set = set_level};
     const struct pci_window low = {WINDOW, 1u << 20}, high = {0};
+    const struct pci_pins pins = {.levels = &levels};
 
     memset(&t, 0, sizeof(t));
     surroundings_init(&t.around, accelerated ? &accelerator : NULL);
-    assert_int_equal(pci_host_create(&t.around.env, ECAM, &low, &high, &t.host), 0);
+    assert_int_equal(pci_host_create(&t.around.env, ECAM, &low, &high, &pins, &t.host), 0);
     assert_int_equal(virtio_device_init(&t.virtio, &probe_ops, ID, 0, sizes, QUEUES,
                                         sizeof(t.config), &t.around.env),
                      0);
@@ -133,13 +148,27 @@ static void surround(bool accelerated)
 
 static int create(void)
 {
-    return virtio_pci_create(&t.around.env, &t.virtio, t.host, &controller, &t.device);
+    const struct virtio_pci_place place = {.host = t.host, .decode = true};
+
+    return virtio_pci_create(&t.around.env, &t.virtio, &place, &controller, &t.device);
+}
+
+/* As a driver does first of all. */
+static void master(bool on)
+{
+    uint8_t command[2] = {PCI_COMMAND_MEMORY | (on ? PCI_COMMAND_MASTER : 0), 0};
+
+    bus_write(t.around.mmio, SPACE + PCI_COMMAND, command, 2);
 }
 
 static int setup(void **state)
 {
+    int ret;
+
     surround(false);
-    return create();
+    ret = create();
+    master(true);
+    return ret;
 }
 
 static int setup_accelerated(void **state)
@@ -156,6 +185,7 @@ static int teardown(void **state)
         assert_int_equal(t.attached[i], 0);
     device_destroy(pci_host_device(t.host));
     surroundings_release(&t.around);
+    assert_int_equal(t.given, t.taken);
     for (unsigned i = 0; i < t.taken; i++)
         close_fd(&t.fds[i]);
     return 0;
@@ -183,9 +213,9 @@ static unsigned capability(uint8_t type)
     unsigned at = (unsigned)get(SPACE + PCI_CAPABILITY_LIST, 1);
 
     while (at) {
-        bool vendor = get(SPACE + at, 1) == PCI_CAP_ID_VNDR;
+        uint8_t id = (uint8_t)get(SPACE + at, 1);
 
-        if (type ? vendor && get(SPACE + at + 3, 1) == type : !vendor)
+        if (type ? id == PCI_CAP_ID_VNDR && get(SPACE + at + 3, 1) == type : id == PCI_CAP_ID_MSIX)
             return at;
         at = (unsigned)get(SPACE + at + 1, 1);
     }
@@ -250,8 +280,8 @@ static void test_identity(void **state)
 {
     assert_int_equal(get(SPACE, 4), (0x1040u + ID) << 16 | 0x1af4);
     assert_int_equal(get(SPACE + PCI_REVISION_ID, 1), 1);
-    assert_int_equal(get(SPACE + PCI_INTERRUPT_PIN, 1), 0);
-    assert_int_equal(get(SPACE + PCI_COMMAND, 2), PCI_COMMAND_MEMORY);
+    assert_int_equal(get(SPACE + PCI_INTERRUPT_PIN, 1), 1);
+    assert_int_equal(get(SPACE + PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     for (uint8_t type = VIRTIO_PCI_CAP_COMMON_CFG; type <= VIRTIO_PCI_CAP_PCI_CFG; type++)
         assert_true(capability(type) >= 0x40);
     assert_int_equal(get(SPACE + capability(VIRTIO_PCI_CAP_NOTIFY_CFG) + 16, 4), 4);
@@ -328,6 +358,7 @@ static void test_messages(void **state)
     assert_int_equal(t.notified[1], 1);
 }
 
+/* 4.1.5.3: the pin is asserted until the ISR status is read. */
 static void test_without_messages(void **state)
 {
     start();
@@ -335,8 +366,94 @@ static void test_without_messages(void **state)
     ring_bell(WINDOW, 0);
     assert_int_equal(t.notified[0], 1);
     assert_false(interrupted(1));
+    assert_int_equal(t.pins[1], 1);
+    assert_true(get(SPACE + PCI_STATUS, 2) & PCI_STATUS_INTERRUPT);
     assert_int_equal(get(WINDOW + VIRTIO_PCI_BAR_ISR, 1), 1);
+    assert_int_equal(t.pins[1], 0);
+    assert_false(get(SPACE + PCI_STATUS, 2) & PCI_STATUS_INTERRUPT);
     assert_int_equal(get(WINDOW + VIRTIO_PCI_BAR_ISR, 1), 0);
+}
+
+static void change_config(void)
+{
+    virtio_device_lock(&t.virtio);
+    virtio_device_config_changed(&t.virtio);
+    virtio_device_unlock(&t.virtio);
+}
+
+static void test_pin(void **state)
+{
+    start();
+    change_config();
+    assert_int_equal(t.pins[1], 1);
+    set(SPACE + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+    assert_int_equal(t.pins[1], 0);
+    assert_true(get(SPACE + PCI_STATUS, 2) & PCI_STATUS_INTERRUPT); /* 6.2.3: all the same */
+    master(true);
+    assert_int_equal(t.pins[1], 1);
+    enable_messages(); /* 6.8.3.3: then the pin is not used */
+    assert_int_equal(t.pins[1], 0);
+    set(SPACE + capability(0) + PCI_MSIX_FLAGS, 2, 0);
+    assert_int_equal(t.pins[1], 1);
+    set(WINDOW + VIRTIO_PCI_COMMON_STATUS, 1, 0); /* a reset forgets */
+    assert_int_equal(t.pins[1], 0);
+    start();
+    change_config();
+    assert_int_equal(t.pins[1], 1);
+    virtio_pci_unplug(t.device);
+    assert_int_equal(t.pins[1], 0);
+    assert_int_equal(virtio_pci_number(t.device), 0);
+    change_config();
+    assert_int_equal(t.pins[1], 0);
+}
+
+/* 6.2.2: without bus mastering the device touches no memory, and sends no message. */
+static void test_mastering(void **state)
+{
+    start();
+    enable_messages();
+    master(false);
+    ring_add(&t.rings[1], 0, DATA, 16, VRING_DESC_F_WRITE);
+    ring_bell(WINDOW, 1);
+    assert_int_equal(t.notified[1], 0);
+    change_config();
+    assert_false(interrupted(0));
+    assert_int_equal(get(WINDOW + VIRTIO_PCI_BAR_PENDING, 8), 1);
+    master(true);
+    surroundings_settle(&t.around);
+    assert_true(interrupted(0));
+    assert_true(t.notified[1] > 0);
+    assert_true(interrupted(2));
+}
+
+static void test_late_mastering(void **state)
+{
+    unsigned activated = t.activated;
+
+    master(false);
+    start();
+    assert_int_equal(t.activated, activated);
+    master(true);
+    assert_int_equal(t.activated, activated + 1);
+    master(false);
+    start();
+    set(WINDOW + VIRTIO_PCI_COMMON_STATUS, 1, 0); /* not wanted any more */
+    master(true);
+    assert_int_equal(t.activated, activated + 1);
+}
+
+static void test_express(void **state)
+{
+    unsigned at = (unsigned)get(SPACE + PCI_CAPABILITY_LIST, 1);
+
+    while (at && get(SPACE + at, 1) != PCI_CAP_ID_EXP)
+        at = (unsigned)get(SPACE + at + 1, 1);
+    assert_true(at);
+    assert_int_equal(get(SPACE + at + PCI_EXP_FLAGS, 2), 2 | PCI_EXP_TYPE_RC_END << 4);
+    set(SPACE + at + PCI_EXP_DEVCTL, 2, 0xffff);
+    assert_int_equal(get(SPACE + at + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_BCR_FLR, 0);
+    assert_int_equal(get(SPACE + 0x100, 4), 0); /* no extended capabilities */
+    assert_int_equal(get(SPACE + 0xffc, 4), 0);
 }
 
 /* A driver that sets no size gets all of it; one that sets an impossible size gets nothing. */
@@ -412,6 +529,10 @@ int main(void)
         TEST(test_messages),
         TEST(test_without_messages),
         TEST(test_sizes),
+        TEST(test_pin),
+        TEST(test_mastering),
+        TEST(test_late_mastering),
+        TEST(test_express),
         TEST(test_window),
         cmocka_unit_test_setup_teardown(test_doorbells_move, setup_accelerated, teardown),
         cmocka_unit_test(test_no_vectors),

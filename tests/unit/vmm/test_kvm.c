@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -139,10 +140,14 @@ static void test_interrupts(void **state)
 {
     struct interrupts interrupts;
     struct msi_controller msi;
-    struct irq_line line;
+    struct irq_line line, free_line;
     struct kvm kvm;
+    struct rlimit files;
     uint32_t last = 0;
 
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max; /* an eventfd for each vector */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
     assert_int_equal(open_kvm(&kvm, NULL), 0);
     assert_int_equal(arch_vm_init(&kvm, NULL), 0);
     interrupts_init(&interrupts, &kvm, arch_free_gsis);
@@ -165,11 +170,56 @@ static void test_interrupts(void **state)
     assert_int_equal(msi.route(msi.arg, &line, 0xfee00000, 0x30), 0);
     assert_int_equal(msi.route(msi.arg, &line, 0xfee00000, 0x30), 0);
     irq_line_raise(&line);
+    free_line = line;
+    msi.give(msi.arg, &free_line);
+    assert_int_equal(free_line.event_fd, -1);
+    msi.give(msi.arg, &free_line);
+    assert_int_equal(msi.route(msi.arg, &line, 0xfee00000, 0x30), -EINVAL); /* not ours any more */
+    for (unsigned i = 1; i < MSI_VECTORS_MAX; i++)
+        assert_int_equal(msi.take(msi.arg, &line), 0);
+    assert_int_equal(msi.take(msi.arg, &free_line), -ENOSPC);
+    msi.give(msi.arg, &line);
+    assert_int_equal(msi.take(msi.arg, &line), 0);
+    assert_int_equal(line.gsi, arch_first_msi_gsi + MSI_VECTORS_MAX - 1);
     line.gsi = arch_first_msi_gsi + 2;
     assert_int_equal(msi.route(msi.arg, &line, 0xfee00000, 0x30), -EINVAL);
     line.gsi = 4;
     assert_int_equal(msi.route(msi.arg, &line, 0xfee00000, 0x30), -EINVAL);
     interrupts_release(&interrupts);
+    interrupts_release(&interrupts);
+    kvm_close(&kvm);
+}
+
+static void test_levels(void **state)
+{
+    struct interrupts interrupts;
+    struct level_controller levels;
+    struct irq_resampled one, other;
+    struct irq_line line;
+    struct kvm kvm;
+
+    assert_int_equal(open_kvm(&kvm, NULL), 0);
+    assert_int_equal(arch_vm_init(&kvm, NULL), 0);
+    interrupts_init(&interrupts, &kvm, arch_free_gsis);
+    assert_int_equal(interrupts_reserve(&interrupts, 16), 0);
+    assert_int_equal(interrupts_reserve(&interrupts, 16), -EBUSY);
+    assert_int_equal(interrupts_reserve(&interrupts, INTERRUPT_LINES_MAX), -EINVAL);
+    assert_int_equal(interrupts_take(&interrupts, 16, &line), -EBUSY);
+    levels = interrupts_levels(&interrupts);
+    levels.set(levels.arg, 16, true);
+    levels.set(levels.arg, 16, true);
+    levels.set(levels.arg, 16, false);
+    assert_int_equal(interrupts.asserted_by[16], 1);
+    levels.set(levels.arg, 16, false);
+    levels.set(levels.arg, 16, false); /* nobody did */
+    assert_int_equal(interrupts.asserted_by[16], 0);
+    levels.set(levels.arg, UINT32_MAX, true);
+    assert_int_equal(levels.take(levels.arg, 16, &one), 0);
+    assert_int_equal(levels.take(levels.arg, 16, &other), 0);
+    levels.give(levels.arg, &one);
+    assert_int_equal(one.trigger_fd, -1);
+    levels.give(levels.arg, &one);
+    levels.give(levels.arg, &other);
     interrupts_release(&interrupts);
     kvm_close(&kvm);
 }
@@ -180,7 +230,7 @@ int main(void)
         cmocka_unit_test(test_open),       cmocka_unit_test(test_missing_capabilities),
         cmocka_unit_test(test_no_device),  cmocka_unit_test(test_wrong_device),
         cmocka_unit_test(test_memory),     cmocka_unit_test(test_ioeventfd),
-        cmocka_unit_test(test_interrupts),
+        cmocka_unit_test(test_interrupts), cmocka_unit_test(test_levels),
     };
 
     if (!tiny_guest_can_run())

@@ -14,6 +14,7 @@ const unsigned arch_virtio_pci_max = PCI_VIRTIO_MAX;
 const uint64_t arch_free_gsis = FREE_GSIS;
 
 _Static_assert(__builtin_popcountll(FREE_GSIS) == FREE_GSI_COUNT, "one GSI for each device");
+_Static_assert((FREE_GSIS >> PCI_FIRST_GSI & 0xf) == 0xf, "the pins of PCI are nobody else's");
 _Static_assert(FREE_GSIS < 1ull << IOAPIC_PINS, "every free GSI is a pin of the IOAPIC");
 
 gpa_t arch_virtio_mmio_window(unsigned n)
@@ -67,6 +68,7 @@ void arch_layout_add_pci(struct arch_layout *layout, uint64_t address_end)
         .ecam = PCI_ECAM_ADDRESS,
         .low_base = PCI_LOW_ADDRESS,
         .low_bytes = PCI_LOW_BYTES,
+        .first_gsi = PCI_FIRST_GSI,
     };
     /* Without room above the RAM there is only the low window. */
     if (!checked_align_up(max_u64(layout->address_end, HOLE_END), PCI_HIGH_ALIGN, &high) ||

@@ -50,6 +50,8 @@
 /* Pins 5 to 23 without those that the legacy devices have by custom: 8 (RTC) and 9 (ACPI). */
 #define FREE_GSIS      0x00fffce0ull
 #define FREE_GSI_COUNT 17u
+/* Of which a PCI bus has four, where chipsets have theirs. */
+#define PCI_FIRST_GSI  16u
 
 /* Memory sizes: what one PML4 entry of direct map could hold is far beyond what hosts have. */
 #define MEMORY_MIN_BYTES (1ull << 20)
