@@ -161,6 +161,8 @@ def qemu_command(options, work, kernel, initrd, ports):
         "-kernel", str(kernel), "-initrd", str(initrd),
         "-append", KERNEL_ARGUMENTS + (SRIOV_ARGUMENTS if options.sriov else ""),
     ]
+    if options.monitor:
+        command += ["-monitor", f"unix:{os.path.abspath(options.monitor).replace(',', ',,')},server=on,wait=off"]
     if options.sriov:
         command += sriov_devices()
     if options.vfio:
