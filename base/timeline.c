@@ -7,11 +7,19 @@
 #include "base/io.h"
 
 static const char *const names[TIMELINE_POINTS] = {
-    [TIMELINE_EXEC] = "exec",         [TIMELINE_PARSED] = "parsed",
-    [TIMELINE_KVM] = "kvm",           [TIMELINE_MEMORY] = "memory",
-    [TIMELINE_DEVICES] = "devices",   [TIMELINE_LOADED] = "loaded",
-    [TIMELINE_VCPUS] = "vcpus",       [TIMELINE_FIRST_ENTRY] = "first-entry",
-    [TIMELINE_FIRST_EXIT] = "kernel", [TIMELINE_INIT] = "init",
+    [TIMELINE_EXEC] = "exec",
+    [TIMELINE_PARSED] = "parsed",
+    [TIMELINE_KVM] = "kvm",
+    [TIMELINE_MEMORY] = "memory",
+    [TIMELINE_DEVICES] = "devices",
+    [TIMELINE_IOMMU] = "iommu",
+    [TIMELINE_PINNED] = "pinned",
+    [TIMELINE_VFIO] = "vfio",
+    [TIMELINE_LOADED] = "loaded",
+    [TIMELINE_VCPUS] = "vcpus",
+    [TIMELINE_FIRST_ENTRY] = "first-entry",
+    [TIMELINE_FIRST_EXIT] = "kernel",
+    [TIMELINE_INIT] = "init",
     [TIMELINE_STOPPED] = "stopped",
 };
 

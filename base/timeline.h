@@ -15,6 +15,9 @@ enum timeline_point {
     TIMELINE_KVM,         /* /dev/kvm open, VM and processor model made */
     TIMELINE_MEMORY,      /* guest memory mapped and registered */
     TIMELINE_DEVICES,     /* devices and their backends made */
+    TIMELINE_IOMMU,       /* devices of the host: the first one's DMA goes through the IOMMU */
+    TIMELINE_PINNED,      /* all guest memory taken from the host and locked for them */
+    TIMELINE_VFIO,        /* they are on the guest's bus */
     TIMELINE_LOADED,      /* kernel, initrd, tables in guest memory */
     TIMELINE_VCPUS,       /* vCPUs made and their registers set */
     TIMELINE_FIRST_ENTRY, /* the boot vCPU is about to enter the guest for the first time */

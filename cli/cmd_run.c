@@ -39,8 +39,7 @@ struct run {
     uint64_t started_ns;
     uint64_t parsed_ns;
     bool on_terminal;
-    struct husk_moment moments[TIMELINE_POINTS];
-    unsigned moment_count;
+    struct timeline_moments moments;
 };
 
 static void on_log(void *arg, enum husk_log_level level, const char *line)
@@ -243,10 +242,15 @@ static int status_of(const struct husk_event *event)
 /* The VM's moments die with it; its pending console output must come out before our messages. */
 static void collect_and_free(struct run *run)
 {
-    run->moments[0] = (struct husk_moment){timeline_name(TIMELINE_EXEC), run->started_ns};
-    run->moments[1] = (struct husk_moment){timeline_name(TIMELINE_PARSED), run->parsed_ns};
+    struct timeline_moments *moments = &run->moments;
+    struct husk_vm_stats stats = {.size = sizeof(stats)};
+
+    moments->at[0] = (struct husk_moment){timeline_name(TIMELINE_EXEC), run->started_ns};
+    moments->at[1] = (struct husk_moment){timeline_name(TIMELINE_PARSED), run->parsed_ns};
     run_api_close(&run->api);
-    run->moment_count = 2 + husk_vm_timeline(run->vm, run->moments + 2, TIMELINE_POINTS - 2);
+    moments->count = 2 + husk_vm_timeline(run->vm, moments->at + 2, TIMELINE_POINTS - 2);
+    if (run->options.timeline && husk_vm_stats(run->vm, &stats, NULL) == 0)
+        moments->pinned_bytes = stats.memory_pinned_bytes;
     husk_vm_free(run->vm);
     run->vm = NULL;
 }
@@ -256,10 +260,10 @@ static int show_timeline(struct run *run)
     struct husk_error err;
 
     if (!run->picture.stream) {
-        timeline_print(stderr, run->moments, run->moment_count);
+        timeline_print(stderr, &run->moments);
         return STATUS_OK;
     }
-    if (timeline_file_commit(&run->picture, run->moments, run->moment_count, &err)) {
+    if (timeline_file_commit(&run->picture, &run->moments, &err)) {
         cli_error(&err);
         return STATUS_MONITOR_ERROR;
     }

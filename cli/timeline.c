@@ -22,6 +22,9 @@ static const struct {
     {"kvm", "KVM", "#1f77b4"},
     {"memory", "guest memory", "#17a2a8"},
     {"devices", "devices", "#9467bd"},
+    {"iommu", "devices to the IOMMU", "#e377c2"},
+    {"pinned", "guest memory pinned", "#c49c94"},
+    {"vfio", "devices of the host", "#aec7e8"},
     {"loaded", "kernel load", "#2ca02c"},
     {"vcpus", "vCPUs", "#bcbd22"},
     {"first-entry", "first entry", "#d62728"},
@@ -53,23 +56,41 @@ static double ms_between(uint64_t from_ns, uint64_t to_ns)
     return to_ns > from_ns ? (double)(to_ns - from_ns) / 1e6 : 0.0;
 }
 
-void timeline_print(FILE *out, const struct husk_moment *moments, unsigned count)
+/* The phase that ends with moment i, and how much it was. */
+static void phase_text(const struct timeline_moments *moments, unsigned i, char *text, size_t size)
 {
-    if (count == 0)
+    const char *name = moments->at[i].name;
+
+    if (!strcmp(name, "pinned"))
+        snprintf(text, size, "%s, %llu MiB", timeline_phase(name),
+                 (unsigned long long)(moments->pinned_bytes >> 20));
+    else
+        snprintf(text, size, "%s", timeline_phase(name));
+}
+
+void timeline_print(FILE *out, const struct timeline_moments *moments)
+{
+    const struct husk_moment *at = moments->at;
+    char text[64];
+
+    if (moments->count == 0)
         return;
     fprintf(out, "%12s %12s  %s\n", "at ms", "took ms", "phase");
-    for (unsigned i = 1; i < count; i++) {
-        fprintf(out, "%12.3f %12.3f  %s\n", ms_between(moments[0].at_ns, moments[i].at_ns),
-                ms_between(moments[i - 1].at_ns, moments[i].at_ns),
-                timeline_phase(moments[i].name));
+    for (unsigned i = 1; i < moments->count; i++) {
+        phase_text(moments, i, text, sizeof(text));
+        fprintf(out, "%12.3f %12.3f  %s\n", ms_between(at[0].at_ns, at[i].at_ns),
+                ms_between(at[i - 1].at_ns, at[i].at_ns), text);
     }
 }
 
-int timeline_svg(FILE *out, const struct husk_moment *moments, unsigned count)
+int timeline_svg(FILE *out, const struct timeline_moments *moments)
 {
-    enum { ROW = 26, LABEL = 170, CHART = 640, FIGURES = 190, TOP = 58 };
+    enum { ROW = 26, LABEL = 230, CHART = 580, FIGURES = 190, TOP = 58 };
+    const struct husk_moment *at = moments->at;
+    unsigned count = moments->count;
     unsigned rows = count > 1 ? count - 1 : 0;
-    double total = count > 1 ? ms_between(moments[0].at_ns, moments[count - 1].at_ns) : 0;
+    double total = count > 1 ? ms_between(at[0].at_ns, at[count - 1].at_ns) : 0;
+    char text[64];
 
     fprintf(out,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%u\" "
@@ -77,23 +98,24 @@ int timeline_svg(FILE *out, const struct husk_moment *moments, unsigned count)
             "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n"
             "<text x=\"16\" y=\"28\" font-size=\"17\">husk: %.3f ms from exec to %s</text>\n",
             LABEL + CHART + FIGURES, TOP + rows * ROW + 16, total,
-            count ? moments[count - 1].name : "nothing");
+            count ? at[count - 1].name : "nothing");
     for (unsigned i = 1; i < count; i++) {
-        double begin = ms_between(moments[0].at_ns, moments[i - 1].at_ns);
-        double took = ms_between(moments[i - 1].at_ns, moments[i].at_ns);
+        double begin = ms_between(at[0].at_ns, at[i - 1].at_ns);
+        double took = ms_between(at[i - 1].at_ns, at[i].at_ns);
         double x = total > 0 ? LABEL + begin / total * CHART : LABEL;
         double width = total > 0 ? took / total * CHART : 0;
         unsigned y = TOP + (i - 1) * ROW;
 
+        phase_text(moments, i, text, sizeof(text));
         /* A phase too short to see still gets a hair line. */
         fprintf(out,
                 "<text x=\"%d\" y=\"%u\" text-anchor=\"end\">%s</text>\n"
                 "<line x1=\"%d\" y1=\"%u\" x2=\"%d\" y2=\"%u\" stroke=\"#eeeeee\"/>\n"
                 "<rect x=\"%.2f\" y=\"%u\" width=\"%.2f\" height=\"16\" fill=\"%s\"/>\n"
                 "<text x=\"%d\" y=\"%u\" fill=\"#444444\">%.3f ms (at %.3f)</text>\n",
-                LABEL - 10, y + 13, timeline_phase(moments[i].name), LABEL, y + 21, LABEL + CHART,
-                y + 21, x, y, width < 1 ? 1 : width, phase_colour(moments[i].name),
-                LABEL + CHART + 10, y + 13, took, begin + took);
+                LABEL - 10, y + 13, text, LABEL, y + 21, LABEL + CHART, y + 21, x, y,
+                width < 1 ? 1 : width, phase_colour(at[i].name), LABEL + CHART + 10, y + 13, took,
+                begin + took);
     }
     fprintf(out, "</svg>\n");
     return fflush(out) || ferror(out) ? -EIO : 0;
@@ -158,12 +180,12 @@ void timeline_file_abandon(struct timeline_file *file)
     unlink(file->temporary);
 }
 
-int timeline_file_commit(struct timeline_file *file, const struct husk_moment *moments,
-                         unsigned count, struct husk_error *err)
+int timeline_file_commit(struct timeline_file *file, const struct timeline_moments *moments,
+                         struct husk_error *err)
 {
     int code = 0;
 
-    if (timeline_svg(file->stream, moments, count))
+    if (timeline_svg(file->stream, moments))
         code = EIO;
     if (fclose(file->stream) && !code)
         code = errno;

@@ -56,6 +56,7 @@ struct block_backend;
 struct console_backend;
 struct event_timer;
 struct pci_host;
+struct vfio_iommu;
 struct vfio_vm;
 struct virtio_device;
 
@@ -68,6 +69,13 @@ struct machine_vcpu {
     pthread_t thread;
     bool has_thread;
     struct thread_cpu_time cpu_time;
+};
+
+/* A device of the host; owned through `devices`. */
+struct machine_vfio {
+    struct device *device; /* NULL: this place is free */
+    char id[CONFIG_ID_MAX + 1];
+    char name[CONFIG_ID_MAX + 1]; /* in messages: its address where it is known */
 };
 
 struct machine {
@@ -101,6 +109,8 @@ struct machine {
     struct virtio_device *drives[CONFIG_DEVICES_MAX]; /* as the configuration's */
     struct virtio_device *nets[CONFIG_DEVICES_MAX];
     struct virtio_device *rng, *vsock;
+    struct vfio_iommu *vfio_iommu; /* where devices of the host do DMA; NULL: there are none */
+    struct machine_vfio vfios[CONFIG_DEVICES_MAX];
     struct boot_entry entry;
     struct vcpu_env vcpu_env;
     struct machine_vcpu *vcpus;
@@ -211,6 +221,8 @@ int machine_net_stats(struct machine *machine, const char *id, struct husk_net_s
  * `devices`. */
 int machine_create_devices(struct machine *machine, struct husk_error *err);
 void machine_destroy_devices(struct machine *machine);
+/* To the end of `devices`, which then own it. */
+void machine_append_device(struct machine *machine, struct device *device);
 struct arch_power_registers machine_power_registers(void);
 void machine_power_button(struct machine *machine);
 void machine_ctrl_alt_del(struct machine *machine);
@@ -218,8 +230,13 @@ void machine_console_resize(struct machine *machine, uint16_t columns, uint16_t 
 
 /* ---- machine_vfio.c ---- */
 
-/* What passthrough needs of the VM; the machine outlives its use. */
-void machine_vfio_vm(struct machine *machine, struct vfio_vm *out);
+/* Every device of the host that the configuration asks for. Guest memory is pinned with the first:
+ * blocks for as long as that takes. What was made before a failure is in `devices`. */
+int machine_create_vfio(struct machine *machine, struct husk_error *err);
+/* After the devices themselves. */
+void machine_destroy_vfio(struct machine *machine);
+/* Guest memory that is pinned now. Any thread. */
+uint64_t machine_pinned_bytes(struct machine *machine);
 
 /* The image behind an asynchronous engine. The drive's descriptor is used up. */
 int machine_create_block(const struct machine *machine, struct drive_config *drive,

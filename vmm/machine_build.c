@@ -182,6 +182,8 @@ static const struct build_step {
     {create_interrupt_chips, TIMELINE_POINTS},
     {create_buses, TIMELINE_POINTS},
     {machine_create_devices, TIMELINE_DEVICES},
+    {machine_create_vfio,
+     TIMELINE_POINTS},               /* before the kernel, which is copied into pinned memory */
     {write_tables, TIMELINE_POINTS}, /* before the kernel: the boot information names the RSDP */
     {load_kernel, TIMELINE_LOADED},
     {create_vcpus, TIMELINE_VCPUS},
@@ -244,6 +246,7 @@ void machine_destroy(struct machine *machine)
         vcpu_destroy(machine->vcpus[i].vcpu);
     free(machine->vcpus);
     machine_destroy_devices(machine);
+    machine_destroy_vfio(machine);
     interrupts_release(&machine->interrupts);
     bus_destroy(machine->mmio);
     bus_destroy(machine->ports);

@@ -72,7 +72,7 @@ static struct guest_request_sink request_sink(struct machine *machine)
 
 /* ---- legacy devices ---- */
 
-static void append_device(struct machine *machine, struct device *device)
+void machine_append_device(struct machine *machine, struct device *device)
 {
     struct device **tail = &machine->devices;
 
@@ -102,7 +102,7 @@ static int keep_device(struct machine *machine, int ret, struct device *device, 
 {
     if (ret)
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
-    append_device(machine, device);
+    machine_append_device(machine, device);
     return 0;
 }
 
@@ -209,7 +209,7 @@ static int attach_virtio(struct machine *machine, struct virtio_device *virtio, 
         virtio_device_destroy(virtio);
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
     }
-    append_device(machine, device);
+    machine_append_device(machine, device);
     return 0;
 }
 
@@ -238,7 +238,7 @@ static int create_pci(struct machine *machine, unsigned index, const char *name,
     if (ret)
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
     machine->msi = interrupts_msi(&machine->interrupts);
-    append_device(machine, pci_host_device(machine->pci));
+    machine_append_device(machine, pci_host_device(machine->pci));
     return 0;
 }
 

@@ -52,6 +52,7 @@ int machine_stats(struct machine *machine, struct husk_vm_stats *stats, struct h
         .size = sizeof(*stats),
         .io_cpu_ns = thread_cpu_time_ns(&machine->io_cpu_time),
         .memory_resident_bytes = guest_memory_resident(machine->memory),
+        .memory_pinned_bytes = machine_pinned_bytes(machine),
         .rng_bytes = machine->rng ? virtio_rng_bytes(machine->rng) : 0,
     };
     add_vcpus(machine, stats);

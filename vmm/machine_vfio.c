@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What passthrough needs of the VM: memory slots, and KVM's knowledge of what is passed through. */
+/*
+ * Devices of the host in a machine: what they need of the VM (memory slots, KVM's knowledge of what
+ * is passed through), and their making.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "devices/vfio/kernel.h"
 #include "devices/vfio/vfio.h"
 #include "vmm/kvm.h"
 #include "vmm/machine.h"
@@ -48,13 +56,139 @@ static void unmap(void *arg, unsigned slot)
     memslots_remove(&machine->memslots, slot);
 }
 
-void machine_vfio_vm(struct machine *machine, struct vfio_vm *out)
+static struct vfio_vm vm_of(struct machine *machine)
 {
-    *out = (struct vfio_vm){
+    return (struct vfio_vm){
         .add_file = add_file,
         .remove_file = remove_file,
         .map = map,
         .unmap = unmap,
         .arg = machine,
     };
+}
+
+/* ---- devices ---- */
+
+static const char *name_of(const struct machine *machine, const struct device *device)
+{
+    for (unsigned i = 0; i < CONFIG_DEVICES_MAX; i++) {
+        if (machine->vfios[i].device == device)
+            return machine->vfios[i].name;
+    }
+    return "vfio";
+}
+
+/* I/O thread. */
+static void on_event(void *arg, struct device *device, enum vfio_event event)
+{
+    struct machine *machine = arg;
+    const char *name = name_of(machine, device);
+
+    switch (event) {
+    case VFIO_EVENT_REQUEST:
+        log_warn(machine->log, name,
+                 "the host wants the device back, and waits until it is removed "
+                 "from the VM or the VM ends");
+        break;
+    case VFIO_EVENT_ERROR:
+        log_warn(machine->log, name,
+                 "the device reported an error, and is out of use until it is "
+                 "removed and added again, or the VM is started anew");
+        break;
+    }
+}
+
+/* The address space comes with the first device. */
+static int need_iommu(struct machine *machine, struct husk_error *err)
+{
+    struct machine_config *config = machine->config;
+    enum vfio_mode mode =
+        config->vfio_iommu == HUSK_VFIO_IOMMU_IOMMUFD ? VFIO_IOMMUFD : VFIO_CONTAINER;
+    struct vfio_vm vm = vm_of(machine);
+    int fd = config->vfio_iommu_fd;
+
+    if (machine->vfio_iommu)
+        return 0;
+    config->vfio_iommu_fd = -1;
+    return vfio_iommu_create(mode, fd, machine->memory, &vm, &vfio_kernel, machine->log,
+                             &machine->vfio_iommu, err);
+}
+
+static struct machine_vfio *find_place(struct machine *machine)
+{
+    for (unsigned i = 0; i < CONFIG_DEVICES_MAX; i++) {
+        if (!machine->vfios[i].device)
+            return &machine->vfios[i];
+    }
+    return NULL;
+}
+
+/* Descriptors of `vfio` are used up. */
+static int create_device(struct machine *machine, struct vfio_config *vfio, struct husk_error *err)
+{
+    struct machine_vfio *place = find_place(machine);
+    struct vfio_device_env env = {
+        .env = machine->device_env,
+        .host = machine->pci,
+        .msi = &machine->msi,
+        .event = on_event,
+        .event_arg = machine,
+    };
+    struct vfio_device_config config = {
+        .address = vfio->address,
+        .group_fd = vfio->group_fd,
+        .device_fd = vfio->device_fd,
+    };
+    int ret = place ? need_iommu(machine, err)
+                    : error_set(err, ENOSPC, vfio->id, "cannot attach the device", NULL);
+
+    if (ret)
+        return ret;
+    snprintf(place->id, sizeof(place->id), "%s", vfio->id);
+    snprintf(place->name, sizeof(place->name), "%s", vfio->address[0] ? vfio->address : vfio->id);
+    config.name = place->name;
+    env.iommu = machine->vfio_iommu;
+    vfio->group_fd = vfio->device_fd = -1;
+    ret = vfio_device_create(&env, &config, &place->device, err);
+    if (!ret)
+        machine_append_device(machine, place->device);
+    return ret;
+}
+
+/* What the pinning took, apart from the rest. */
+static void mark_moments(struct machine *machine)
+{
+    struct vfio_pinned pinned;
+
+    vfio_iommu_pinned(machine->vfio_iommu, &pinned);
+    timeline_mark_at(&machine->timeline, TIMELINE_IOMMU, pinned.at_ns - pinned.ns);
+    timeline_mark_at(&machine->timeline, TIMELINE_PINNED, pinned.at_ns);
+    timeline_mark(&machine->timeline, TIMELINE_VFIO);
+}
+
+int machine_create_vfio(struct machine *machine, struct husk_error *err)
+{
+    struct machine_config *config = machine->config;
+    int ret = 0;
+
+    for (unsigned i = 0; !ret && i < config->vfio_count; i++)
+        ret = create_device(machine, &config->vfios[i], err);
+    if (!ret && config->vfio_count)
+        mark_moments(machine);
+    return ret;
+}
+
+void machine_destroy_vfio(struct machine *machine)
+{
+    vfio_iommu_destroy(machine->vfio_iommu);
+    machine->vfio_iommu = NULL;
+}
+
+uint64_t machine_pinned_bytes(struct machine *machine)
+{
+    struct vfio_pinned pinned = {0};
+
+    if (machine->vfio_iommu)
+        vfio_iommu_pinned(machine->vfio_iommu, &pinned);
+    return pinned.bytes;
 }

@@ -99,7 +99,8 @@ static int map_memory(struct vfio_iommu *iommu, const char *name, struct husk_er
     }
     iommu->mapped = true;
     iommu->pinned.bytes = guest_memory_size(iommu->memory);
-    iommu->pinned.ns = monotonic_ns() - from;
+    iommu->pinned.at_ns = monotonic_ns();
+    iommu->pinned.ns = iommu->pinned.at_ns - from;
     log_info(iommu->log, "vfio", "%llu MiB of guest memory pinned in %llu ms",
              (unsigned long long)(iommu->pinned.bytes >> 20),
              (unsigned long long)(iommu->pinned.ns / 1000000));

@@ -64,6 +64,7 @@ void vfio_iommu_destroy(struct vfio_iommu *iommu);
 struct vfio_pinned {
     uint64_t bytes; /* of guest memory that are pinned now */
     uint64_t ns;    /* that the last pinning of all of it took; 0: there was none yet */
+    uint64_t at_ns; /* when it was done, of monotonic_ns() */
 };
 
 void vfio_iommu_pinned(struct vfio_iommu *iommu, struct vfio_pinned *out);

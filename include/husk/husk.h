@@ -515,7 +515,8 @@ struct husk_vm_stats {
     uint64_t console_tx_bytes, console_rx_bytes, console_dropped_bytes;
     uint64_t rng_bytes;
     uint64_t vsock_tx_bytes, vsock_rx_bytes;
-    uint64_t vsock_connections; /* open now */
+    uint64_t vsock_connections;   /* open now */
+    uint64_t memory_pinned_bytes; /* guest memory that is locked for devices of the host */
 };
 
 /* Any time after build. Blocks shortly. -ENOENT when there is no such id. */

@@ -24,10 +24,12 @@
 #include <linux/fs.h>
 #include <linux/futex.h>
 #include <linux/if_tun.h>
+#include <linux/iommufd.h>
 #include <linux/kvm.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <linux/vfio.h>
 #include <linux/vhost.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -168,6 +170,42 @@ const struct rule rules[] = {
     IOCTL(DEVICE_THREAD, VHOST_SET_VRING_ERR),
     IOCTL(DEVICE_THREAD, VHOST_NET_SET_BACKEND),
 
+    /* A device of the host: its registers, where they are not mapped; its interrupts, which the
+     * guest sets up and the end takes down; its BARs in the guest, which move. The descriptors are
+     * of VFIO, of disks (D), or of what only the building thread reads (B). */
+    ALLOW(V | C, pread64),
+    ALLOW(V | C, pwrite64),
+    IOCTL(DEVICE_THREAD, VFIO_DEVICE_SET_IRQS),
+    IOCTL(V | C, VFIO_DEVICE_RESET),
+    IOCTL(V | C, KVM_SET_USER_MEMORY_REGION),
+    IOCTL(V | C, KVM_IRQFD), /* C: also the end of a machine, whose interrupts are taken off KVM */
+    ALLOW(V | C, eventfd2),  /* C: also another file for a disk */
+    /* Another one while the VM runs, and the first ones. Guest memory is mapped for DMA: what else
+     * could be mapped is the process's own. */
+    IOCTL(C, VFIO_GET_API_VERSION),
+    IOCTL(C, VFIO_CHECK_EXTENSION),
+    IOCTL(C, VFIO_SET_IOMMU),
+    IOCTL(C, VFIO_GROUP_GET_STATUS),
+    IOCTL(C, VFIO_GROUP_SET_CONTAINER),
+    IOCTL(C, VFIO_GROUP_UNSET_CONTAINER),
+    IOCTL(C, VFIO_GROUP_GET_DEVICE_FD),
+    IOCTL(C, VFIO_IOMMU_GET_INFO),
+    IOCTL(C, VFIO_IOMMU_MAP_DMA),
+    IOCTL(C, VFIO_IOMMU_UNMAP_DMA),
+    IOCTL(C, VFIO_DEVICE_BIND_IOMMUFD),
+    IOCTL(C, VFIO_DEVICE_ATTACH_IOMMUFD_PT),
+    IOCTL(C, IOMMU_IOAS_ALLOC),
+    IOCTL(C, IOMMU_IOAS_IOVA_RANGES),
+    IOCTL(C, IOMMU_IOAS_MAP),
+    IOCTL(C, IOMMU_IOAS_UNMAP),
+    IOCTL(C, VFIO_DEVICE_GET_INFO),
+    IOCTL(C, VFIO_DEVICE_GET_REGION_INFO),
+    IOCTL(C, VFIO_DEVICE_GET_IRQ_INFO),
+    IOCTL(C, KVM_CREATE_DEVICE), /* KVM's own knowledge of it */
+    IOCTL(C, KVM_SET_DEVICE_ATTR),
+    ALLOW_IF(C, mmap, WITHOUT(2, PROT_EXEC)), /* its BARs; also what the ring of a disk, a kernel,
+                                                 and a vCPU share with the builder */
+
     /* The event loop. */
     ALLOW(I, epoll_wait),
     ALLOW(I, epoll_pwait),
@@ -197,8 +235,7 @@ const struct rule rules[] = {
     IOCTL(D, BLKDISCARD),
     ALLOW(D, clock_nanosleep), /* before asking again after EAGAIN */
 
-    /* The end: of the machine, whose interrupts are taken off KVM, and of the process. */
-    IOCTL(C, KVM_IRQFD),
+    /* The end of the process. */
     ALLOW(C, exit_group),
     ALLOW(C, epoll_wait), /* an event loop without a thread of its own yet, or any more */
     ALLOW(C, epoll_pwait),
@@ -211,7 +248,6 @@ const struct rule rules[] = {
     FCNTL(C, F_DUPFD_CLOEXEC),
     FCNTL(C, F_OFD_SETLK),
     IOCTL(C, BLKGETSIZE64),
-    ALLOW(C, eventfd2),
     ALLOW(C, timerfd_create),
     /* Not a ring: it would make any system call, and that it gets restricted is the maker's word.
      * Another file for a disk is served by threads. */
@@ -236,7 +272,6 @@ const struct rule rules[] = {
     IOCTL(B, KVM_GET_VCPU_MMAP_SIZE),
     IOCTL(B, KVM_GET_SUPPORTED_CPUID),
     IOCTL(B, KVM_GET_MSR_INDEX_LIST),
-    IOCTL(B, KVM_SET_USER_MEMORY_REGION),
     IOCTL(B, KVM_SET_TSS_ADDR),
     IOCTL(B, KVM_SET_IDENTITY_MAP_ADDR),
     IOCTL(B, KVM_CREATE_IRQCHIP),
@@ -254,13 +289,10 @@ const struct rule rules[] = {
     FCNTL(B, F_ADD_SEALS),
     ALLOW(B, madvise),
     ALLOW(B, sysinfo), /* a warning when it is more than the host's */
-    /* Kernel and initrd. */
-    ALLOW(B, pread64),
     /* Devices. The ring of a disk is restricted when it is made, and shared memory with the
-     * kernel; files are mapped besides that: a kernel, a vCPU's page. */
+     * kernel. */
     ALLOW(B, io_uring_setup),
     ALLOW(B, io_uring_register),
-    ALLOW_IF(B, mmap, WITHOUT(2, PROT_EXEC)),
     ALLOW(B, epoll_create1),
     IOCTL(B, VHOST_SET_OWNER),
     IOCTL(B, VHOST_GET_FEATURES),

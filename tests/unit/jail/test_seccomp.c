@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/io_uring.h>
+#include <linux/iommufd.h>
 #include <linux/kvm.h>
+#include <linux/vfio.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -248,6 +250,25 @@ static bool try_terminal_input(struct room *room)
 static bool try_unknown_ioctl(struct room *room)
 {
     return ioctl(room->file, 0x12345678, 0) == 0;
+}
+
+static bool try_device_interrupts(struct room *room)
+{
+    return ioctl(room->file, VFIO_DEVICE_SET_IRQS, 0) < 0 && errno == ENOTTY;
+}
+
+static bool try_device_registers(struct room *room)
+{
+    uint32_t value = 7;
+
+    return pwrite(room->file, &value, 4, 0) == 4 && pread(room->file, &value, 4, 0) == 4 &&
+           ioctl(room->file, VFIO_DEVICE_RESET, 0) < 0 && errno == ENOTTY;
+}
+
+static bool try_map_dma(struct room *room)
+{
+    return ioctl(room->file, VFIO_IOMMU_MAP_DMA, 0) < 0 && errno == ENOTTY &&
+           ioctl(room->file, IOMMU_IOAS_MAP, 0) < 0 && errno == ENOTTY;
 }
 
 static bool try_create_vm(struct room *room)
@@ -519,7 +540,10 @@ tries[] = {
     {"a narrower filter", try_narrower_filter, MAKERS},
     {"a unix socket", try_unix, I | B | A},
     {"a kick", try_kick, V | I | MAKERS},
-    {"mapping a file", try_map_file, B | A},
+    {"mapping a file", try_map_file, MAKERS},
+    {"interrupts of a device of the host", try_device_interrupts, V | I | MAKERS},
+    {"registers of a device of the host", try_device_registers, V | MAKERS},
+    {"memory for DMA", try_map_dma, MAKERS},
     {"a ring's restrictions", try_ring_register, B | A},
     {"KVM_RUN", try_run_vm, V | B | A},
     {"KVM_RUN, sign-extended", try_run_vm_extended, V | B | A},
