@@ -260,10 +260,42 @@ out:
     return ret;
 }
 
+/* KVM takes what is in an eventfd that it comes to listen to, but leaves it there; so it is taken
+ * out before, and put back once KVM listens. What comes in between is sent twice at most. */
+static int let_go(const struct interrupts *interrupts, const struct irq_line *line)
+{
+    bool raised = eventfd_drain(line->event_fd) > 0;
+    int ret = kvm_connect_irq(interrupts->kvm, line->event_fd, line->gsi);
+
+    if (raised)
+        eventfd_signal(line->event_fd);
+    return ret;
+}
+
+static int hold_msi(void *arg, const struct irq_line *line, bool held)
+{
+    struct interrupts *interrupts = arg;
+    int ret = -EINVAL;
+
+    pthread_mutex_lock(&interrupts->msi_lock);
+    if (is_taken(interrupts, line)) {
+        ret = 0;
+        if (held)
+            kvm_disconnect_irq(interrupts->kvm, line->event_fd, line->gsi);
+        else
+            ret = let_go(interrupts, line);
+    }
+    pthread_mutex_unlock(&interrupts->msi_lock);
+    return ret;
+}
+
 struct msi_controller interrupts_msi(struct interrupts *interrupts)
 {
-    return (struct msi_controller){
-        .take = take_msi, .give = give_msi, .route = route_msi, .arg = interrupts};
+    return (struct msi_controller){.take = take_msi,
+                                   .give = give_msi,
+                                   .route = route_msi,
+                                   .hold = hold_msi,
+                                   .arg = interrupts};
 }
 
 void interrupts_release(struct interrupts *interrupts)

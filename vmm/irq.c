@@ -9,3 +9,11 @@ void irq_line_raise(const struct irq_line *line)
     if (line->event_fd >= 0)
         eventfd_signal(line->event_fd);
 }
+
+bool irq_line_is_raised(const struct irq_line *line)
+{
+    if (line->event_fd < 0 || eventfd_drain(line->event_fd) == 0)
+        return false;
+    eventfd_signal(line->event_fd); /* nobody else takes it out: it is held */
+    return true;
+}

@@ -18,6 +18,10 @@ struct irq_line {
 /* Raise an edge. May be called from any thread; edges before delivery merge into one. */
 void irq_line_raise(const struct irq_line *line);
 
+/* Whether an edge waits in a line that is held (struct msi_controller). Not while somebody lets it
+ * go. */
+bool irq_line_is_raised(const struct irq_line *line);
+
 /*
  * Message-signalled interrupts: a line of its own for each vector, of which the guest decides at
  * run time what it means (PCI 3.0, section 6.8.3: an address and 32 bits of data).
@@ -31,6 +35,10 @@ struct msi_controller {
     void (*give)(void *arg, struct irq_line *line);
     /* From now on the line sends this message. Any thread. Returns 0 or -errno. */
     int (*route)(void *arg, const struct irq_line *line, uint64_t address, uint32_t data);
+    /* While a line is held, what is raised on it waits in its eventfd, and is sent as one when it
+     * is let go. For who cannot keep another process or the kernel from raising it. Any thread.
+     * Returns 0 or -errno. */
+    int (*hold)(void *arg, const struct irq_line *line, bool held);
     void *arg;
 };
 

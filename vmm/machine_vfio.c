@@ -131,6 +131,7 @@ static int create_device(struct machine *machine, struct vfio_config *vfio, stru
         .env = machine->device_env,
         .host = machine->pci,
         .msi = &machine->msi,
+        .levels = &machine->levels,
         .event = on_event,
         .event_arg = machine,
     };

@@ -17,10 +17,10 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "devices/vfio/info.h"
 #include "devices/vfio/iommu.h"
 
-#define CANNOT_ATTACH  "cannot attach the device"
-#define INFO_BYTES_MAX 65536u /* of what the kernel says of an IOMMU */
+#define CANNOT_ATTACH "cannot attach the device"
 
 static int container_check(struct vfio_iommu *iommu, struct husk_error *err)
 {
@@ -187,69 +187,43 @@ static void container_leave(struct vfio_iommu *iommu, struct vfio_attachment *at
 
 /* ---- memory ---- */
 
-/* One capability of the list, whose bytes are the kernel's: offsets are checked all the same. */
-static int read_range_capability(const uint8_t *info, uint32_t size, uint32_t offset,
-                                 struct iova_ranges *out)
+static int read_ranges(const uint8_t *info, uint32_t size, uint32_t at, struct iova_ranges *out)
 {
-    const uint32_t head = offsetof(struct vfio_iommu_type1_info_cap_iova_range, iova_ranges);
-    uint32_t count;
+    const uint32_t head = sizeof(struct vfio_iommu_type1_info_cap_iova_range);
+    uint32_t count =
+        get_le32(info + at + offsetof(struct vfio_iommu_type1_info_cap_iova_range, nr_iovas));
 
-    if (size - offset < head)
-        return -EPROTO;
-    count =
-        get_le32(info + offset + offsetof(struct vfio_iommu_type1_info_cap_iova_range, nr_iovas));
-    if (count == 0 || count > (size - offset - head) / sizeof(struct vfio_iova_range))
+    if (count == 0 || count > (size - at - head) / sizeof(struct vfio_iova_range))
         return -EPROTO;
     if (count > IOVA_RANGES_MAX)
         return -E2BIG;
     out->count = count;
     for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *at = info + offset + head + i * sizeof(struct vfio_iova_range);
+        struct vfio_iova_range range;
 
-        out->range[i] = (struct iova_range){.first = get_le64(at), .last = get_le64(at + 8)};
-    }
-    return 0;
-}
-
-static int find_range_capability(const uint8_t *info, uint32_t size, struct iova_ranges *out)
-{
-    const struct vfio_iommu_type1_info *head = (const void *)info;
-    uint32_t offset = head->flags & VFIO_IOMMU_INFO_CAPS ? head->cap_offset : 0;
-
-    /* No more capabilities than there is room for: a list that loops ends. */
-    for (uint32_t left = size / sizeof(struct vfio_info_cap_header); offset && left; left--) {
-        struct vfio_info_cap_header header;
-
-        if (offset > size - sizeof(header))
-            return -EPROTO;
-        memcpy(&header, info + offset, sizeof(header));
-        if (header.id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE)
-            return read_range_capability(info, size, offset, out);
-        offset = header.next;
+        memcpy(&range, info + at + head + i * sizeof(range), sizeof(range));
+        out->range[i] = (struct iova_range){.first = range.start, .last = range.end};
     }
     return 0;
 }
 
 static int container_ranges(struct vfio_iommu *iommu, struct iova_ranges *out)
 {
-    struct vfio_iommu_type1_info head = {.argsz = sizeof(head)};
-    struct vfio_iommu_type1_info *info;
-    int ret = vfio_ioctl(iommu->kernel, iommu->fd, VFIO_IOMMU_GET_INFO, &head);
-    uint32_t size = head.argsz;
+    const struct vfio_iommu_type1_info ask = {.argsz = sizeof(ask)};
+    struct vfio_iommu_type1_info head;
+    uint8_t *info;
+    uint32_t size;
+    int ret = vfio_info_read(iommu->kernel, iommu->fd, VFIO_IOMMU_GET_INFO, &ask, sizeof(ask),
+                             &info, &size);
 
-    if (ret < 0)
+    if (ret)
         return ret;
-    if (size <= sizeof(head))
-        return 0; /* a kernel that has no capabilities */
-    if (size > INFO_BYTES_MAX)
-        return -E2BIG;
-    info = calloc(1, size);
-    if (!info)
-        return -ENOMEM;
-    info->argsz = size;
-    ret = vfio_ioctl(iommu->kernel, iommu->fd, VFIO_IOMMU_GET_INFO, info);
-    if (ret >= 0)
-        ret = find_range_capability((const uint8_t *)info, size, out);
+    memcpy(&head, info, sizeof(head));
+    ret = vfio_info_find(info, size, head.flags & VFIO_IOMMU_INFO_CAPS ? head.cap_offset : 0,
+                         VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+                         sizeof(struct vfio_iommu_type1_info_cap_iova_range));
+    if (ret > 0)
+        ret = read_ranges(info, size, (uint32_t)ret, out);
     free(info);
     return ret;
 }

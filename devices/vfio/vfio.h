@@ -25,6 +25,7 @@
 #include "devices/device.h"
 #include "husk/error.h"
 
+struct level_controller;
 struct msi_controller;
 struct pci_host;
 struct vfio_kernel;
@@ -76,6 +77,8 @@ struct vfio_device_config {
     const char *address; /* "0000:01:10.0": in VFIO_CONTAINER, what the group calls it */
     int group_fd;        /* VFIO_CONTAINER, else -1 */
     int device_fd;       /* VFIO_IOMMUFD, else -1 */
+    unsigned number;     /* on the guest's bus; PCI_NEXT_FREE */
+    bool hotplugged;     /* the guest runs: it turns the device on itself */
 };
 
 enum vfio_event {
@@ -90,6 +93,7 @@ struct vfio_device_env {
     struct vfio_iommu *iommu;
     struct pci_host *host;
     const struct msi_controller *msi;
+    const struct level_controller *levels; /* NULL: the bus has no pins */
     /* Optional. On the I/O thread; must not destroy the device before it returns. */
     void (*event)(void *arg, struct device *device, enum vfio_event event);
     void *event_arg;
