@@ -203,13 +203,15 @@ static int start_process(struct vm_process *process, const struct process_config
                          struct husk_error *err)
 {
     struct epoll_event event = {.events = EPOLLIN};
+    const struct child_program program = {
+        .path = config->vmm_path, .name = "husk-vmm", .what = "cannot start the VM's process"};
     int theirs[2] = {-1, -1};
     int ret = open_sockets(process, theirs);
 
     if (ret)
         error_set(err, -ret, "", CANNOT_BUILD, NULL);
     else
-        ret = child_spawn(config->vmm_path, config->id, theirs[0], theirs[1], &process->child, err);
+        ret = child_spawn(&program, config->id, theirs[0], theirs[1], &process->child, err);
     close_fd(&theirs[0]);
     close_fd(&theirs[1]);
     if (ret)

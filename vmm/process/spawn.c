@@ -27,13 +27,13 @@
 #include "jail/jail.h"
 #include "vmm/process/protocol.h"
 
-#define STACK_BYTES  65536u
-#define FIRST_FREE   (PROTOCOL_EVENTS_FD + 1)
-#define CANNOT_START "cannot start the VM's process"
+#define STACK_BYTES 65536u
+#define FIRST_FREE  (PROTOCOL_EVENTS_FD + 1)
 
 /* What the borrowed memory carries over, and back. */
 struct start {
     const char *path;
+    const char *name;
     const char *id;
     int control_fd, events_fd, null_fd;
     unsigned namespaces;
@@ -69,7 +69,7 @@ static int arrange_descriptors(const struct start *start)
 __attribute__((no_sanitize("address"))) static int run_program(void *arg)
 {
     struct start *start = arg;
-    char *const argv[] = {(char *)"husk-vmm", (char *)start->id, NULL};
+    char *const argv[] = {(char *)start->name, (char *)start->id, NULL};
     char *const environment[] = {NULL};
 
     if (start->namespaces & CLONE_NEWUSER) {
@@ -142,12 +142,13 @@ static int clone_jailed(struct start *start, void *stack, struct child *out)
     }
 }
 
-int child_spawn(const char *path, const char *id, int control_fd, int events_fd, struct child *out,
-                struct husk_error *err)
+int child_spawn(const struct child_program *program, const char *id, int first_fd, int second_fd,
+                struct child *out, struct husk_error *err)
 {
     /* The program is executed from another directory. */
-    char *program = realpath(path, NULL);
-    struct start start = {.path = program,
+    char *path = realpath(program->path, NULL);
+    struct start start = {.path = path,
+                          .name = program->name,
                           .id = id,
                           .control_fd = -1,
                           .events_fd = -1,
@@ -155,7 +156,7 @@ int child_spawn(const char *path, const char *id, int control_fd, int events_fd,
                           .uid = geteuid(),
                           .gid = getegid()};
     void *stack = MAP_FAILED;
-    int ret = program ? prepare(&start, control_fd, events_fd) : -errno;
+    int ret = path ? prepare(&start, first_fd, second_fd) : -errno;
 
     *out = (struct child){.pid = -1, .pidfd = -1};
     if (!ret) {
@@ -169,8 +170,8 @@ int child_spawn(const char *path, const char *id, int control_fd, int events_fd,
     close_fd(&start.null_fd);
     close_fd(&start.control_fd);
     close_fd(&start.events_fd);
-    free(program);
-    return ret ? error_set(err, -ret, path, CANNOT_START, NULL) : 0;
+    free(path);
+    return ret ? error_set(err, -ret, program->path, program->what, NULL) : 0;
 }
 
 static void describe_end(const siginfo_t *info, char *how, size_t how_size)

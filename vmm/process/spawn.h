@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Starting husk-vmm as a child of the calling process, of which nothing gets into it: no
- * descriptors, signal dispositions, environment, directory, terminal or session. Its end is known
- * from a pidfd, so that a caller who waits for any child may take its status without harm.
+ * Starting husk-vmm, or husk-image, as a child of the calling process, of which nothing gets into
+ * it: no descriptors, signal dispositions, environment, directory, terminal or session. Its end is
+ * known from a pidfd, so that a caller who waits for any child may take its status without harm.
  */
 #ifndef HUSK_VMM_PROCESS_SPAWN_H
 #define HUSK_VMM_PROCESS_SPAWN_H
@@ -18,14 +18,20 @@ struct child {
     unsigned namespaces; /* CLONE_NEW*: those that it is alone in */
 };
 
+struct child_program {
+    const char *path;
+    const char *name; /* argv[0] */
+    const char *what; /* of the error: "cannot start the VM's process" */
+};
+
 /*
- * Run `path` with control_fd and events_fd at their places (protocol.h) and standard input, output
- * and error on /dev/null, in the most new namespaces that the host permits (jail_clone_flags()).
- * Both descriptors stay the caller's. Blocks until the program has been executed. 0 or -errno with
- * err filled.
+ * Run a program with `id` as its argument, first_fd and second_fd as descriptors 3 and 4 (see the
+ * protocol.h of vmm/process/ and image/) and standard input, output and error on /dev/null, in the
+ * most new namespaces that the host permits (jail_clone_flags()). Both descriptors stay the
+ * caller's. Blocks until the program has been executed. 0 or -errno with err filled.
  */
-int child_spawn(const char *path, const char *id, int control_fd, int events_fd, struct child *out,
-                struct husk_error *err);
+int child_spawn(const struct child_program *program, const char *id, int first_fd, int second_fd,
+                struct child *out, struct husk_error *err);
 
 /* Wait at most timeout_ms for its end, of which `how` then tells in words (may be NULL); it may
  * have ended before. 0 when it has ended and is reaped, -ETIMEDOUT. After 0, only release. */
