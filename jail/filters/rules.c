@@ -3,11 +3,12 @@
  * Every system call that a thread of husk may make, with the reason. What is not here kills the
  * process. The columns of seccomp.h's kinds:
  *
- *   V vCPU, I I/O, D disk, C control of a jailed VM, B building it, A the API and everything else
+ *   V vCPU, I I/O, D disk, C control of a jailed VM, B building it, A the API and everything else,
+ *   R reading a disk image
  *
  * A rule names who needs the call by itself; rules_heirs() adds the kinds that must allow it
- * because threads inherit filters: B allows all but what only A needs, and A allows everything
- * here.
+ * because threads inherit filters: B allows all but what only A and R need, and A everything but
+ * what only R needs, which is no thread's parent or child.
  *
  * Arguments are compared in their low 32 bits where the kernel reads an int, for the C library may
  * extend its sign.
@@ -21,6 +22,9 @@
 #include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/blkzoned.h>
+#include <linux/cdrom.h>
+#include <linux/fd.h>
 #include <linux/fs.h>
 #include <linux/futex.h>
 #include <linux/if_tun.h>
@@ -48,6 +52,7 @@
 #define C (1u << SECCOMP_CONTROL)
 #define B (1u << SECCOMP_BUILD)
 #define A (1u << SECCOMP_API)
+#define R (1u << SECCOMP_IMAGE)
 
 #define EVERY_THREAD  (V | I | D | C)
 #define DEVICE_THREAD (V | I | C) /* whoever may act on a device, holding its lock */
@@ -74,6 +79,10 @@
 #define REFUSE(kinds_, name, code) \
     {.kinds = kinds_, .system_call = SCMP_SYS(name), .action = SCMP_ACT_ERRNO(code)}
 
+#define REFUSE_IF(kinds_, name, code, ...) \
+    {.kinds = kinds_, .system_call = SCMP_SYS(name), .action = SCMP_ACT_ERRNO(code), \
+     .argument_count = 1, .arguments = {__VA_ARGS__}}
+
 #define INT(index, value)   {index, SCMP_CMP_MASKED_EQ, INT_BITS, (uint32_t)(value)}
 #define WITHOUT(index, bits) {index, SCMP_CMP_MASKED_EQ, bits, 0}
 #define WITH(index, bits)   {index, SCMP_CMP_MASKED_EQ, bits, bits}
@@ -99,36 +108,36 @@ const struct rule rules[] = {
     ALLOW_IF(EVERY_THREAD, futex, FUTEX(FUTEX_WAIT_BITSET)),
 
     /* malloc: never memory that can be executed, never a file. */
-    ALLOW_IF_BOTH(EVERY_THREAD, mmap, WITHOUT(2, PROT_EXEC), WITH(3, MAP_ANONYMOUS)),
-    ALLOW_IF(EVERY_THREAD, mprotect, WITHOUT(2, PROT_EXEC)),
-    ALLOW(EVERY_THREAD, munmap),
-    ALLOW(EVERY_THREAD, mremap),
-    ALLOW(EVERY_THREAD, brk),
+    ALLOW_IF_BOTH(EVERY_THREAD | R, mmap, WITHOUT(2, PROT_EXEC), WITH(3, MAP_ANONYMOUS)),
+    ALLOW_IF(EVERY_THREAD | R, mprotect, WITHOUT(2, PROT_EXEC)),
+    ALLOW(EVERY_THREAD | R, munmap),
+    ALLOW(EVERY_THREAD | R, mremap),
+    ALLOW(EVERY_THREAD | R, brk),
     ALLOW(EVERY_THREAD, sched_getaffinity), /* how many arenas are worth while */
     /* Freed memory, and the stack of a thread that ends. */
-    ALLOW_IF(EVERY_THREAD, madvise, INT(2, MADV_DONTNEED)),
+    ALLOW_IF(EVERY_THREAD | R, madvise, INT(2, MADV_DONTNEED)),
 
     /* The end of a thread; signals are blocked in it meanwhile. */
     ALLOW(EVERY_THREAD, exit),
-    ALLOW(EVERY_THREAD, rt_sigprocmask),
+    ALLOW(EVERY_THREAD | R, rt_sigprocmask),
 
     /* The C library found its state broken, or a program's own check failed: abort(). */
-    ALLOW(EVERY_THREAD, getpid),
-    ALLOW(EVERY_THREAD, gettid),
-    SIGNAL_SELF(EVERY_THREAD, SIGABRT),
+    ALLOW(EVERY_THREAD | R, getpid),
+    ALLOW(EVERY_THREAD | R, gettid),
+    SIGNAL_SELF(EVERY_THREAD | R, SIGABRT),
 
     /* Waits with a timeout that SIGSTOP or a freezer interrupted are taken up again by it. */
-    ALLOW(EVERY_THREAD, restart_syscall),
+    ALLOW(EVERY_THREAD | R, restart_syscall),
 
     /* Usually without a system call; not where the host's clock source needs the kernel. */
-    ALLOW(EVERY_THREAD, clock_gettime),
-    ALLOW(EVERY_THREAD, gettimeofday),
-    ALLOW(EVERY_THREAD, time),
+    ALLOW(EVERY_THREAD | R, clock_gettime),
+    ALLOW(EVERY_THREAD | R, gettimeofday),
+    ALLOW(EVERY_THREAD | R, time),
 
     /* Eventfds: kicks, interrupts, wake-ups, finished disk requests. Consoles, taps, timers. Lines
      * of log. */
-    ALLOW(EVERY_THREAD, read),
-    ALLOW(EVERY_THREAD, write),
+    ALLOW(EVERY_THREAD | R, read),
+    ALLOW(EVERY_THREAD | R, write),
     ALLOW(EVERY_THREAD, writev),  /* a log stream of the C library; packets to a tap */
     ALLOW(EVERY_THREAD, sendmsg), /* lines of log and events, from a jailed VM */
     IOCTL(EVERY_THREAD, TCGETS),  /* isatty() of who logs to a terminal */
@@ -154,7 +163,7 @@ const struct rule rules[] = {
     ALLOW(DEVICE_THREAD, poll),
     ALLOW(DEVICE_THREAD, ppoll),
     ALLOW(DEVICE_THREAD, io_uring_enter), /* the ring itself is restricted to disk transfers */
-    ALLOW(DEVICE_THREAD, close),          /* connections of a socket device */
+    ALLOW(DEVICE_THREAD | R, close),      /* connections of a socket device */
     ALLOW(DEVICE_THREAD, shutdown),
     /* The tap of a network device, and the kernel's data path. */
     IOCTL(DEVICE_THREAD, TUNSETOFFLOAD),
@@ -173,7 +182,7 @@ const struct rule rules[] = {
     /* A device of the host: its registers, where they are not mapped; its interrupts, which the
      * guest sets up and the end takes down; its BARs in the guest, which move. The descriptors are
      * of VFIO, of disks (D), or of what only the building thread reads (B). */
-    ALLOW(V | C, pread64),
+    ALLOW(V | C | R, pread64),
     ALLOW(V | C, pwrite64),
     IOCTL(DEVICE_THREAD, VFIO_DEVICE_SET_IRQS),
     IOCTL(V | C, VFIO_DEVICE_RESET),
@@ -213,7 +222,7 @@ const struct rule rules[] = {
     /* Packets; console and connections on sockets. */
     ALLOW(I | C, readv),
     ALLOW(I | C, recvfrom),
-    ALLOW(I | C, sendto),
+    ALLOW(I | C | R, sendto),
     ALLOW(I | C, recvmsg), /* C: requests of the library, with descriptors */
     /* Entropy for the guest. */
     ALLOW(I, getrandom),
@@ -236,18 +245,18 @@ const struct rule rules[] = {
     ALLOW(D, clock_nanosleep), /* before asking again after EAGAIN */
 
     /* The end of the process. */
-    ALLOW(C, exit_group),
+    ALLOW(C | R, exit_group),
     ALLOW(C, epoll_wait), /* an event loop without a thread of its own yet, or any more */
     ALLOW(C, epoll_pwait),
     /* Another file for a disk, while the VM runs: checked, locked, put behind a new engine. */
-    ALLOW_IF(C, newfstatat, WITH(3, AT_EMPTY_PATH)), /* fstat() of glibc */
-    ALLOW(C, fstat),
-    ALLOW(C, lseek),
+    ALLOW_IF(C | R, newfstatat, WITH(3, AT_EMPTY_PATH)), /* fstat() of glibc */
+    ALLOW(C | R, fstat),
+    ALLOW(C | R, lseek),
     FCNTL(C, F_GETFD),
     FCNTL(C, F_SETFD),
     FCNTL(C, F_DUPFD_CLOEXEC),
     FCNTL(C, F_OFD_SETLK),
-    IOCTL(C, BLKGETSIZE64),
+    IOCTL(C | R, BLKGETSIZE64),
     ALLOW(C, timerfd_create),
     /* Not a ring: it would make any system call, and that it gets restricted is the maker's word.
      * Another file for a disk is served by threads. */
@@ -284,8 +293,8 @@ const struct rule rules[] = {
     IOCTL(B, KVM_GET_SREGS),
     IOCTL(B, KVM_SET_SREGS),
     /* Guest memory: private, or a memfd that cannot shrink; huge pages, and out of core files. */
-    ALLOW(B, memfd_create),
-    ALLOW(B, ftruncate),
+    ALLOW(B | R, memfd_create),
+    ALLOW(B | R, ftruncate),
     FCNTL(B, F_ADD_SEALS),
     ALLOW(B, madvise),
     ALLOW(B, sysinfo), /* a warning when it is more than the host's */
@@ -344,6 +353,20 @@ const struct rule rules[] = {
     SIGNAL_SELF(A, SIGSYS),
     ALLOW(A, signalfd4),
     ALLOW(A, rt_sigaction),
+    /* Reading a disk image: what libblkid does besides. It looks around for what a block device
+     * belongs to, and asks drives for their media; there is nothing to find in jail. */
+    ALLOW(R, fadvise64),
+    REFUSE(R, open, ENOENT),
+    REFUSE(R, openat, ENOENT),
+    REFUSE(R, access, ENOENT),
+    REFUSE(R, readlink, ENOENT),
+    REFUSE(R, readlinkat, ENOENT),
+    REFUSE(R, stat, ENOENT),
+    REFUSE_IF(R, newfstatat, ENOENT, WITHOUT(3, AT_EMPTY_PATH)),
+    REFUSE_IF(R, ioctl, ENOTTY, INT(1, BLKSSZGET)),
+    REFUSE_IF(R, ioctl, ENOTTY, INT(1, BLKGETZONESZ)),
+    REFUSE_IF(R, ioctl, ENOTTY, INT(1, CDROM_GET_CAPABILITY)),
+    REFUSE_IF(R, ioctl, ENOTTY, INT(1, FDGETFDCSTAT)),
     /* Asking who and where it is. */
     ALLOW(A, uname),
     ALLOW(A, getuid),

@@ -50,12 +50,13 @@
 #define C (1u << SECCOMP_CONTROL)
 #define B (1u << SECCOMP_BUILD)
 #define A (1u << SECCOMP_API)
+#define R (1u << SECCOMP_IMAGE)
 
 #define NOBODY   0u
 #define EVERYONE (V | I | D | C | B | A)
 #define MAKERS   (C | B | A) /* of threads, and all that is shared with BUILD */
 
-static const char *const kind_names[] = {"vcpu", "io", "disk", "control", "build", "api"};
+static const char *const kind_names[] = {"vcpu", "io", "disk", "control", "build", "api", "image"};
 
 /* What a try works with; made before the filter is on. */
 struct room {
@@ -378,7 +379,7 @@ static bool try_stat_path(struct room *room)
 {
     struct stat st;
 
-    return stat("/", &st) == 0;
+    return stat("/", &st) == 0 || errno == ENOENT; /* IMAGE finds that there is none */
 }
 
 static bool try_fstat(struct room *room)
@@ -470,6 +471,20 @@ static bool try_statistics(struct room *room)
     return mincore(room->page, 4096, &resident) == 0;
 }
 
+static bool try_search(struct room *room)
+{
+    int fd = memfd_create("uki", MFD_CLOEXEC);
+    char byte;
+    void *memory = malloc(1u << 20);
+    bool worked = fd >= 0 && ftruncate(fd, 1) == 0 && write(fd, "x", 1) == 1 &&
+                  lseek(fd, 0, SEEK_SET) == 0 && read(fd, &byte, 1) == 1 &&
+                  pread(fd, &byte, 1, 0) == 1 && close(fd) == 0 &&
+                  send(room->pair[0], "x", 1, MSG_NOSIGNAL) == 1;
+
+    free(memory);
+    return worked;
+}
+
 static bool try_log(struct room *room)
 {
     struct iovec iov = {"x", 1};
@@ -526,15 +541,15 @@ tries[] = {
     {"an x32 number", try_foreign_number, NOBODY},
 
     /* What everyone does. */
-    {"memory, eventfds, clocks", try_work, EVERYONE},
+    {"memory, eventfds, clocks", try_work, EVERYONE | R},
     {"locks", try_locks, EVERYONE},
     {"a line of log by message", try_log, EVERYONE},
 
     /* What some do. */
-    {"opening a file", try_open, B | A}, /* BUILD finds that there is none */
+    {"opening a file", try_open, B | A | R}, /* BUILD and IMAGE find that there is none */
     {"removing a file", try_unlink, A},
-    {"stat of a path", try_stat_path, A},
-    {"fstat", try_fstat, MAKERS},
+    {"stat of a path", try_stat_path, A | R},
+    {"fstat", try_fstat, MAKERS | R},
     {"clone3", try_clone3, MAKERS},
     {"a thread", try_thread, MAKERS},
     {"a narrower filter", try_narrower_filter, MAKERS},
@@ -634,6 +649,19 @@ static void attempt_in_child(const struct try *try, enum seccomp_thread kind)
     _exit(attempt.done == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
+/* Its process has one thread, and can end none. */
+static void attempt_alone(const struct try *try)
+{
+    const struct rlimit no_core = {0, 0};
+    struct room room = {0};
+
+    setrlimit(RLIMIT_CORE, &no_core);
+    furnish(&room);
+    if (seccomp_install(SECCOMP_IMAGE))
+        _exit(EXIT_FAILURE);
+    _exit(try->run(&room) ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
 /* Returns the wait status. */
 static int run_try(const struct try *try, enum seccomp_thread kind)
 {
@@ -642,6 +670,8 @@ static int run_try(const struct try *try, enum seccomp_thread kind)
 
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        if (kind == SECCOMP_IMAGE)
+            attempt_alone(try);
         attempt_in_child(try, kind);
     }
     assert_true(pid > 0);
@@ -710,6 +740,17 @@ static void test_build(void **state)
 static void test_api(void **state)
 {
     check_kind(SECCOMP_API);
+}
+
+static void test_image(void **state)
+{
+    static const struct try tries_of_its_own[] = {
+        {"what a search does", try_search, R},
+    };
+
+    check_kind(SECCOMP_IMAGE);
+    for (unsigned i = 0; i < ARRAY_SIZE(tries_of_its_own); i++)
+        assert_int_equal(run_try(&tries_of_its_own[i], SECCOMP_IMAGE), 0);
 }
 
 /* ---- what holds beyond single calls ---- */
@@ -829,6 +870,7 @@ int main(void)
         cmocka_unit_test(test_control_has_no_ring),
         cmocka_unit_test(test_build),
         cmocka_unit_test(test_api),
+        cmocka_unit_test(test_image),
         cmocka_unit_test(test_inheritance),
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_stop_and_continue),
