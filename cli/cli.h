@@ -62,4 +62,7 @@ int guest_kernel_find(char *path, unsigned size, struct husk_error *err);
 /* husk_vm_options.vmm_path for this program: the husk-vmm beside it in `path`, or NULL. */
 const char *vmm_program_find(char *path, unsigned size);
 
+/* husk_image_options.reader_path, likewise. */
+const char *image_program_find(char *path, unsigned size);
+
 #endif

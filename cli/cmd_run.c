@@ -22,6 +22,7 @@
 #include "base/io.h"
 #include "base/timeline.h"
 #include "cli/cli.h"
+#include "cli/disk_kernel.h"
 #include "cli/run_api.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
@@ -29,6 +30,7 @@
 
 struct run {
     struct run_options options;
+    struct disk_kernel disk_kernel;
     struct husk_vm *vm;
     struct run_api api;
     struct timeline_file picture;
@@ -285,6 +287,11 @@ static int run_vm(struct run *run)
         error_set(&err, -ret, "", "cannot set up signals and console", NULL);
         goto failed;
     }
+    if (run->options.kernel_from_disk) {
+        ret = disk_kernel_use(&run->disk_kernel, &run->options);
+        if (ret)
+            return ret;
+    }
     ret = configure_vm(run, &err);
     if (ret) {
         if (ret != -ENOMEM)
@@ -348,7 +355,8 @@ static int cmd_run_main(int argc, char **argv, uint64_t started_ns)
                       .keys_read = -1,
                       .keys_write = -1,
                       .started_ns = started_ns,
-                      .api = RUN_API_INIT};
+                      .api = RUN_API_INIT,
+                      .disk_kernel.found = HUSK_IMAGE_KERNEL_INIT};
     int status = run_options_parse(&run.options, argc, argv);
 
     if (!status && run.options.help) {
@@ -359,6 +367,7 @@ static int cmd_run_main(int argc, char **argv, uint64_t started_ns)
         status = run_vm(&run);
         run_api_close(&run.api);
         husk_vm_free(run.vm); /* drains the console, so before the terminal's pipe closes */
+        disk_kernel_release(&run.disk_kernel);
         timeline_file_abandon(&run.picture);
         close_fd(&run.keys_write);
         close_fd(&run.keys_read);
@@ -374,9 +383,10 @@ const struct command cmd_run = {
     .synopsis = "run [-k KERNEL] [-i INITRD] [-a APPEND] [-m SIZE] [-c N] [-d DISK]... [-n NET]... "
                 "[OPTION...]",
     .help =
-        "  -k, --kernel FILE    vmlinux (ELF, also gzip or zstd) or bzImage; without it the "
-        "kernel\n"
-        "                       built by guest/kernel/build\n"
+        "  -k, --kernel FILE    vmlinux (ELF, also gzip or zstd) or bzImage; without it what "
+        "the\n"
+        "                       first disk brings along; without a disk, the kernel built by\n"
+        "                       guest/kernel/build\n"
         "  -i, --initrd FILE    initial RAM disk\n"
         "  -a, --append TEXT    words added to the default kernel command line\n"
         "  -m, --memory SIZE[,shared][,hugepages]\n"

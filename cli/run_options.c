@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -262,9 +263,26 @@ static int bad_option(const char *argument)
                            optopt ? "takes no value" : "unknown or ambiguous option");
 }
 
+/* Without -k. An initrd, or a kernel in the environment, is for another kernel than a disk's. */
+static int choose_kernel(struct run_options *options)
+{
+    const char *given = getenv("HUSK_KERNEL");
+    struct husk_error err;
+
+    if (options->drive_count && !options->vm.initrd_path && (!given || !*given)) {
+        options->kernel_from_disk = true;
+        return 0;
+    }
+    if (guest_kernel_find(options->kernel_path, sizeof(options->kernel_path), &err)) {
+        cli_error(&err);
+        return STATUS_MONITOR_ERROR;
+    }
+    options->vm.kernel_path = options->kernel_path;
+    return 0;
+}
+
 int run_options_parse(struct run_options *options, int argc, char **argv)
 {
-    struct husk_error err;
     int opt, ret;
 
     *options = (struct run_options){.vm = HUSK_VM_OPTIONS_INIT, .vsock = HUSK_VSOCK_OPTIONS_INIT};
@@ -286,14 +304,9 @@ int run_options_parse(struct run_options *options, int argc, char **argv)
     if (options->timeline_svg && !options->timeline_svg[0])
         return cli_usage_error(&cmd_run, "--timeline=: wants a file name");
     options->vm.vmm_path = vmm_program_find(options->vmm_path, sizeof(options->vmm_path));
-    if (!options->vm.kernel_path) {
-        if (guest_kernel_find(options->kernel_path, sizeof(options->kernel_path), &err)) {
-            cli_error(&err);
-            return STATUS_MONITOR_ERROR;
-        }
-        options->vm.kernel_path = options->kernel_path;
-    }
-    return 0;
+    options->image_path_found =
+        image_program_find(options->image_path, sizeof(options->image_path));
+    return options->vm.kernel_path ? 0 : choose_kernel(options);
 }
 
 void run_options_release(struct run_options *options)

@@ -24,6 +24,9 @@ struct run_options {
     char kernel_path[4096];          /* when found, not given */
     char vmm_path[4096];
     const char *api_socket; /* NULL: none */
+    char image_path[4096];
+    const char *image_path_found; /* the husk-image beside this program, or NULL */
+    bool kernel_from_disk;        /* none given: the first disk is to have one */
     bool timeline;
     const char *timeline_svg; /* NULL: text only */
     bool help;

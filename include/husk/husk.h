@@ -244,6 +244,44 @@ struct husk_drive_options {
         .size = sizeof(struct husk_drive_options), .fd = -1 \
     }
 
+/*
+ * The kernel that a disk image brings along, as distributions and their cloud images have it: a
+ * unified kernel image or a boot loader entry on an EFI or boot partition, else the default entry
+ * of GRUB's configuration, else the newest /boot/vmlinuz* with its initrd. In raw images with GPT,
+ * MBR, or no partition table; in file systems ext2, 3 and 4, and FAT.
+ *
+ * The disk is read by the program husk-image, in a process of its own that is confined as a jailed
+ * VM is, limited in time and memory, and gone when the call returns: nothing of a hostile image
+ * gets at the caller but the bytes below.
+ */
+struct husk_image_options {
+    size_t size;
+    const char *path; /* raw file or block device. Locked meanwhile against a VM that writes it */
+    int fd;           /* -1, or instead of path, open for reading alone; stays the caller's */
+    const char *reader_path; /* the husk-image program; NULL: where it was installed */
+};
+
+#define HUSK_IMAGE_OPTIONS_INIT                             \
+    {                                                       \
+        .size = sizeof(struct husk_image_options), .fd = -1 \
+    }
+
+/* What was found. Texts are printable ASCII. */
+struct husk_image_kernel {
+    size_t size;
+    int kernel_fd;           /* sealed files in memory, for husk_vm_options; the caller's */
+    int initrd_fd;           /* -1: none */
+    char command_line[2048]; /* as the disk has it, with its root file system but without a word
+                                for a console of husk's: append that, "console=ttyS0" say */
+    char found[256];         /* where: "partition 1 (ext4): /boot/grub/grub.cfg: /boot/vmlinuz-6" */
+    char looked_at[4096];    /* each partition, and what it lacks; filled on -ENOENT too */
+};
+
+#define HUSK_IMAGE_KERNEL_INIT                                                     \
+    {                                                                              \
+        .size = sizeof(struct husk_image_kernel), .kernel_fd = -1, .initrd_fd = -1 \
+    }
+
 enum husk_vhost { HUSK_VHOST_AUTO, HUSK_VHOST_ON, HUSK_VHOST_OFF };
 
 struct husk_net_options {
@@ -366,6 +404,18 @@ HUSK_API const char *husk_error_format(const struct husk_error *err, char *buf, 
 
 /* The kernel command line that husk starts from for this kind of console. */
 HUSK_API const char *husk_default_command_line(enum husk_console console);
+
+/*
+ * Look for a kernel on a disk. Blocks while the disk is read, at most two minutes. -ENOENT: there
+ * is none that husk can find; -EBUSY: a VM writes this disk; -EIO: the reader failed. On failure
+ * there is nothing to release. The guest finds its disk on a PCI bus if anywhere: set
+ * HUSK_TRANSPORT_PCI, for a distribution's initrd may have no driver for the other transport.
+ */
+HUSK_API int husk_image_find_kernel(const struct husk_image_options *options,
+                                    struct husk_image_kernel *out, struct husk_error *err);
+
+/* Closes both descriptors, after husk_vm_build() or when they are not wanted. */
+HUSK_API void husk_image_kernel_release(struct husk_image_kernel *kernel);
 
 /* Check options and make a VM object without opening anything. */
 HUSK_API int husk_vm_new(const struct husk_vm_options *options, struct husk_vm **out,

@@ -114,6 +114,8 @@ _Noreturn void end_guest(uint8_t status);
 /* ---- where we are (lib/machine.c) ---- */
 
 const char *command_line(void);
+/* The initial RAM disk, or NULL. */
+const uint8_t *initrd(uint64_t *len);
 /* The value of the word NAME=VALUE on the command line, "" for NAME alone, NULL without it. Valid
  * until the next call. */
 const char *option(const char *name);

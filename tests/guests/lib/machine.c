@@ -45,6 +45,17 @@ void machine_init(uint64_t start_info)
     info = start_info;
 }
 
+const uint8_t *initrd(uint64_t *len)
+{
+    uint64_t module = mmio_read64(info + 16);
+
+    *len = 0;
+    if (mmio_read32(info + 12) == 0)
+        return NULL;
+    *len = mmio_read64(module + 8);
+    return (const uint8_t *)mmio_read64(module);
+}
+
 /* Whether `text` begins with the word `name`, up to '=' or a blank; *end is behind it. */
 static bool is_word(const char *text, const char *name, const char **end)
 {
