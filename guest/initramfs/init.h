@@ -28,6 +28,7 @@ extern const struct init_command init_disk_commands[];
 extern const struct init_command init_net_commands[];
 extern const struct init_command init_machine_commands[];
 extern const struct init_command init_vsock_commands[];
+extern const struct init_command init_measure_commands[];
 
 void report(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Returns -1. errno is appended when error_number is not 0. */
