@@ -210,6 +210,7 @@ static int wait_for_end(struct run *run, struct husk_event *event)
             handle_keys(run);
         run_api_run(&run->api);
         while (husk_vm_next_event(run->vm, event) == 1) {
+            run_api_note_event(&run->api, event);
             if (event->type == HUSK_EVENT_STOPPED)
                 return 0;
         }

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/error.h"
+#include "base/io.h"
 #include "cli/cli.h"
 #include "cli/vm_body.h"
 #include "cli/vm_client.h"
@@ -17,6 +19,8 @@
 
 /* The VM understood and said no. */
 #define STATUS_REFUSED 1
+
+#define GUEST_PATIENCE_S 30u
 
 /* A request that is answered by nothing but success. Takes the body over. */
 static int ask(struct vm_socket *vm, const char *verb, const char *path, json_t *body,
@@ -31,30 +35,73 @@ static int ask(struct vm_socket *vm, const char *verb, const char *path, json_t 
     return ret;
 }
 
-static int remove_device(struct vm_socket *vm, const struct vm_options *options, const char *kind,
+/* A kind of devices: where they are among resources, in the configuration, and which member is the
+ * id. */
+struct kind {
+    const char *name, *member, *prefix;
+};
+
+static const struct kind drives = {"drives", "drive_id", "drive"};
+static const struct kind nets = {"network-interfaces", "iface_id", "net"};
+
+/* Whether the VM has a device of this id. 1, 0 or -errno. */
+static int is_there(struct vm_socket *vm, const struct kind *kind, const char *id,
+                    struct husk_error *err)
+{
+    json_t *config = NULL;
+    int ret = vm_request(vm, "GET", "/vm/config", NULL, &config, err);
+
+    if (!ret)
+        ret = vm_has_id(json_object_get(config, kind->name), kind->member, id);
+    json_decref(config);
+    return ret;
+}
+
+/* A guest is asked to let go of a device, and takes its time. */
+static int wait_until_gone(struct vm_socket *vm, const struct kind *kind, const char *id,
+                           struct husk_error *err)
+{
+    const struct timespec pause = {.tv_nsec = 50000000};
+    uint64_t deadline_ns = monotonic_ns() + GUEST_PATIENCE_S * 1000000000ull;
+    int ret;
+
+    while ((ret = is_there(vm, kind, id, err)) == 1) {
+        if (monotonic_ns() > deadline_ns) {
+            snprintf(
+                vm->refusal, sizeof(vm->refusal),
+                "%s: the guest has not let go of it within %u seconds; it is gone when it does", id,
+                GUEST_PATIENCE_S);
+            return -ECANCELED;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return ret;
+}
+
+static int remove_device(struct vm_socket *vm, const char *id, const struct kind *kind,
                          struct husk_error *err)
 {
     json_t *result = NULL;
     char path[128];
     int ret;
 
-    if (!vm_id_is_valid(options->id))
-        return error_set(err, ENOENT, vm->path, "there is no such device", "%s", options->id);
-    snprintf(path, sizeof(path), "/%s/%s", kind, options->id);
+    if (!vm_id_is_valid(id))
+        return error_set(err, ENOENT, vm->path, "there is no such device", "%s", id);
+    snprintf(path, sizeof(path), "/%s/%s", kind->name, id);
     ret = vm_request(vm, "DELETE", path, NULL, &result, err);
     json_decref(result);
-    return ret;
+    return ret ? ret : wait_until_gone(vm, kind, id, err);
 }
 
 /* The id for a device without one: the first free "drive1", "drive2", … */
-static int choose_id(struct vm_socket *vm, const char *kind, const char *member, const char *prefix,
-                     char id[VM_ID_SIZE], struct husk_error *err)
+static int choose_id(struct vm_socket *vm, const struct kind *kind, char id[VM_ID_SIZE],
+                     struct husk_error *err)
 {
     json_t *config = NULL;
     int ret = vm_request(vm, "GET", "/vm/config", NULL, &config, err);
 
     if (!ret)
-        vm_free_id(json_object_get(config, kind), member, prefix, id);
+        vm_free_id(json_object_get(config, kind->name), kind->member, kind->prefix, id);
     json_decref(config);
     return ret;
 }
@@ -68,7 +115,7 @@ static int add_drive(struct vm_socket *vm, const struct vm_options *options, str
     if (options->drive.id)
         snprintf(id, sizeof(id), "%s", options->drive.id);
     else
-        ret = choose_id(vm, "drives", "drive_id", "drive", id, err);
+        ret = choose_id(vm, &drives, id, err);
     if (!ret)
         ret = vm_drive_body(&options->drive, id, &body, err);
     if (ret)
@@ -88,7 +135,7 @@ static int add_net(struct vm_socket *vm, const struct vm_options *options, struc
     if (options->net.id)
         snprintf(id, sizeof(id), "%s", options->net.id);
     else
-        ret = choose_id(vm, "network-interfaces", "iface_id", "net", id, err);
+        ret = choose_id(vm, &nets, id, err);
     if (ret)
         return ret;
     snprintf(path, sizeof(path), "/network-interfaces/%s", id);
@@ -133,11 +180,11 @@ static int act(struct vm_socket *vm, const struct vm_options *options, struct hu
     case VM_DRIVE_ADD:
         return add_drive(vm, options, err);
     case VM_DRIVE_REMOVE:
-        return remove_device(vm, options, "drives", err);
+        return remove_device(vm, options->id, &drives, err);
     case VM_NET_ADD:
         return add_net(vm, options, err);
     case VM_NET_REMOVE:
-        return remove_device(vm, options, "network-interfaces", err);
+        return remove_device(vm, options->id, &nets, err);
     }
     return -EINVAL;
 }
@@ -176,15 +223,16 @@ const struct command cmd_vm = {
         "  ctrl-alt-del SOCKET      type these keys\n"
         "  drive add SOCKET FILE[,id=ID][,ro][,engine=uring|threads][,iops=N][,bw=SIZE]\n"
         "                           plug a disk in, as -d of `husk run`; prints its id\n"
-        "  drive remove SOCKET ID   unplug it, when the guest has let go of it\n"
+        "  drive remove SOCKET ID   ask the guest to let go of it, and wait until it is gone\n"
         "  net add SOCKET tap=NAME[,id=ID][,mac=MAC][,mtu=N][,bw=SIZE]\n"
         "                           plug an interface in, as -n; prints its id\n"
-        "  net remove SOCKET ID     unplug it, likewise\n"
+        "  net remove SOCKET ID     likewise\n"
         "\n"
         "SOCKET is what --api-sock of `husk run` or `husk serve` names. Devices come and go on a\n"
         "PCI bus only (--transport pci, --enable-pci).\n"
         "\n"
-        "Exit status: 0 done; 1 the VM refused; 119 usage error; 125 no VM answers there, or the\n"
+        "Exit status: 0 done; 1 the VM or its guest refused; 119 usage error; 125 no VM answers "
+        "there, or the\n"
         "host failed.\n",
     .run = run_vm,
 };

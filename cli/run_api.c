@@ -53,6 +53,12 @@ void run_api_run(struct run_api *api)
         api_server_run(api->server);
 }
 
+void run_api_note_event(struct run_api *api, const struct husk_event *event)
+{
+    if (api->api)
+        api_note_event(api->api, event);
+}
+
 void run_api_close(struct run_api *api)
 {
     api_server_destroy(api->server);

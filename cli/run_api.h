@@ -35,6 +35,9 @@ void run_api_poll(const struct run_api *api, struct pollfd *out);
 int run_api_timeout_ms(const struct run_api *api);
 void run_api_run(struct run_api *api);
 
+/* Something happened to the VM. */
+void run_api_note_event(struct run_api *api, const struct husk_event *event);
+
 /* No more requests; then the file goes. */
 void run_api_close(struct run_api *api);
 

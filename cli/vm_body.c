@@ -24,7 +24,7 @@ bool vm_id_is_valid(const char *id)
     return len > 0 && len < VM_ID_SIZE;
 }
 
-static bool is_taken(const json_t *list, const char *member, const char *id)
+bool vm_has_id(const json_t *list, const char *member, const char *id)
 {
     const json_t *item;
     size_t i;
@@ -46,7 +46,7 @@ void vm_free_id(const json_t *list, const char *member, const char *prefix, char
     /* A list of n ids leaves one of the first n + 1 free. */
     do
         snprintf(id, VM_ID_SIZE, "%s%u", prefix, number++);
-    while (is_taken(list, member, id));
+    while (vm_has_id(list, member, id));
 }
 
 static char *absolute(const char *path)

@@ -15,8 +15,11 @@
 /* 1..64 of A-Z a-z 0-9 _: what can be part of a path. */
 bool vm_id_is_valid(const char *id);
 
-/* The first of PREFIX1, PREFIX2, … that is nobody's in `list`, an array of objects in which
- * `member` is the id. Anything else is an empty list. */
+/* Whether `list`, an array of objects in which `member` is the id, has this one. Anything else is
+ * an empty list. */
+bool vm_has_id(const json_t *list, const char *member, const char *id);
+
+/* The first of PREFIX1, PREFIX2, … that is nobody's in such a list. */
 void vm_free_id(const json_t *list, const char *member, const char *prefix, char id[VM_ID_SIZE]);
 
 /* The body of PUT /drives/ID. A relative path becomes an absolute one, for the VM's process has a

@@ -212,6 +212,21 @@ int drive_patch(struct api *api, struct api_call *call, struct api_fault *fault)
     return ret;
 }
 
+/* The VM has no such drive any more. */
+void drive_gone(struct api *api, const char *id)
+{
+    unsigned place = place_of(api, id);
+
+    if (place == api->drive_count)
+        return;
+    json_release(&drive_shape, &api->drives[place]);
+    api->drive_count--;
+    memmove(&api->drives[place], &api->drives[place + 1],
+            (api->drive_count - place) * sizeof(api->drives[0]));
+    memset(&api->drives[api->drive_count], 0, sizeof(api->drives[0]));
+    metrics_forget_drive(&api->metrics, place);
+}
+
 int drive_delete(struct api *api, struct api_call *call, struct api_fault *fault)
 {
     unsigned place = place_of(api, call->id);
@@ -228,11 +243,8 @@ int drive_delete(struct api *api, struct api_call *call, struct api_fault *fault
         return api_fault_set(fault, "Cannot unplug root device: %s", call->id);
     if (husk_vm_remove_drive(api->vm, call->id, &err))
         return api_fault_error(fault, PREFIX "Unable to remove the block device", &err);
-    json_release(&drive_shape, &api->drives[place]);
-    api->drive_count--;
-    memmove(&api->drives[place], &api->drives[place + 1],
-            (api->drive_count - place) * sizeof(api->drives[0]));
-    memset(&api->drives[api->drive_count], 0, sizeof(api->drives[0]));
-    metrics_forget_drive(&api->metrics, place);
+    /* A guest that runs is asked for it: the VM tells when it is gone. */
+    if (husk_vm_state(api->vm) == HUSK_STATE_CREATED)
+        drive_gone(api, call->id);
     return 0;
 }

@@ -170,6 +170,21 @@ int net_patch(struct api *api, struct api_call *call, struct api_fault *fault)
     return ret;
 }
 
+/* The VM has no such interface any more. */
+void net_gone(struct api *api, const char *id)
+{
+    unsigned place = place_of(api, id);
+
+    if (place == api->net_count)
+        return;
+    json_release(&net_shape, &api->nets[place]);
+    api->net_count--;
+    memmove(&api->nets[place], &api->nets[place + 1],
+            (api->net_count - place) * sizeof(api->nets[0]));
+    memset(&api->nets[api->net_count], 0, sizeof(api->nets[0]));
+    metrics_forget_net(&api->metrics, place);
+}
+
 int net_delete(struct api *api, struct api_call *call, struct api_fault *fault)
 {
     unsigned place = place_of(api, call->id);
@@ -184,11 +199,8 @@ int net_delete(struct api *api, struct api_call *call, struct api_fault *fault)
         return api_fault_set(fault, "Device not found: there is no network interface %s", call->id);
     if (husk_vm_remove_net(api->vm, call->id, &err))
         return api_fault_error(fault, PREFIX "Unable to remove the net device", &err);
-    json_release(&net_shape, &api->nets[place]);
-    api->net_count--;
-    memmove(&api->nets[place], &api->nets[place + 1],
-            (api->net_count - place) * sizeof(api->nets[0]));
-    memset(&api->nets[api->net_count], 0, sizeof(api->nets[0]));
-    metrics_forget_net(&api->metrics, place);
+    /* A guest that runs is asked for it: the VM tells when it is gone. */
+    if (husk_vm_state(api->vm) == HUSK_STATE_CREATED)
+        net_gone(api, call->id);
     return 0;
 }

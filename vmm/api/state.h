@@ -72,6 +72,7 @@ void cpu_release(struct cpu_settings *cpu);
 int drive_put(struct api *api, struct api_call *call, struct api_fault *fault);
 int drive_patch(struct api *api, struct api_call *call, struct api_fault *fault);
 int drive_delete(struct api *api, struct api_call *call, struct api_fault *fault);
+void drive_gone(struct api *api, const char *id);
 /* machine.c */
 void machine_defaults(struct machine_settings *machine);
 int machine_get(struct api *api, struct api_call *call, struct api_fault *fault);
@@ -81,6 +82,7 @@ int machine_patch(struct api *api, struct api_call *call, struct api_fault *faul
 int net_put(struct api *api, struct api_call *call, struct api_fault *fault);
 int net_patch(struct api *api, struct api_call *call, struct api_fault *fault);
 int net_delete(struct api *api, struct api_call *call, struct api_fault *fault);
+void net_gone(struct api *api, const char *id);
 /* devices.c */
 int vsock_put(struct api *api, struct api_call *call, struct api_fault *fault);
 int entropy_put(struct api *api, struct api_call *call, struct api_fault *fault);
