@@ -34,8 +34,8 @@ struct command {
     int (*run)(int argc, char **argv, uint64_t started_ns);
 };
 
-extern const struct command cmd_run, cmd_serve, cmd_vm, cmd_jail, cmd_vf, cmd_doctor, cmd_version,
-    cmd_help;
+extern const struct command cmd_run, cmd_serve, cmd_vm, cmd_image, cmd_jail, cmd_vf, cmd_doctor,
+    cmd_version, cmd_help;
 
 /* All subcommands in the order of `husk help`, ended by NULL. */
 extern const struct command *const commands[];
@@ -64,5 +64,8 @@ const char *vmm_program_find(char *path, unsigned size);
 
 /* husk_image_options.reader_path, likewise. */
 const char *image_program_find(char *path, unsigned size);
+
+/* What `husk image` becomes: the husk-oci beside this program in `path`, or NULL. */
+const char *oci_program_find(char *path, unsigned size);
 
 #endif

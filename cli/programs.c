@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Where husk-vmm and husk-image are: beside this program where it is not installed; else the
- * library knows. */
+/* Where husk-vmm, husk-image and husk-oci are: beside this program where it is not installed; else
+ * the library, or cmd_image.c, knows. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,4 +31,9 @@ const char *vmm_program_find(char *path, unsigned size)
 const char *image_program_find(char *path, unsigned size)
 {
     return find_beside("husk-image", "HUSK_IMAGE", path, size);
+}
+
+const char *oci_program_find(char *path, unsigned size)
+{
+    return find_beside("husk-oci", "HUSK_OCI", path, size);
 }
