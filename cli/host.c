@@ -5,7 +5,6 @@
  */
 #include "cli/host.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -17,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -24,6 +24,7 @@
 #include "base/io.h"
 #include "cli/cli.h"
 #include "cli/host_jail.h"
+#include "cli/host_vfio.h"
 
 struct report {
     struct finding *findings;
@@ -76,23 +77,6 @@ static bool module_parameter_on(const char *module, const char *parameter)
 
     snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", module, parameter);
     return read_line(path, value, sizeof(value)) && (value[0] == 'Y' || value[0] == '1');
-}
-
-/* Entries of a directory besides . and .., -1 when it cannot be read. */
-static int count_entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-    int count = 0;
-
-    if (!dir)
-        return -1;
-    while ((entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-            count++;
-    }
-    closedir(dir);
-    return count;
 }
 
 /* Returns an open /dev/kvm or -1. */
@@ -213,23 +197,73 @@ static void inspect_device_node(struct report *report, const char *id, const cha
     close_fd(&fd);
 }
 
+static void inspect_remapping(struct report *report, const struct host_vfio *vfio)
+{
+    switch (vfio->remapping) {
+    case HOST_REMAPPING_ON:
+        add(report, "interrupt-remapping", FINDING_OK, "", "interrupt remapping: on");
+        break;
+    case HOST_REMAPPING_UNSAFE:
+        add(report, "interrupt-remapping", FINDING_NOTE,
+            "give devices to guests that you trust only",
+            "interrupt remapping: off, and VFIO does without (allow_unsafe_interrupts)");
+        break;
+    case HOST_REMAPPING_OFF:
+        add(report, "interrupt-remapping", FINDING_MISSING,
+            "enable it in the firmware (x2APIC); for guests that you trust: "
+            "allow_unsafe_interrupts=1 of vfio_iommu_type1 and iommufd",
+            "interrupt remapping: off, so that no device can be given away");
+        break;
+    }
+}
+
+/* Bytes, or no limit; what VMs in a process of their own get when the caller is not root. */
+static void inspect_locked_memory(struct report *report)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+        return;
+    if (geteuid() == 0 || limit.rlim_max == RLIM_INFINITY)
+        add(report, "locked-memory", FINDING_OK, "", "locked memory: %s",
+            geteuid() == 0 ? "root may give VMs what they need" : "unlimited");
+    else
+        add(report, "locked-memory", FINDING_NOTE,
+            "a VM with devices of the host locks all of its memory: raise it with limits.conf or "
+            "LimitMEMLOCK=",
+            "locked memory: at most %llu KiB", (unsigned long long)(limit.rlim_max >> 10));
+}
+
+/* Passthrough: whether it is possible, and what lacks. */
 static void inspect_vfio(struct report *report)
 {
-    int groups = count_entries("/sys/kernel/iommu_groups");
+    struct host_vfio vfio;
 
-    if (groups > 0)
-        add(report, "iommu", FINDING_OK, "", "IOMMU: %d groups", groups);
-    else
+    host_look_at_vfio("/sys", "/dev", "/proc", &vfio);
+    if (vfio.groups == 0) {
         add(report, "iommu", FINDING_MISSING,
-            "later, for device passthrough: enable VT-d/AMD-Vi in the firmware, boot with "
-            "intel_iommu=on",
-            "IOMMU: no groups");
-    if (exists("/dev/vfio/vfio") || exists("/dev/iommu"))
-        add(report, "vfio", FINDING_OK, "", "VFIO: %s%s", exists("/dev/vfio/vfio") ? "groups" : "",
-            exists("/dev/iommu") ? (exists("/dev/vfio/vfio") ? " and iommufd" : "iommufd") : "");
+            "for device passthrough enable VT-d or AMD-Vi in the firmware; boot with "
+            "intel_iommu=on on Intel, without amd_iommu=off on AMD",
+            "IOMMU: no groups, so that no device can be given away");
+        return;
+    }
+    add(report, "iommu", FINDING_OK, "", "IOMMU: %u groups", vfio.groups);
+    inspect_remapping(report, &vfio);
+    if (!vfio.has_driver)
+        add(report, "vfio", FINDING_MISSING, "modprobe vfio-pci",
+            "VFIO: the driver vfio-pci is not there");
+    else if (!vfio.has_groups && !(vfio.has_iommufd && vfio.has_cdevs))
+        add(report, "vfio", vfio.has_iommufd ? FINDING_NOTE : FINDING_MISSING,
+            "modprobe vfio_iommu_type1, or iommufd where the kernel has it; then husk vf bind "
+            "ADDRESS",
+            "VFIO: the driver vfio-pci, %u devices; neither groups nor iommufd", vfio.bound);
     else
-        add(report, "vfio", FINDING_MISSING, "later, for device passthrough: modprobe vfio-pci",
-            "VFIO: neither /dev/vfio/vfio nor /dev/iommu");
+        add(report, "vfio", FINDING_OK, "", "VFIO: the driver vfio-pci, %u devices; by %s",
+            vfio.bound,
+            !vfio.has_groups                     ? "iommufd"
+            : vfio.has_iommufd && vfio.has_cdevs ? "groups and iommufd"
+                                                 : "groups");
+    inspect_locked_memory(report);
 }
 
 static void inspect_memory(struct report *report)
