@@ -90,6 +90,8 @@ static void fuzz_auth(const char *text, size_t len)
         demand(!strpbrk(credentials.basic, "\r\n"));
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text;
