@@ -5,12 +5,22 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "cli/cli.h"
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (!strcmp(argv[i], "--help"))
+            return true;
+    }
+    return false;
+}
 
 static int run_image(int argc, char **argv, uint64_t started_ns)
 {
@@ -20,7 +30,7 @@ static int run_image(int argc, char **argv, uint64_t started_ns)
 
     if (argc == 1)
         return cli_usage_error(&cmd_image, "image: wants pull, load, ls, rm, inspect or prune");
-    if (!strcmp(argv[1], "--help")) {
+    if (wants_help(argc, argv)) {
         command_print_help(&cmd_image);
         return STATUS_OK;
     }

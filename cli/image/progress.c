@@ -65,11 +65,10 @@ static void erase(struct progress *progress)
 static void draw_bar(struct progress *progress, const struct import_progress *layer)
 {
     char bar[BAR_COLUMNS + 1], done[24], total[24], line[160];
-    uint64_t part = layer->total_bytes ? layer->done_bytes / (layer->total_bytes / BAR_COLUMNS + 1)
-                                       : BAR_COLUMNS;
-    unsigned filled = layer->done_bytes >= layer->total_bytes || part > BAR_COLUMNS
-                          ? BAR_COLUMNS
-                          : (unsigned)part;
+    bool full = layer->done_bytes >= layer->total_bytes;
+    unsigned filled =
+        full ? BAR_COLUMNS
+             : (unsigned)((double)layer->done_bytes / (double)layer->total_bytes * BAR_COLUMNS);
 
     memset(bar, ' ', BAR_COLUMNS);
     memset(bar, '=', filled);

@@ -340,3 +340,22 @@ def mounted(path):
             subprocess.run(["umount", where], check=True, timeout=e2e.PATIENCE_S)
     finally:
         os.rmdir(where)
+
+
+@contextlib.contextmanager
+def stacked(lower):
+    """Mounted layers, the lowest first, as one read-only overlayfs; None where that is not possible."""
+    where = tempfile.mkdtemp(prefix="husk-overlay-")
+    try:
+        option = "lowerdir=" + ":".join(map(str, reversed(lower)))
+        done = subprocess.run(["mount", "-t", "overlay", "-o", option, "overlay", where], check=False,
+                              stderr=subprocess.PIPE, timeout=e2e.PATIENCE_S)
+        if done.returncode:
+            yield None
+            return
+        try:
+            yield pathlib.Path(where)
+        finally:
+            subprocess.run(["umount", where], check=True, timeout=e2e.PATIENCE_S)
+    finally:
+        os.rmdir(where)

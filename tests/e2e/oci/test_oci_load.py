@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """husk image load, ls, inspect, rm, prune: layouts, archives, and what is wrong with them."""
+import contextlib
 import gzip
 import json
 import os
@@ -134,6 +135,27 @@ def check_layer(store, diff_id, tar):
                                 f"{member.name}: time")
                 elif member.issym():
                     e2e.require(os.readlink(found) == member.linkname, f"{member.name}: target")
+
+
+def test_whiteouts_in_overlayfs():
+    """What the kernel makes of a stack of layers is what the layers say."""
+    image = Image([
+        tar_of([directory("kept"), ("kept/a", b"1"), ("gone", b"1"), directory("dir"), ("dir/old", b"1"),
+                directory("swept"), ("swept/old", b"1"), ("swept/both", b"1"), directory("replaced"), ("replaced/old", b"1")]),
+        tar_of([(".wh.gone", b""), (".wh.dir", b""), ("swept/.wh..wh..opq", b""), ("swept/both", b"2"),
+                ("kept/b", b"2"), (".wh.replaced", b""), directory("replaced"), ("replaced/new", b"2")]),
+        tar_of([("gone", b"3"), ("kept/.wh.a", b"")])])
+    with Store() as store, contextlib.ExitStack() as stack:
+        store.run("load", layout(store.top / "layout", [named(image, "a:1")], image.blobs))
+        lower = [stack.enter_context(images.mounted(store.layer(diff_id))) for diff_id in image.diff_ids]
+        top = stack.enter_context(images.stacked(lower)) if all(lower) else None
+        if top is None:
+            print("skipped: oci_load: this host mounts no EROFS from a file, or no overlayfs: stacks were not looked at")
+            return
+        found = {str(path.relative_to(top)): path.read_text() for path in top.rglob("*") if path.is_file()}
+        e2e.require(found == {"kept/b": "2", "gone": "3", "swept/both": "2", "replaced/new": "2"}, f"{found}")
+        e2e.require(not (top / "dir").exists() and sorted(os.listdir(top)) == ["gone", "kept", "replaced", "swept"],
+                    f"{os.listdir(top)}")
 
 
 def test_wrong_layouts():
