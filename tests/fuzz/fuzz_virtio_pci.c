@@ -21,6 +21,7 @@
 #define MAX_STEPS 256u
 #define ECAM      0xc0000000u
 #define WINDOW    0xe0000000u
+#define HIGH      0x100000000ull
 #define BYTES     0x40000u
 #define DEVICES   2u
 #define LINES_MAX 8u
@@ -100,12 +101,14 @@ static void any_access(struct target *t, struct bus *bus, uint64_t address, stru
 static void step(struct target *t, struct fuzz_input *in)
 {
     unsigned device = (unsigned)fuzz_take(in, 1) % DEVICES;
+    uint8_t where;
 
     switch (fuzz_take(in, 1) % 8) {
-    case 0: /* somewhere near where BARs may be */
+    case 0: /* somewhere near where BARs may be, of the low window or the high one */
+        where = (uint8_t)fuzz_take(in, 1);
         set(t, config_of(device) + PCI_BASE_ADDRESS_0, 4,
-            WINDOW - VIRTIO_PCI_BAR_BYTES + fuzz_take(in, 1) % 16 * VIRTIO_PCI_BAR_BYTES / 2);
-        set(t, config_of(device) + PCI_BASE_ADDRESS_1, 4, 0);
+            WINDOW - VIRTIO_PCI_BAR_BYTES + where % 16 * VIRTIO_PCI_BAR_BYTES / 2);
+        set(t, config_of(device) + PCI_BASE_ADDRESS_1, 4, where >> 7);
         break;
     case 1:
         any_access(t, t->s.ports, PCI_ADDRESS_PORT + fuzz_take(in, 1) % 8, in);
@@ -121,7 +124,8 @@ static void step(struct target *t, struct fuzz_input *in)
         any_access(t, t->s.mmio, config_of(device) + fuzz_take(in, 1), in);
         break;
     default:
-        any_access(t, t->s.mmio, WINDOW + fuzz_take(in, 3) % BYTES, in);
+        where = (uint8_t)fuzz_take(in, 1);
+        any_access(t, t->s.mmio, (where & 1 ? HIGH : 0) + WINDOW + fuzz_take(in, 3) % BYTES, in);
         break;
     }
 }
@@ -129,7 +133,7 @@ static void step(struct target *t, struct fuzz_input *in)
 static void open_target(struct target *t)
 {
     const struct msi_controller controller = {.take = take, .give = give, .route = route, .arg = t};
-    const struct pci_window low = {WINDOW, BYTES}, high = {0};
+    const struct pci_window low = {WINDOW, BYTES}, high = {HIGH + WINDOW, BYTES};
     const struct rate_limit unlimited = {0};
 
     memset(t, 0, sizeof(*t));
