@@ -108,8 +108,9 @@ static int enter_group(struct vfio_iommu *iommu, struct vfio_group *group, const
     ret = iommu->kernel->ioctl(iommu->kernel->arg, iommu->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
     if (ret == -EPERM)
         return error_set(err, EPERM, name, CANNOT_ATTACH,
-                         "the host's IOMMU does not remap interrupts, so that a guest could forge "
-                         "them");
+                         "the host does not remap interrupts, so that a guest could forge them: "
+                         "enable it in the firmware, or trust the guest "
+                         "(vfio_iommu_type1.allow_unsafe_interrupts=1)");
     if (ret < 0)
         return error_set(err, -ret, name, CANNOT_ATTACH, "the IOMMU cannot be set up: %s",
                          error_text(-ret));

@@ -36,8 +36,9 @@ static int bind(struct vfio_iommu *iommu, int device_fd, const char *name, struc
     switch (ret) {
     case -EPERM:
         return error_set(err, EPERM, name, CANNOT_ATTACH,
-                         "the host's IOMMU does not remap interrupts, so that a guest could forge "
-                         "them");
+                         "the host does not remap interrupts, so that a guest could forge them: "
+                         "enable it in the firmware, or trust the guest "
+                         "(iommufd.allow_unsafe_interrupts=1)");
     case -EBUSY:
         return error_set(err, EBUSY, name, CANNOT_ATTACH,
                          "it is in use, or another device of its IOMMU group has a driver of the "
@@ -57,8 +58,9 @@ static int join_ioas(struct vfio_iommu *iommu, int device_fd, const char *name,
 
     if (ret == -EPERM)
         return error_set(err, EPERM, name, CANNOT_ATTACH,
-                         "the host's IOMMU does not remap interrupts, so that a guest could forge "
-                         "them");
+                         "the host does not remap interrupts, so that a guest could forge them: "
+                         "enable it in the firmware, or trust the guest "
+                         "(iommufd.allow_unsafe_interrupts=1)");
     if (ret < 0)
         return error_set(err, -ret, name, CANNOT_ATTACH,
                          "its IOMMU cannot share the VM's address space: %s", error_text(-ret));

@@ -428,6 +428,7 @@ HUSK_API int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_optio
 HUSK_API int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,
                              struct husk_error *err);
 
+/* The same for a device of the host, before the build only. */
 HUSK_API int husk_vm_add_vfio(struct husk_vm *vm, const struct husk_vfio_options *options,
                               struct husk_error *err);
 

@@ -204,6 +204,16 @@ def arguments_of_run():
         ["-d", "x"] * 16 + ["-n", "tap=t"])
     yield "--console vga", ("--console vga: ", "serial, virtio or none"), ["--console", "vga"]
     yield "--transport isa", ("--transport isa: ", "mmio or pci"), ["--transport", "isa"]
+    for text, reason in (("eth0", "PCI address like"), ("0000:01:20.0", "PCI address like"),
+                         ("01:10.0,iommu=", "auto, iommufd or group"), ("01:10.0,x", "unknown word"), ("01:10.0,x=y", "unknown or"),
+                         ("01:10.0,iommu=on", "auto, iommufd or group"), ("01:10.0,fd=99", "not an open descriptor"),
+                         ("01:10.0,group-fd=-1", "not an open descriptor"), ("01:10.0,,id=a", "PCI address like")):
+        yield f"--vfio {text}", ("--vfio ", reason), ["--vfio", text]
+    yield "a device given twice", ("vfio 2: ", "0000:01:10.0 is given to vfio 1"), ["--vfio", "01:10.0"] * 2
+    yield "a device without a bus", ("vfio 1: ", "PCI bus"), ["--transport", "mmio", "--vfio", "01:10.0"]
+    yield "two interfaces to the IOMMU", ("vfio 2: ", "either groups or iommufd"), [
+        "--vfio", "01:10.0,iommu=group", "--vfio", "01:10.1,iommu=iommufd"]
+    yield "17 devices of the host", ("--vfio: ", "at most 16"), [f"--vfio={n:02x}:00.0" for n in range(17)]
     yield "--timeline= without a name", ("--timeline=", "file name"), ["--timeline="]
 
 
@@ -386,6 +396,22 @@ def case_networks(suite):
                        "tap=htap0,vhost=on")
 
 
+# ---- devices of the host ----
+
+def case_vfio(suite):
+    """What sysfs says; the rest needs an IOMMU, and is in linux/vfio.py."""
+    def refuse(name, texts, *words, **process):
+        suite.refuse(f"vfio: {name}", ERROR, texts, "run", "-k", suite.kernel, *words, **process)
+
+    refuse("no such device", ("ffff:ff:1f.7: ", "no such PCI device"), "--vfio", "ffff:ff:1f.7")
+    for device in sorted(pathlib.Path("/sys/bus/pci/devices").glob("*")):
+        if not (device / "iommu_group").exists() and not any(pathlib.Path("/sys/class/iommu").glob("*")):
+            refuse("no IOMMU", (f"{device.name}: ", "IOMMU is off", "intel_iommu=on"), "--vfio", device.name)
+            break
+    else:
+        print("skipped: errors-vfio-no-iommu: this host has an IOMMU, or no PCI device")
+
+
 # ---- the host ----
 
 def check_no_kvm(suite):
@@ -510,6 +536,7 @@ def run_all(suite):
         suite.case(name, function, suite)
     case_kernels(suite)
     case_disks(suite)
+    case_vfio(suite)
     try:
         case_networks(suite)
     except Skip as reason:
