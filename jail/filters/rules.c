@@ -186,9 +186,10 @@ const struct rule rules[] = {
     ALLOW(V | C, pwrite64),
     IOCTL(DEVICE_THREAD, VFIO_DEVICE_SET_IRQS),
     IOCTL(V | C, VFIO_DEVICE_RESET),
-    IOCTL(V | C, KVM_SET_USER_MEMORY_REGION),
-    IOCTL(V | C, KVM_IRQFD), /* C: also the end of a machine, whose interrupts are taken off KVM */
-    ALLOW(V | C, eventfd2),  /* C: also another file for a disk */
+    /* I: a device that reported an error is taken out of the guest at once. */
+    IOCTL(V | I | C, KVM_SET_USER_MEMORY_REGION),
+    IOCTL(V | I | C, KVM_IRQFD), /* C: also the end of a machine: interrupts are taken off KVM */
+    ALLOW(V | C, eventfd2),      /* C: also another file for a disk */
     /* Another one while the VM runs, and the first ones. Guest memory is mapped for DMA: what else
      * could be mapped is the process's own. */
     IOCTL(C, VFIO_GET_API_VERSION),
