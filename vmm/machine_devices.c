@@ -307,7 +307,8 @@ static int create_drive(struct machine *machine, unsigned index, const char *nam
     if (ret)
         return ret;
     config.can_discard = block_backend_can_discard(config.backend);
-    snprintf(serial, sizeof(serial), "husk-drive-%u", index + 1);
+    /* The id, so that a guest finds a disk whatever else there is. */
+    snprintf(serial, sizeof(serial), "%.*s", (int)sizeof(config.serial), drive->id);
     memcpy(config.serial, serial, sizeof(config.serial));
     ret = virtio_blk_create(&machine->device_env, &config, &virtio);
     if (ret) {

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The agent as a whole: see agent.h. */
+#include "guest/agent/agent.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+#include "guest/agent/connection.h"
+#include "guest/agent/container.h"
+#include "guest/agent/volume.h"
+
+#define FLUSH_MS 2000
+
+int agent_init(struct agent *agent, const struct log *log, int cgroup, bool booted)
+{
+    memset(agent, 0, sizeof(*agent));
+    agent->log = log;
+    agent->cgroup = cgroup;
+    agent->booted = booted;
+    return event_loop_create(&agent->loop);
+}
+
+void agent_end(struct agent *agent)
+{
+    connection_flush_all(agent, FLUSH_MS);
+    connection_close_all(agent);
+    while (agent->containers)
+        container_destroy(agent->containers);
+    volume_remove_all(agent);
+    event_loop_destroy(agent->loop);
+    agent->loop = NULL;
+}
+
+void agent_reap(struct agent *agent)
+{
+    pid_t pid;
+    int status;
+
+    /* Children of nobody's are orphans of containers, or helpers. */
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        (void)container_reap(agent, pid, status);
+}
+
+void agent_tell(struct agent *agent, json_t *event)
+{
+    if (event)
+        connection_tell_all(agent, event);
+    json_decref(event);
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Containers: see container.h. All state is in the agent's list. */
+#include "guest/agent/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "guest/agent/overlay.h"
+#include "guest/agent/process.h"
+
+const char *container_status_name(enum container_status status)
+{
+    static const char *const names[] = {"created", "running", "paused", "stopped"};
+
+    return names[status];
+}
+
+struct container *container_find(const struct agent *agent, const char *name,
+                                 struct husk_error *err)
+{
+    struct container *container = agent->containers;
+
+    while (container && strcmp(container->name, name))
+        container = container->next;
+    if (!container)
+        error_set(err, ENOENT, name, "there is no such container", "%s", "");
+    return container;
+}
+
+struct process *container_find_process(const struct container *container, const char *name,
+                                       struct husk_error *err)
+{
+    struct process *process = container->processes;
+
+    while (process && strcmp(process->name, name ? name : "init"))
+        process = process->next;
+    if (!process)
+        error_set(err, ENOENT, name, "there is no such process", "%s", "");
+    return process;
+}
+
+/* runtime.md: what a state does not allow is an error. */
+static int wrong_state(const struct container *container, const char *wanted,
+                       struct husk_error *err)
+{
+    return error_set(err, ESTALE, container->name, "is in the wrong state", "%s, not %s",
+                     container_status_name(container->status), wanted);
+}
+
+/* Told when it has risen; the file is readable until it is read again. */
+static void on_oom_event(void *arg, uint32_t events)
+{
+    struct container *container = arg;
+    uint64_t kills = cgroup_oom_kills(&container->cgroup);
+    char ignored[64];
+
+    if (pread(container->oom_events, ignored, sizeof(ignored), 0) < 0) {
+        event_source_remove(container->oom_source);
+        container->oom_source = NULL;
+    }
+    if (kills <= container->oom_kills_told)
+        return;
+    container->oom_kills_told = kills;
+    agent_tell(container->agent, json_pack("{s:s, s:s, s:I}", "event", "oom", "container",
+                                           container->name, "kills", (json_int_t)kills));
+}
+
+/* A kernel without the memory controller tells nothing. */
+static void watch_memory(struct container *container)
+{
+    char ignored[64];
+
+    container->oom_events =
+        openat(container->cgroup.dir, "memory.events", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (container->oom_events < 0)
+        return;
+    if (read(container->oom_events, ignored, sizeof(ignored)) < 0 ||
+        event_loop_add(container->agent->loop, container->oom_events, EPOLLPRI, on_oom_event,
+                       container, &container->oom_source))
+        close_fd(&container->oom_events);
+}
+
+static int make_cgroup(struct container *container, struct husk_error *err)
+{
+    const struct oci_config *config = &container->config;
+    int ret = cgroup_create(container->agent->cgroup,
+                            config->cgroups_path ? config->cgroups_path : container->name,
+                            &container->cgroup, err);
+
+    if (!ret)
+        ret = cgroup_set_limits(&container->cgroup, &config->resources, "linux.resources", err);
+    if (!ret)
+        ret = cgroup_set_devices(&container->cgroup, config, err);
+    if (!ret)
+        watch_memory(container);
+    return ret;
+}
+
+static int make_root(struct container *container, const struct node *rootfs, struct husk_error *err)
+{
+    if (rootfs->json)
+        return overlay_mount(container, rootfs, err);
+    container->root_path = strdup(container->config.root_path);
+    if (!container->root_path)
+        return error_set(err, ENOMEM, container->name, "cannot be created", NULL);
+    return 0;
+}
+
+static int build(struct container *container, const struct node *params, struct husk_error *err)
+{
+    struct launch launch = {.config = &container->config,
+                            .process = &container->config.process,
+                            .field = "process",
+                            .container = -1};
+    struct node config, rootfs = node_member(params, "rootfs");
+    bool with_stdin = false;
+    int ret = node_object(params, "config", &config, err);
+
+    if (!ret)
+        ret = node_need(&config, err);
+    if (!ret)
+        ret = node_object(params, "rootfs", &rootfs, err);
+    if (!ret)
+        ret = node_flag(params, "stdin", &with_stdin, err);
+    if (!ret)
+        ret = oci_parse(&config, !rootfs.json, &container->config, err);
+    if (!ret)
+        ret = make_root(container, &rootfs, err);
+    if (!ret)
+        ret = make_cgroup(container, err);
+    if (ret)
+        return ret;
+    launch.root_path = container->root_path;
+    launch.cgroup = container->cgroup.dir;
+    return process_launch(container, "init", &launch, with_stdin, &container->init_launched, err);
+}
+
+int container_create(struct agent *agent, const char *name, const struct node *params,
+                     struct container **out, struct husk_error *err)
+{
+    struct container *container, **end = &agent->containers;
+    int ret;
+
+    if (container_find(agent, name, NULL))
+        return error_set(err, EEXIST, name, "there is such a container", "%s", "");
+    if (agent->container_count >= HUSK_AGENT_CONTAINERS_MAX)
+        return error_set(err, ENOSPC, name, "cannot be created", "there are %d containers",
+                         HUSK_AGENT_CONTAINERS_MAX);
+    container = calloc(1, sizeof(*container));
+    if (!container)
+        return error_set(err, ENOMEM, name, "cannot be created", NULL);
+    container->agent = agent;
+    snprintf(container->name, sizeof(container->name), "%s", name);
+    container->cgroup = (struct cgroup){.parent = -1, .dir = -1};
+    container->oom_events = -1;
+    container->init_launched = (struct launched){.pidfd = -1, .channel = -1, .terminal = -1};
+    while (*end)
+        end = &(*end)->next;
+    *end = container;
+    agent->container_count++;
+    ret = build(container, params, err);
+    if (ret) {
+        container_destroy(container);
+        return ret;
+    }
+    *out = container;
+    return 0;
+}
+
+int container_start(struct container *container, struct husk_error *err)
+{
+    const struct launch launch = {.config = &container->config,
+                                  .process = &container->config.process,
+                                  .field = "process",
+                                  .container = -1};
+    int ret;
+
+    if (container->status != CONTAINER_CREATED)
+        return wrong_state(container, "created", err);
+    container->status = CONTAINER_RUNNING;
+    ret = launch_start(&launch, &container->init_launched, err);
+    /* The reaper makes it STOPPED; it can be deleted then. */
+    return ret;
+}
+
+int container_exec(struct container *container, const char *name, const struct node *params,
+                   struct process **out, struct husk_error *err)
+{
+    struct launched launched = {.pidfd = -1, .channel = -1, .terminal = -1};
+    struct oci_process process;
+    struct launch launch = {.config = &container->config,
+                            .process = &process,
+                            .field = "config",
+                            .container = container->init_launched.pidfd,
+                            .cgroup = container->cgroup.dir};
+    struct node config;
+    bool with_stdin = false;
+    int ret;
+
+    if (container->status != CONTAINER_RUNNING && container->status != CONTAINER_CREATED)
+        return wrong_state(container, "running", err);
+    if (container_find_process(container, name, NULL))
+        return error_set(err, EEXIST, name, "there is such a process", "%s", "");
+    ret = node_object(params, "config", &config, err);
+    if (!ret)
+        ret = node_need(&config, err);
+    if (!ret)
+        ret = node_flag(params, "stdin", &with_stdin, err);
+    if (!ret)
+        ret = oci_parse_process(&config, &process, err);
+    if (ret)
+        return ret;
+    ret = process_launch(container, name, &launch, with_stdin, &launched, err);
+    if (!ret) {
+        *out = container_find_process(container, name, NULL);
+        ret = launch_start(&launch, &launched, err);
+        if (ret)
+            process_discard(*out);
+    }
+    oci_free_process(&process);
+    return ret;
+}
+
+int container_pause(struct container *container, bool paused, struct husk_error *err)
+{
+    int ret;
+
+    if (container->status != (paused ? CONTAINER_RUNNING : CONTAINER_PAUSED))
+        return wrong_state(container, paused ? "running" : "paused", err);
+    ret = cgroup_freeze(&container->cgroup, paused);
+    if (ret)
+        return error_set(err, -ret, container->name,
+                         paused ? "cannot be paused" : "cannot be resumed", NULL);
+    container->status = paused ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+    return 0;
+}
+
+static void on_init_end(struct container *container)
+{
+    container->status = CONTAINER_STOPPED;
+    close_fd(&container->init_launched.channel);
+    /* Those in a shared pid namespace would live on. */
+    (void)cgroup_freeze(&container->cgroup, false);
+    (void)cgroup_signal(&container->cgroup, SIGKILL);
+}
+
+bool container_reap(struct agent *agent, pid_t pid, int status)
+{
+    for (struct container *container = agent->containers; container; container = container->next) {
+        for (struct process *process = container->processes; process; process = process->next) {
+            if (process->pid != pid || process->ended)
+                continue;
+            if (process == container->processes)
+                on_init_end(container);
+            process_end(process, status);
+            return true;
+        }
+    }
+    return false;
+}
+
+void container_forget_waits(struct agent *agent, const struct connection *connection)
+{
+    for (struct container *container = agent->containers; container; container = container->next) {
+        for (struct process *process = container->processes; process; process = process->next)
+            process_forget_waits(process, connection);
+    }
+}
+
+static void unlink_container(struct container *container)
+{
+    struct container **at = &container->agent->containers;
+
+    while (*at && *at != container)
+        at = &(*at)->next;
+    if (*at) {
+        *at = container->next;
+        container->agent->container_count--;
+    }
+}
+
+static void release(struct container *container)
+{
+    event_source_remove(container->oom_source);
+    close_fd(&container->oom_events);
+    close_fd(&container->cgroup.dir);
+    close_fd(&container->cgroup.parent);
+    while (container->processes)
+        process_discard(container->processes);
+    close_fd(&container->init_launched.channel);
+    overlay_unmount(container);
+    unlink_container(container);
+    oci_free(&container->config);
+    for (char **layer = container->layers; layer && *layer; layer++)
+        free(*layer);
+    free(container->layers);
+    free(container->root_path);
+    free(container);
+}
+
+int container_delete(struct container *container, bool force, struct husk_error *err)
+{
+    int ret;
+
+    if (container->status != CONTAINER_STOPPED && !force)
+        return wrong_state(container, "stopped", err);
+    ret = cgroup_remove(&container->cgroup);
+    if (ret)
+        return error_set(err, -ret, container->name, "cannot be deleted",
+                         "its cgroup cannot be removed: %s", error_text(-ret));
+    /* Dead, but maybe not reaped yet: its end is told before its name goes. */
+    agent_reap(container->agent);
+    release(container);
+    return 0;
+}
+
+int container_delete_process(struct process *process, struct husk_error *err)
+{
+    if (process == process->container->processes)
+        return error_set(err, EINVAL, process->name, "cannot be deleted",
+                         "it goes with its container");
+    if (!process->ended)
+        return error_set(err, ESTALE, process->name, "is in the wrong state", "it has not ended");
+    process_discard(process);
+    return 0;
+}
+
+void container_destroy(struct container *container)
+{
+    (void)cgroup_remove(&container->cgroup);
+    agent_reap(container->agent);
+    release(container);
+}

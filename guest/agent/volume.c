@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Volumes: see volume.h. All are in the agent's list. */
+#include "guest/agent/volume.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "guest/agent/container.h"
+#include "guest/agent/files.h"
+#include "guest/agent/mounts.h"
+
+#define SERIAL_MAX  20 /* virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID */
+#define OPTIONS_MAX 32
+#define PATH_SIZE   (sizeof(HUSK_AGENT_VOLUMES) + HUSK_AGENT_NAME_MAX + 2)
+
+struct wish {
+    const char *name, *disk, *tag, *type;
+    uint64_t tmpfs_bytes;
+    bool is_tmpfs, readonly;
+    const char **options;
+};
+
+struct volume *volume_find(const struct agent *agent, const char *name)
+{
+    struct volume *volume = agent->volumes;
+
+    while (volume && strcmp(volume->name, name))
+        volume = volume->next;
+    return volume;
+}
+
+static bool has_serial(const char *disk, const char *serial)
+{
+    char path[300], text[SERIAL_MAX + 2];
+
+    snprintf(path, sizeof(path), "/sys/block/%.255s/serial", disk);
+    if (file_read(AT_FDCWD, path, text, sizeof(text)))
+        return false;
+    text[strcspn(text, "\n")] = '\0';
+    return !strcmp(text, serial);
+}
+
+static int find_disk(const char *serial, char *device, size_t size, struct husk_error *err)
+{
+    DIR *list = opendir("/sys/block");
+    const struct dirent *entry;
+    int ret = -ENOENT;
+
+    while (list && ret && (entry = readdir(list))) {
+        if (entry->d_name[0] != '.' && has_serial(entry->d_name, serial)) {
+            snprintf(device, size, "/dev/%.200s", entry->d_name);
+            ret = 0;
+        }
+    }
+    if (list)
+        closedir(list);
+    return ret ? error_set(err, ENOENT, serial, "the guest has no such disk", "%s", "") : 0;
+}
+
+static int read_wish(const struct node *params, struct wish *wish, struct husk_error *err)
+{
+    int sources, ret = node_text(params, "disk", 1, SERIAL_MAX, &wish->disk, err);
+
+    if (!ret)
+        ret = node_text(params, "virtiofs", 1, 36, &wish->tag, err);
+    if (!ret)
+        ret = node_unsigned(params, "tmpfs_bytes", INT64_MAX, &wish->tmpfs_bytes, &wish->is_tmpfs,
+                            err);
+    if (!ret)
+        ret = node_text(params, "fstype", 1, 32, &wish->type, err);
+    if (!ret)
+        ret = node_flag(params, "readonly", &wish->readonly, err);
+    if (!ret)
+        ret = node_texts(params, "options", OPTIONS_MAX, 255, &wish->options, err);
+    if (ret)
+        return ret;
+    sources = (wish->disk != NULL) + (wish->tag != NULL) + wish->is_tmpfs;
+    if (sources != 1)
+        return node_error(params, EINVAL, err, "wants one of disk, virtiofs, tmpfs_bytes");
+    if (!wish->disk == (wish->type != NULL))
+        return node_error(params, EINVAL, err, "wants an fstype for a disk, and only then");
+    return 0;
+}
+
+/* A detached mount of what is wished. */
+static int mount_wish(const struct wish *wish, struct husk_error *err)
+{
+    uint64_t attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
+    char device[256], why[192] = "", size[40];
+    const char *const tmpfs[] = {size, "mode=0755", NULL};
+    int fd, ret = 0;
+
+    if (wish->readonly)
+        attributes |= MOUNT_ATTR_RDONLY;
+    if (wish->disk) {
+        const char *readonly[OPTIONS_MAX + 2] = {"ro"};
+
+        for (int i = 0; wish->readonly && wish->options && wish->options[i]; i++)
+            readonly[i + 1] = wish->options[i];
+        ret = find_disk(wish->disk, device, sizeof(device), err);
+        if (ret)
+            return ret;
+        fd = mount_new(wish->type, device, wish->readonly ? readonly : wish->options, attributes,
+                       why, sizeof(why));
+    } else if (wish->tag) {
+        fd = mount_new("virtiofs", wish->tag, wish->options, attributes, why, sizeof(why));
+    } else {
+        snprintf(size, sizeof(size), "size=%llu", (unsigned long long)wish->tmpfs_bytes);
+        fd = mount_new("tmpfs", "tmpfs", tmpfs, attributes, why, sizeof(why));
+    }
+    if (fd < 0)
+        return error_set(err, -fd, wish->name, "cannot be mounted", "%s",
+                         why[0] ? why : error_text(-fd));
+    return fd;
+}
+
+static int put_in_place(int fd, const char *name, struct husk_error *err)
+{
+    char path[PATH_SIZE];
+
+    snprintf(path, sizeof(path), "%s/%s", HUSK_AGENT_VOLUMES, name);
+    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        return error_set(err, errno, path, "cannot be made", NULL);
+    if (move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return error_set(err, errno, path, "cannot be mounted", NULL);
+    return 0;
+}
+
+int volume_add(struct agent *agent, const struct node *params, struct husk_error *err)
+{
+    struct wish wish = {.options = NULL};
+    struct volume *volume = NULL;
+    const char *name = NULL;
+    int fd = -1, ret = node_need_text(params, "volume", 1, HUSK_AGENT_NAME_MAX, &name, err);
+
+    if (ret)
+        return ret;
+    if (!agent_name_is_good(name))
+        return error_set(err, EINVAL, "volume.add.volume", "is not valid", "is no name");
+    if (volume_find(agent, name))
+        return error_set(err, EEXIST, name, "there is such a volume", "%s", "");
+    if (agent->volume_count >= HUSK_AGENT_VOLUMES_MAX)
+        return error_set(err, ENOSPC, name, "cannot be added", "there are %d volumes",
+                         HUSK_AGENT_VOLUMES_MAX);
+    wish.name = name;
+    ret = read_wish(params, &wish, err);
+    if (!ret) {
+        fd = mount_wish(&wish, err);
+        ret = fd < 0 ? fd : put_in_place(fd, name, err);
+    }
+    close_fd(&fd);
+    free(wish.options);
+    if (ret)
+        return ret;
+    volume = calloc(1, sizeof(*volume));
+    if (!volume)
+        return error_set(err, ENOMEM, name, "cannot be added", NULL);
+    snprintf(volume->name, sizeof(volume->name), "%s", name);
+    volume->readonly = wish.readonly;
+    volume->next = agent->volumes;
+    agent->volumes = volume;
+    agent->volume_count++;
+    return 0;
+}
+
+static bool uses(const struct container *container, const char *name)
+{
+    char path[PATH_SIZE];
+    size_t len = (size_t)snprintf(path, sizeof(path), "%s/%s", HUSK_AGENT_VOLUMES, name);
+
+    if (!strcmp(container->upper, name))
+        return true;
+    for (char **layer = container->layers; layer && *layer; layer++) {
+        if (!strcmp(*layer, name))
+            return true;
+    }
+    for (size_t i = 0; i < container->config.mount_count; i++) {
+        const char *source = container->config.mounts[i].source;
+
+        if (source && !strncmp(source, path, len) && (source[len] == '/' || !source[len]))
+            return true;
+    }
+    return false;
+}
+
+static void unmount(struct agent *agent, struct volume *volume)
+{
+    struct volume **at = &agent->volumes;
+    char path[PATH_SIZE];
+
+    snprintf(path, sizeof(path), "%s/%s", HUSK_AGENT_VOLUMES, volume->name);
+    umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+    rmdir(path);
+    while (*at != volume)
+        at = &(*at)->next;
+    *at = volume->next;
+    agent->volume_count--;
+    free(volume);
+}
+
+int volume_remove(struct agent *agent, const char *name, struct husk_error *err)
+{
+    struct volume *volume = volume_find(agent, name);
+
+    if (!volume)
+        return error_set(err, ENOENT, name, "there is no such volume", "%s", "");
+    for (const struct container *at = agent->containers; at; at = at->next) {
+        if (uses(at, name))
+            return error_set(err, ESTALE, name, "is in use", "by the container %s", at->name);
+    }
+    unmount(agent, volume);
+    return 0;
+}
+
+void volume_remove_all(struct agent *agent)
+{
+    while (agent->volumes)
+        unmount(agent, agent->volumes);
+}

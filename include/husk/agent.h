@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the host and the agent (PID 1 of a pod's virtual machine) say to each other.
+ *
+ * This header is the whole contract: constants, and the protocol in words. docs/formats/agent.md
+ * has examples. Either side takes every byte of the other for hostile: a peer that breaks a rule
+ * below loses its connection, never more.
+ *
+ * CONNECTIONS
+ *
+ * The agent listens on the vsock port HUSK_AGENT_PORT and takes connections of the host only (CID
+ * 2); it never connects by itself. The host opens as many connections as it wants streams, and says
+ * in the first frame of each what it is for. One program may use several control connections; what
+ * is done over one is seen by all. A connection that has not said hello within
+ * HUSK_AGENT_HELLO_TIMEOUT_MS is closed.
+ *
+ * FRAMES
+ *
+ * A frame is a length (32 bits, little-endian, 2 to HUSK_AGENT_FRAME_MAX) and that many bytes: one
+ * JSON object in UTF-8, without NUL, at most HUSK_AGENT_JSON_DEPTH deep. Numbers are integers. The
+ * one exception are integers of an OCI configuration above 2^63 - 1, which the agent takes for "no
+ * limit" where they are at least 2^64 - 2048, and refuses elsewhere.
+ *
+ * HELLO
+ *
+ * Host:  {"husk": {"major": 1, "minor": 0}, "role": "control"}
+ *     or {"husk": {…}, "role": "stream", "container": ID, "process": ID, "stream": NAME}
+ * Agent: {"husk": {"major": 1, "minor": 0}, "agent": "0.1.0", "booted": true|false}
+ *     or {"error": ERROR}, then it closes.
+ *
+ * The majors must be equal, or the agent answers with the error "version" (which names both), and a
+ * host must refuse such an agent likewise. A higher minor adds methods and members. Each side may
+ * use what the lower of both minors has. Members that the agent does not know are refused in
+ * requests, so that no wish is dropped in silence; a host ignores members of answers and events
+ * that it does not know, and events of unknown names. "booted" tells an agent that is PID 1 of a
+ * machine from one that a test has started.
+ *
+ * REQUESTS
+ *
+ * Host:  {"id": N, "method": NAME, "params": {…}}     N: 0 to 2^53 - 1, chosen by the host
+ * Agent: {"id": N, "result": {…}} or {"id": N, "error": ERROR}
+ *
+ * ERROR is {"code": CODE, "where": TEXT, "what": TEXT, "why": TEXT}. "where" names the field, as in
+ * "config.linux.namespaces[1].type", or the object. CODE is one of
+ *     "invalid"      a value of the request is wrong
+ *     "unsupported"  a known field asks for what this agent does not do
+ *     "not-found"    there is no such container, process, volume, disk or file
+ *     "exists"       the name is taken
+ *     "state"        the object is in a state in which this cannot be done
+ *     "limit"        a limit of this header, or of the machine, is reached
+ *     "version"      the majors differ (hello only)
+ *     "failed"       the kernel refused; "why" says what it said
+ * Whatever fails leaves nothing behind. Requests of one connection are carried out in order;
+ * answers come in order, too, but for "wait", which is answered when the process has ended. The
+ * agent reads no further request from a connection while HUSK_AGENT_OUTPUT_MAX bytes wait to be
+ * read by the host.
+ *
+ * EVENTS
+ *
+ * Each control connection gets
+ *     {"event": "exit", "container": ID, "process": ID, "exit": EXIT}
+ *     {"event": "oom", "container": ID, "kills": N}    N processes in all were killed for want of
+ * memory A connection to which an event does not fit any more (twice HUSK_AGENT_OUTPUT_MAX) is
+ * closed: the host connects again and asks for "state". EXIT is {"status": N, "signal": N, "oom":
+ * bool}: the status is what exit() was given, or 128 + the signal that ended the process, which is
+ * 0 otherwise.
+ *
+ * NAMES
+ *
+ * Containers, processes, volumes and files have names of 1 to HUSK_AGENT_NAME_MAX characters of
+ * A-Z a-z 0-9 . _ -, the first a letter or digit. A container's first process has the name "init".
+ *
+ * CONTAINERS (the life cycle of the OCI runtime specification)
+ *
+ * create   {"container": ID, "config": CONFIG, "rootfs": ROOTFS, "stdin": bool}
+ *     CONFIG is a whole config.json of OCI runtime specification 1.0.2 to 1.2 as an object. What
+ * the agent does not support is refused with the field's name (docs/agent.md has the list); unknown
+ *     members are ignored. Relative paths start at "/". ROOTFS may be left out: then
+ * config.root.path is a directory of the guest. Otherwise it is {"layers": [VOLUME, …], "upper":
+ * VOLUME}: read-only layers, the lowest first, and the volume that takes what the container writes
+ * (left out: it can write nothing). A writable volume serves many containers: each has a directory
+ * of its own in it, which "delete" removes. "stdin": whether there will be a stream for it (else it
+ * is empty). Answer: {"pid": N}, the process's id in the guest. start    {"container": ID} state
+ * {"container": ID}   Answer: {"container", "status": "created"|"running"|"paused"|"stopped",
+ *     "pid", "processes": [{"process": ID, "pid": N, "exit": EXIT when ended}, …]}
+ * list     {}                  Answer: {"containers": [ID, …]}
+ * kill     {"container": ID, "process": ID, "signal": 1…64, "all": bool}
+ *     "process" left out is "init"; "all" (left out: false) is every process of the container.
+ * exec     {"container": ID, "process": ID, "config": PROCESS, "stdin": bool}
+ *     PROCESS is an object as "process" of a config.json. It starts at once. Answer: {"pid": N}.
+ * wait     {"container": ID, "process": ID}   Answer: EXIT, also for one that has ended already.
+ * resize   {"container": ID, "process": ID, "columns": N, "rows": N}   the terminal's size
+ * pause, resume   {"container": ID}
+ * update   {"container": ID, "resources": RESOURCES}   an object as "linux.resources", without
+ *     "devices"; what it leaves out stays as it is.
+ * stats    {"container": ID}   Answer: {"cpu_usec", "cpu_user_usec", "cpu_system_usec",
+ *     "cpu_throttled_usec", "memory_bytes", "memory_peak_bytes", "memory_anon_bytes",
+ *     "memory_file_bytes", "oom_kills", "processes", "io_read_bytes", "io_write_bytes"}; what the
+ *     kernel does not count is left out.
+ * delete   {"container": ID, "process": ID, "force": bool}
+ *     With "process": forgets a process that "exec" made and that has ended. Without: the
+ * container, which must have ended, or is killed first with "force".
+ *
+ * STANDARD STREAMS
+ *
+ * A process without a terminal has "stdout" and "stderr" (from the agent to the host), and "stdin"
+ * (the other way) when the request said so; one with a terminal has "terminal" (both ways) and
+ * nothing else. The host connects with role "stream"; after both hellos all bytes are those of the
+ * stream. One connection at a time for each: a second is refused with "state". The stream of a
+ * process ends when the agent shuts the connection down: everything has arrived then. The host ends
+ * "stdin" by shutting down its sending half.
+ *
+ * Nothing is lost while nobody is connected: output waits in a pipe, and when that is full, the
+ * writer waits. When a connection breaks, the host may connect again; what was on its way is lost,
+ * and "stdin" ends only by an orderly shutdown. A process's streams go when it is deleted.
+ *
+ * VOLUMES
+ *
+ * volume.add     {"volume": NAME, SOURCE, "fstype": TYPE, "readonly": bool, "options": [TEXT, …]}
+ *     SOURCE is one of
+ *         "disk": SERIAL     a virtio disk by its serial number, which is the drive's id of the
+ * host cut to 20 bytes; "fstype" is "erofs", "ext4" or another of the kernel's "virtiofs": TAG    a
+ * shared folder "tmpfs_bytes": N   memory of the guest, at most N bytes "not-found" while the guest
+ * has not seen the disk (a moment, after a hot-plug): ask again. The volume is mounted at
+ * HUSK_AGENT_VOLUMES/NAME, never with device nodes or set-user-id programs outside of a root file
+ * system. A config.json names it by that path, or one below it, as the source of a bind mount; a
+ * link in the volume cannot lead out of it. volume.remove  {"volume": NAME}   "state" while a
+ * container uses it. file.write     {"file": NAME, "data": TEXT} At most HUSK_AGENT_FILE_MAX bytes,
+ * at HUSK_AGENT_FILES/NAME, mode 0644: a hosts or resolv.conf to be bound into containers. Writing
+ * it again changes it in place, also in those.
+ *
+ * THE POD
+ *
+ * pod.set        {"hostname": TEXT, "share": ["ipc", "uts", "pid"], "sysctl": {NAME: TEXT, …},
+ *                 "shm_bytes": N}
+ *     Once, before the containers that use it. For each word of "share" it makes a namespace, at
+ *     HUSK_AGENT_NAMESPACES/WORD, which a config.json joins by that path. "hostname" is that of the
+ *     shared namespace and of the guest. "sysctl" are those of the shared ipc and uts namespaces
+ * and of the network; "shm_bytes" is a tmpfs for all containers at HUSK_AGENT_SHM, to be bound to
+ *     their /dev/shm. The pod's network namespace is the guest's own: a config.json that names no
+ *     network namespace is in it.
+ * network.set    {"interface": NAME or "mac": TEXT, "addresses": ["10.1.2.3/24", …], "mtu": N,
+ *                 "routes": [{"to": "0.0.0.0/0", "via": "10.1.2.1"}, …]}
+ *     Brings an interface up with these addresses (IPv4 or IPv6) and routes, in addition to those
+ * it has. "via" may be left out.
+ *
+ * THE GUEST
+ *
+ * info           {}   Answer: {"kernel": RELEASE, "processors": N, "memory_bytes": N,
+ * "cgroup_controllers": [TEXT, …]} shutdown       {"reboot": bool}   Kills the containers, unmounts
+ * the volumes, then powers off or resets. The answer comes first. An agent that is no PID 1 of a
+ * machine just ends.
+ */
+#ifndef HUSK_AGENT_H
+#define HUSK_AGENT_H
+
+#define HUSK_AGENT_MAJOR 1
+#define HUSK_AGENT_MINOR 0
+#define HUSK_AGENT_PORT  1024
+
+#define HUSK_AGENT_FRAME_MAX        (1u << 20) /* bytes after the length */
+#define HUSK_AGENT_JSON_DEPTH       32
+#define HUSK_AGENT_OUTPUT_MAX       (1u << 20)
+#define HUSK_AGENT_HELLO_TIMEOUT_MS 10000
+#define HUSK_AGENT_CONNECTIONS_MAX  512 /* streams included */
+#define HUSK_AGENT_CONTAINERS_MAX   128
+#define HUSK_AGENT_PROCESSES_MAX    256 /* of all containers, those that have ended included */
+#define HUSK_AGENT_WAITS_MAX        512 /* unanswered "wait" requests */
+#define HUSK_AGENT_VOLUMES_MAX      512
+#define HUSK_AGENT_LAYERS_MAX       128
+#define HUSK_AGENT_NAME_MAX         64
+#define HUSK_AGENT_FILE_MAX         (256u << 10)
+
+/* Where things are in the guest, for the paths of a config.json. */
+#define HUSK_AGENT_VOLUMES    "/run/husk/volumes"
+#define HUSK_AGENT_FILES      "/run/husk/files"
+#define HUSK_AGENT_NAMESPACES "/run/husk/namespaces"
+#define HUSK_AGENT_SHM        "/run/husk/shm"
+/* What the initial RAM disk held, read-only. */
+#define HUSK_AGENT_INITRAMFS  "/run/husk/initramfs"
+
+#endif
