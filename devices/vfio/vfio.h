@@ -113,8 +113,9 @@ struct vfio_device_env {
  *   ERANGE    guest memory lies where this IOMMU cannot reach
  *   ENOSPC    no place on the bus, or for a BAR
  *   EPROTO    what the kernel or the device says of itself cannot be
- * The caller destroys *out with device_destroy(): no DMA is in flight afterwards, and the device is
- * reset. It may then be created anew from new descriptors.
+ * The caller destroys *out with device_destroy(), also while the VM runs, from the same threads: it
+ * is then gone from the bus, no DMA is in flight, and the device is reset, for which this blocks.
+ * It may be created anew from new descriptors.
  */
 int vfio_device_create(const struct vfio_device_env *env, const struct vfio_device_config *config,
                        struct device **out, struct husk_error *err);

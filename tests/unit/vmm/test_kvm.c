@@ -190,6 +190,34 @@ static void test_interrupts(void **state)
     kvm_close(&kvm);
 }
 
+/* What comes while a line is held waits in it, and is KVM's again afterwards. */
+static void test_hold(void **state)
+{
+    struct interrupts interrupts;
+    struct msi_controller msi;
+    struct irq_line line;
+    struct kvm kvm;
+
+    assert_int_equal(open_kvm(&kvm, NULL), 0);
+    assert_int_equal(arch_vm_init(&kvm, NULL), 0);
+    interrupts_init(&interrupts, &kvm, arch_free_gsis);
+    msi = interrupts_msi(&interrupts);
+    assert_int_equal(msi.take(msi.arg, &line), 0);
+    assert_int_equal(msi.route(msi.arg, &line, 0xfee00000, 0x30), 0);
+    assert_int_equal(msi.hold(msi.arg, &line, true), 0);
+    assert_false(irq_line_is_raised(&line));
+    irq_line_raise(&line);
+    assert_true(irq_line_is_raised(&line));
+    assert_true(irq_line_is_raised(&line)); /* looking takes nothing away */
+    assert_int_equal(msi.hold(msi.arg, &line, false), 0);
+    assert_int_equal(msi.hold(msi.arg, &line, true), 0); /* KVM is one listener only */
+    assert_int_equal(msi.hold(msi.arg, &line, false), 0);
+    msi.give(msi.arg, &line);
+    assert_int_equal(msi.hold(msi.arg, &line, true), -EINVAL);
+    interrupts_release(&interrupts);
+    kvm_close(&kvm);
+}
+
 static void test_levels(void **state)
 {
     struct interrupts interrupts;
@@ -231,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_no_device),  cmocka_unit_test(test_wrong_device),
         cmocka_unit_test(test_memory),     cmocka_unit_test(test_ioeventfd),
         cmocka_unit_test(test_interrupts), cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_hold),
     };
 
     if (!tiny_guest_can_run())

@@ -279,6 +279,24 @@ static void a_file_s_last_page_ends_in_zeroes(void **state)
     guest_memory_destroy(memory);
 }
 
+/* A device would go on using the pages that were there before. */
+static void nothing_is_mapped_over_pinned_memory(void **state)
+{
+    struct guest_memory *memory = three_regions(GUEST_MEMORY_PRIVATE);
+    uint8_t *at = guest_memory_at(memory, gpa(0), MIB);
+    int fd = make_file(PAGE);
+
+    at[0] = 5;
+    guest_memory_set_pinned(memory, true);
+    assert_true(guest_memory_is_pinned(memory));
+    assert_int_equal(guest_memory_map_file(memory, gpa(0), fd, 0, PAGE), -EINVAL);
+    assert_int_equal(at[0], 5);
+    guest_memory_set_pinned(memory, false);
+    assert_int_equal(guest_memory_map_file(memory, gpa(0), fd, 0, PAGE), 0);
+    close_fd(&fd);
+    guest_memory_destroy(memory);
+}
+
 /* Pages behind the end of the file would be a SIGBUS in whoever touches them. */
 static void a_file_that_is_too_short_is_refused(void **state)
 {
@@ -423,6 +441,7 @@ int main(void)
         cmocka_unit_test(a_file_appears_and_is_not_written),
         cmocka_unit_test(a_file_s_last_page_ends_in_zeroes),
         cmocka_unit_test(a_file_that_is_too_short_is_refused),
+        cmocka_unit_test(nothing_is_mapped_over_pinned_memory),
         cmocka_unit_test(what_cannot_be_mapped_is_refused),
         cmocka_unit_test(the_first_2_mib_are_of_small_pages),
         cmocka_unit_test(children_do_not_inherit),
