@@ -75,7 +75,8 @@ void host_look_at_vfio(const char *sysfs, const char *dev, const char *proc, str
         .groups = count_groups(sysfs),
         .has_driver = sysfs_exists(sysfs, "bus/pci/drivers/vfio-pci"),
         .bound = count_bound(sysfs),
-        .has_groups = sysfs_exists(dev, "vfio/vfio"),
+        .has_groups =
+            sysfs_exists(dev, "vfio/vfio") && sysfs_exists(sysfs, "module/vfio_iommu_type1"),
         .has_iommufd = sysfs_exists(dev, "iommu"),
         .has_cdevs = sysfs_exists(dev, "vfio/devices"),
         .remapping = HOST_REMAPPING_OFF,

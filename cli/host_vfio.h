@@ -16,7 +16,7 @@ struct host_vfio {
     unsigned groups;  /* IOMMU groups; 0: the IOMMU is off */
     bool has_driver;  /* vfio-pci */
     unsigned bound;   /* devices that have it */
-    bool has_groups;  /* /dev/vfio/vfio */
+    bool has_groups;  /* /dev/vfio/vfio, with the IOMMU that goes with it */
     bool has_iommufd; /* /dev/iommu */
     bool has_cdevs;   /* /dev/vfio/devices: appears with the first device that is bound */
     enum host_remapping remapping;

@@ -256,3 +256,17 @@ int vfio_check_locked(const struct machine_config *config, bool jailed, struct h
         return error_set(err, errno, "memory", "cannot lock the guest's memory", NULL);
     return vfio_check_limit(config, jailed ? limit.rlim_max : limit.rlim_cur, err);
 }
+
+int vfio_check_cgroup(const struct machine_config *config, uint64_t memory_max_bytes,
+                      struct husk_error *err)
+{
+    uint64_t needed = vfio_locked_bytes(config);
+
+    if (config->vfio_count == 0 || memory_max_bytes == 0 || memory_max_bytes >= needed ||
+        config->pages == HUSK_PAGES_2M)
+        return 0;
+    return error_set(err, ENOMEM, "jail: memory max", "cannot lock the guest's memory",
+                     "devices of the host take %llu KiB of it, and the cgroup may have %llu KiB",
+                     (unsigned long long)(needed >> 10),
+                     (unsigned long long)(memory_max_bytes >> 10));
+}

@@ -57,4 +57,9 @@ int vfio_check_locked(const struct machine_config *config, bool jailed, struct h
 int vfio_check_limit(const struct machine_config *config, uint64_t limit_bytes,
                      struct husk_error *err);
 
+/* Whether a cgroup's memory.max (0: none) has room for what is locked: the kernel would end the VM
+ * while it is built. The host's reserved huge pages do not count there. -ENOMEM. */
+int vfio_check_cgroup(const struct machine_config *config, uint64_t memory_max_bytes,
+                      struct husk_error *err);
+
 #endif

@@ -38,7 +38,7 @@ static int container_check(struct vfio_iommu *iommu, struct husk_error *err)
                                VFIO_TYPE1v2_IOMMU);
     if (ret <= 0)
         return error_set(err, ENOTSUP, "/dev/vfio/vfio", what,
-                         "the kernel has no IOMMU of type 1 (vfio_iommu_type1)");
+                         "the kernel has no IOMMU of type 1: modprobe vfio_iommu_type1");
     return 0;
 }
 

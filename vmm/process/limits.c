@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "jail/cgroup.h"
 #include "jail/registry.h"
+#include "vmm/vfio_open.h"
 
 #define PARENTS_MAX     8u  /* levels of cgroup_parent that may be missing */
 #define NAME_MAX_BYTES  80u /* "husk-" and an id */
@@ -148,6 +149,9 @@ int process_limits_create(const struct process_config *config, const struct mach
     *out = NULL;
     if (!config->cgroup_parent)
         return 0;
+    ret = vfio_check_cgroup(machine, config->jail.memory_max_bytes, err);
+    if (ret)
+        return ret;
     limits = calloc(1, sizeof(*limits));
     if (!limits)
         return error_set(err, ENOMEM, "", "cannot limit the VM", NULL);

@@ -78,6 +78,9 @@ static void test_groups_and_files(void **state)
     make_device("vfio/vfio");
     make_device("iommu");
     look();
+    assert_false(t.seen.has_groups);
+    fake_pci_directory(&t.fake, "module/vfio_iommu_type1");
+    look();
     assert_int_equal(t.seen.bound, 1);
     assert_true(t.seen.has_groups && t.seen.has_iommufd);
     assert_false(t.seen.has_cdevs);

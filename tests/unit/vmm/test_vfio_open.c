@@ -344,6 +344,19 @@ static void test_limit(void **state)
     assert_int_equal(vfio_check_locked(&t.config, true, &t.err), 0);
 }
 
+static void test_cgroup(void **state)
+{
+    t.config.memory_bytes = 256 * MIB;
+    assert_int_equal(vfio_check_cgroup(&t.config, MIB, &t.err), 0); /* nothing is locked */
+    add(FAKE_VF, HUSK_VFIO_IOMMU_AUTO);
+    assert_int_equal(vfio_check_cgroup(&t.config, 0, &t.err), 0);
+    assert_int_equal(vfio_check_cgroup(&t.config, 264 * MIB, &t.err), 0);
+    assert_int_equal(vfio_check_cgroup(&t.config, 264 * MIB - 1, &t.err), -ENOMEM);
+    assert_string_equal(t.err.where, "jail: memory max");
+    t.config.pages = HUSK_PAGES_2M;
+    assert_int_equal(vfio_check_cgroup(&t.config, MIB, &t.err), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -365,6 +378,7 @@ int main(void)
         CASE(test_given),
         CASE(test_none),
         CASE(test_limit),
+        CASE(test_cgroup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
