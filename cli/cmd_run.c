@@ -23,6 +23,7 @@
 #include "base/timeline.h"
 #include "cli/cli.h"
 #include "cli/disk_kernel.h"
+#include "cli/disk_source.h"
 #include "cli/run_api.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
@@ -288,6 +289,12 @@ static int run_vm(struct run *run)
         error_set(&err, -ret, "", "cannot set up signals and console", NULL);
         goto failed;
     }
+    for (unsigned i = 0; i < run->options.drive_count; i++) {
+        ret = disk_source_prepare(&run->options.sources[i], &run->options.drives[i],
+                                  &run->options.texts, stop_requested);
+        if (ret)
+            return ret;
+    }
     if (run->options.kernel_from_disk) {
         ret = disk_kernel_use(&run->disk_kernel, &run->options);
         if (ret)
@@ -398,6 +405,10 @@ const struct command cmd_run = {
         "  -d, --disk FILE[,id=ID][,ro][,engine=uring|threads][,queues=N][,iops=N][,bw=SIZE]\n"
         "                       a raw file or block device as /dev/vda, vdb, ...; locked while in\n"
         "                       use; iops and bw (bytes) limit it per second. ',,' is a comma\n"
+        "     ...[,format=raw|qcow2][,overlay=FILE]\n"
+        "                       a qcow2 image is read-only (ro), or FILE is made of it, once, and "
+        "is\n"
+        "                       the disk\n"
         "  -n, --net tap=NAME[,id=ID][,mac=MAC][,vhost=on|off][,queues=N][,mtu=N][,bw=SIZE]\n"
         "                       an existing tap interface as eth0, eth1, ...\n"
         "      --vsock cid=N,path=FILE\n"

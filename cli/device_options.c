@@ -97,20 +97,49 @@ static int parse_engine(const struct option_place *place, struct husk_drive_opti
 
 #define DISK_WORDS "ro, id=, engine=, queues=, iops=, bw="
 
-static int parse_drive_word(const struct option_place *place, struct husk_drive_options *drive,
-                            const struct option_list *list, struct option_texts *texts)
+static int parse_format(const struct option_place *place, struct disk_source *source,
+                        const char *text)
 {
+    if (!strcmp(text, "raw"))
+        source->format = DISK_FORMAT_RAW;
+    else if (!strcmp(text, "qcow2"))
+        source->format = DISK_FORMAT_QCOW2;
+    else
+        return cli_usage_error(place->command, "%s: format=%s: wants raw or qcow2", place->flag,
+                               text);
+    return 0;
+}
+
+static int parse_overlay(const struct option_place *place, struct disk_source *source,
+                         const char *text, struct option_texts *texts)
+{
+    if (!*text)
+        return cli_usage_error(place->command, "%s: overlay=: wants a file name", place->flag);
+    source->overlay = option_text_keep(texts, text);
+    return source->overlay ? 0 : option_out_of_memory();
+}
+
+/* source NULL: without the words that are for it. */
+static int parse_drive_word(const struct option_place *place, struct husk_drive_options *drive,
+                            struct disk_source *source, const struct option_list *list,
+                            struct option_texts *texts)
+{
+    const char *more = source ? ", format=, overlay=" : "";
     uint64_t number;
     int ret;
 
     if (!list->has_value) {
         if (strcmp(list->value, "ro"))
             return cli_usage_error(place->command,
-                                   "%s %s: unknown word '%s' (known: " DISK_WORDS ")", place->flag,
-                                   drive->path, list->value);
+                                   "%s %s: unknown word '%s' (known: " DISK_WORDS "%s)",
+                                   place->flag, drive->path, list->value, more);
         drive->read_only = 1;
         return 0;
     }
+    if (source && !strcmp(list->key, "format"))
+        return parse_format(place, source, list->value);
+    if (source && !strcmp(list->key, "overlay"))
+        return parse_overlay(place, source, list->value, texts);
     if (!strcmp(list->key, "id"))
         return option_id_parse(place, list->value, &drive->id, texts);
     if (!strcmp(list->key, "engine"))
@@ -128,12 +157,13 @@ static int parse_drive_word(const struct option_place *place, struct husk_drive_
                                      list->value, option_size_fault(list->value, ret))
                    : 0;
     }
-    return cli_usage_error(place->command, "%s %s: unknown key '%s' (known: " DISK_WORDS ")",
-                           place->flag, drive->path, list->key);
+    return cli_usage_error(place->command, "%s %s: unknown key '%s' (known: " DISK_WORDS "%s)",
+                           place->flag, drive->path, list->key, more);
 }
 
-int drive_option_parse(const struct option_place *place, const char *text,
-                       struct husk_drive_options *drive, struct option_texts *texts)
+static int parse_disk(const struct option_place *place, const char *text,
+                      struct husk_drive_options *drive, struct disk_source *source,
+                      struct option_texts *texts)
 {
     struct option_list list;
     int ret;
@@ -149,11 +179,25 @@ int drive_option_parse(const struct option_place *place, const char *text,
     if (!drive->path)
         return option_out_of_memory();
     while ((ret = option_list_next(&list)) == 1) {
-        ret = parse_drive_word(place, drive, &list, texts);
+        ret = parse_drive_word(place, drive, source, &list, texts);
         if (ret)
             return ret;
     }
     return ret ? option_bad_element(place, text, ret) : 0;
+}
+
+int drive_option_parse(const struct option_place *place, const char *text,
+                       struct husk_drive_options *drive, struct option_texts *texts)
+{
+    return parse_disk(place, text, drive, NULL, texts);
+}
+
+int disk_option_parse(const struct option_place *place, const char *text,
+                      struct husk_drive_options *drive, struct disk_source *source,
+                      struct option_texts *texts)
+{
+    *source = (struct disk_source){.format = DISK_FORMAT_AUTO};
+    return parse_disk(place, text, drive, source, texts);
 }
 
 #define NET_WORDS "tap=, id=, mac=, vhost=, queues=, mtu=, bw="

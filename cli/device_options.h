@@ -14,7 +14,7 @@ struct option_place {
 };
 
 /* Strings that were cut out of option values, owned. */
-#define OPTION_TEXTS_MAX 104u
+#define OPTION_TEXTS_MAX 136u
 
 struct option_texts {
     char *items[OPTION_TEXTS_MAX];
@@ -29,6 +29,19 @@ void option_texts_release(struct option_texts *texts);
  * strings are kept in *texts. Returns 0, or an exit status after having said what is wrong. */
 int drive_option_parse(const struct option_place *place, const char *text,
                        struct husk_drive_options *drive, struct option_texts *texts);
+
+enum disk_format { DISK_FORMAT_AUTO, DISK_FORMAT_RAW, DISK_FORMAT_QCOW2 };
+
+/* What the file of a disk is, and where what the guest writes goes: see disk_source.h. */
+struct disk_source {
+    enum disk_format format;
+    const char *overlay; /* NULL: none */
+};
+
+/* The same with [,format=raw|qcow2][,overlay=FILE] into *source. */
+int disk_option_parse(const struct option_place *place, const char *text,
+                      struct husk_drive_options *drive, struct disk_source *source,
+                      struct option_texts *texts);
 
 /* tap=NAME[,id=ID][,mac=MAC][,vhost=on|off][,queues=N][,mtu=N][,bw=SIZE], likewise. */
 int net_option_parse(const struct option_place *place, const char *text,

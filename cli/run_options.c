@@ -111,8 +111,9 @@ static int parse_disk(struct run_options *options, const char *text)
 {
     if (options->drive_count == RUN_MAX_DEVICES)
         return cli_usage_error(&cmd_run, "-d: at most %u disks", RUN_MAX_DEVICES);
-    return drive_option_parse(&disk_flag, text, &options->drives[options->drive_count++],
-                              &options->texts);
+    options->drive_count++;
+    return disk_option_parse(&disk_flag, text, &options->drives[options->drive_count - 1],
+                             &options->sources[options->drive_count - 1], &options->texts);
 }
 
 static int parse_net(struct run_options *options, const char *text)

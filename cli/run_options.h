@@ -14,6 +14,7 @@
 struct run_options {
     struct husk_vm_options vm; /* strings point into argv or kernel_path */
     struct husk_drive_options drives[RUN_MAX_DEVICES];
+    struct disk_source sources[RUN_MAX_DEVICES]; /* of the drives */
     unsigned drive_count;
     struct husk_net_options nets[RUN_MAX_DEVICES];
     unsigned net_count;

@@ -86,13 +86,37 @@ static void test_texts_are_bounded(void **state)
     option_texts_release(&texts);
 }
 
+/* The words that only a command which makes disks of images takes. */
+static void test_disk_source(void **state)
+{
+    struct option_texts texts = {.count = 0};
+    struct husk_drive_options drive;
+    struct disk_source source;
+
+    assert_int_equal(disk_option_parse(&place, "f", &drive, &source, &texts), 0);
+    assert_int_equal(source.format, DISK_FORMAT_AUTO);
+    assert_null(source.overlay);
+    assert_int_equal(
+        disk_option_parse(&place, "f,ro,format=qcow2,overlay=a,,b", &drive, &source, &texts), 0);
+    assert_int_equal(source.format, DISK_FORMAT_QCOW2);
+    assert_string_equal(source.overlay, "a,b");
+    assert_true(drive.read_only);
+    assert_int_equal(disk_option_parse(&place, "f,format=raw", &drive, &source, &texts), 0);
+    assert_int_equal(source.format, DISK_FORMAT_RAW);
+    assert_int_equal(disk_option_parse(&place, "f,format=vmdk", &drive, &source, &texts),
+                     STATUS_USAGE);
+    assert_int_equal(disk_option_parse(&place, "f,overlay=", &drive, &source, &texts),
+                     STATUS_USAGE);
+    assert_int_equal(drive_option_parse(&place, "f,overlay=x", &drive, &texts), STATUS_USAGE);
+    option_texts_release(&texts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_drive),
-        cmocka_unit_test(test_net),
-        cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_texts_are_bounded),
+        cmocka_unit_test(test_drive),       cmocka_unit_test(test_net),
+        cmocka_unit_test(test_ids),         cmocka_unit_test(test_texts_are_bounded),
+        cmocka_unit_test(test_disk_source),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
