@@ -8,8 +8,9 @@
  *
  * Hardware-reduced (section 4.1) means: no PM timer, no fixed event registers, no SCI, no legacy
  * interrupt controller. Power-off and reset are register writes; the power button is a device whose
- * event comes through a Generic Event Device. Every interrupt is described where it is used, edge
- * and active high, with its GSI being the I/O APIC pin, so no source overrides are needed.
+ * event comes through a Generic Event Device, level-triggered. Every other interrupt is described
+ * where it is used, edge and active high, with its GSI being the I/O APIC pin, so no source
+ * overrides are needed.
  *
  * The tables are built in place in guest memory, before any vCPU runs.
  */
@@ -22,6 +23,7 @@
 #include "base/bytes.h"
 #include "base/checked.h"
 #include "base/error.h"
+#include "boot/acpi_pci.h"
 #include "boot/aml.h"
 
 #define CANNOT_WRITE "cannot write the ACPI tables"
@@ -30,10 +32,6 @@
 #define HEADER_BYTES 36u
 #define FADT_BYTES   276u
 #define TABLE_ALIGN  16u
-
-#define PCI_PORT       0xcf8u
-#define PCI_PORT_BYTES 8u
-#define PCI_ECAM_BYTES (1u << 20)
 
 #define CPUS_MAX    4096u
 #define DEVICES_MAX 256u
@@ -64,6 +62,10 @@ enum {
 #define BOOT_ARCH_8042    (1u << 1)
 #define BOOT_ARCH_NO_VGA  (1u << 2)
 #define BOOT_ARCH_NO_CMOS (1u << 5)
+
+/* Bits of the event port: devices/legacy/legacy.h. */
+#define EVENT_POWER 0x01u
+#define EVENT_PCI   0x02u
 
 /* A table being built: its bytes, and where they will be for the guest. */
 struct table {
@@ -219,64 +221,23 @@ static void add_event_device(struct aml *aml, const struct acpi_options *options
     aml_integer(aml, 0);
     aml_name(aml, "_CRS");
     resources = aml_begin_resources(aml);
-    aml_resource_interrupt(aml, options->event_gsi);
+    aml_resource_level(aml, options->event_gsi);
     aml_end_resources(aml, resources);
     aml_port_region(aml, "EVTR", options->event_port, 1);
     aml_byte_field(aml, "EVTR", "EVTS");
     method = aml_begin_method(aml, "_EVT", 1, true);
     aml_store_local0(aml, "EVTS");
     condition = aml_begin_if(aml);
-    aml_local0_and(aml, 1);
+    aml_local0_and(aml, EVENT_POWER);
     aml_notify(aml, "PWRB", 0x80);
     aml_end(aml, condition);
+    if (options->pci) {
+        condition = aml_begin_if(aml);
+        aml_local0_and(aml, EVENT_PCI);
+        aml_call(aml, ACPI_PCI_EVENT_METHOD);
+        aml_end(aml, condition);
+    }
     aml_end(aml, method);
-    aml_end(aml, device);
-}
-
-/*
- * The PCI host bridge (PCI Firmware 3.3, section 4) and the place of its configuration space, which
- * 4.1.2 wants to see reserved. There are no interrupt pins to route. The answer to _OSC grants what
- * was asked for: there is no firmware that would do any of it instead of the guest.
- */
-static void add_pci(struct aml *aml, const struct acpi_pci *pci)
-{
-    size_t device, resources, method;
-
-    device = aml_begin_device(aml, "PCI0");
-    aml_name(aml, "_HID");
-    aml_eisa_id(aml, "PNP0A08");
-    aml_name(aml, "_CID");
-    aml_eisa_id(aml, "PNP0A03");
-    aml_name(aml, "_UID");
-    aml_integer(aml, 0);
-    aml_name(aml, "_SEG");
-    aml_integer(aml, 0);
-    aml_name(aml, "_BBN");
-    aml_integer(aml, 0);
-    aml_name(aml, "_CCA");
-    aml_integer(aml, 1);
-    aml_name(aml, "_CRS");
-    resources = aml_begin_resources(aml);
-    aml_resource_buses(aml, 0, 0);
-    aml_resource_ports(aml, PCI_PORT, PCI_PORT_BYTES);
-    aml_resource_window32(aml, pci->low_base, pci->low_bytes);
-    if (pci->high_bytes)
-        aml_resource_window64(aml, pci->high_base, pci->high_bytes);
-    aml_end_resources(aml, resources);
-    method = aml_begin_method(aml, "_OSC", 4, false);
-    aml_return_argument(aml, 3);
-    aml_end(aml, method);
-    aml_end(aml, device);
-
-    device = aml_begin_device(aml, "ECAM");
-    aml_name(aml, "_HID");
-    aml_eisa_id(aml, "PNP0C02");
-    aml_name(aml, "_UID");
-    aml_integer(aml, 0);
-    aml_name(aml, "_CRS");
-    resources = aml_begin_resources(aml);
-    aml_resource_memory32(aml, (uint32_t)pci->ecam, PCI_ECAM_BYTES);
-    aml_end_resources(aml, resources);
     aml_end(aml, device);
 }
 
@@ -305,7 +266,7 @@ static int write_dsdt(struct area *area, const struct acpi_options *options, uin
     }
     add_event_device(aml, options);
     if (options->pci)
-        add_pci(aml, options->pci);
+        acpi_add_pci(aml, options->pci);
     aml_end(aml, scope);
     *address = table.address;
     return table_end(&table, area);

@@ -37,6 +37,9 @@ struct acpi_pci {
     uint64_t ecam; /* configuration space, 1 MiB below 4 GiB */
     uint32_t low_base, low_bytes;
     uint64_t high_base, high_bytes;
+    uint32_t first_gsi;    /* of the four that pins are wired to, by device number and pin */
+    uint16_t hotplug_port; /* the registers of devices/pci/hotplug.h */
+    uint32_t slots;        /* bit n: device n may come and go */
 };
 
 struct acpi_options {
@@ -50,8 +53,9 @@ struct acpi_options {
     uint16_t sleep_status_port;
     uint16_t reset_port;
     uint8_t reset_value;
-    uint16_t event_port; /* reading returns and clears the pending events (bit 0: power button) */
-    uint32_t event_gsi;  /* interrupt of the generic event device, edge */
+    uint16_t event_port; /* reading returns and clears the pending events (bit 0: power button,
+                            bit 1: the hot-plug registers of the PCI bus) */
+    uint32_t event_gsi;  /* interrupt of the generic event device, level */
     const struct acpi_device *devices;
     unsigned device_count;
     const struct acpi_pci *pci; /* NULL: none */

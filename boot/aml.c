@@ -21,12 +21,18 @@ enum {
     BUFFER_OP = 0x11,
     PACKAGE_OP = 0x12,
     METHOD_OP = 0x14,
+    DUAL_NAME_PREFIX = 0x2e,
+    MULTI_NAME_PREFIX = 0x2f,
     EXT_OP_PREFIX = 0x5b,
     LOCAL0_OP = 0x60,
     ARG0_OP = 0x68,
     STORE_OP = 0x70,
     AND_OP = 0x7b,
+    OR_OP = 0x7d,
     NOTIFY_OP = 0x86,
+    CREATE_DWORD_FIELD_OP = 0x8a,
+    LNOT_OP = 0x92,
+    LEQUAL_OP = 0x93,
     IF_OP = 0xa0,
     RETURN_OP = 0xa4,
     /* behind EXT_OP_PREFIX */
@@ -37,6 +43,8 @@ enum {
 
 #define REGION_SYSTEM_IO  1u
 #define FIELD_BYTE_ACCESS 1u /* AccessType ByteAcc, no lock, Preserve */
+#define FIELD_WORD_ACCESS 3u /* DWordAcc */
+#define WORD_BITS         32u
 
 void aml_init(struct aml *aml, void *bytes, size_t size)
 {
@@ -60,18 +68,40 @@ static void put_byte(struct aml *aml, uint8_t byte)
     aml_bytes(aml, &byte, 1);
 }
 
+static unsigned count_segments(const char *name)
+{
+    unsigned count = 1;
+
+    while ((name = strchr(name, '.'))) {
+        count++;
+        name++;
+    }
+    return count;
+}
+
+/* 20.2.2: a prefix tells of more than one segment. */
 void aml_name_string(struct aml *aml, const char *name)
 {
-    char segment[4] = {'_', '_', '_', '_'};
-    size_t len;
+    unsigned count = count_segments(name);
 
     if (*name == '\\') {
         put_byte(aml, '\\');
         name++;
     }
-    len = strnlen(name, sizeof(segment));
-    memcpy(segment, name, len);
-    aml_bytes(aml, segment, sizeof(segment));
+    if (count == 2) {
+        put_byte(aml, DUAL_NAME_PREFIX);
+    } else if (count > 2) {
+        put_byte(aml, MULTI_NAME_PREFIX);
+        put_byte(aml, (uint8_t)count);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        char segment[4] = {'_', '_', '_', '_'};
+        size_t len = strcspn(name, ".");
+
+        memcpy(segment, name, len < sizeof(segment) ? len : sizeof(segment));
+        aml_bytes(aml, segment, sizeof(segment));
+        name += len + 1;
+    }
 }
 
 /* 20.2.3: the shortest form, at most 9 bytes. Returns its length. */
@@ -262,6 +292,29 @@ void aml_byte_field(struct aml *aml, const char *region, const char *field)
     aml_end(aml, mark);
 }
 
+void aml_word_fields(struct aml *aml, const char *region, const char *const *fields, unsigned count)
+{
+    size_t mark;
+
+    put_byte(aml, EXT_OP_PREFIX);
+    put_byte(aml, FIELD_OP);
+    mark = aml->used;
+    aml_name_string(aml, region);
+    put_byte(aml, FIELD_WORD_ACCESS);
+    for (unsigned i = 0; i < count; i++) {
+        aml_name_string(aml, fields[i]);
+        put_byte(aml, WORD_BITS);
+    }
+    aml_end(aml, mark);
+}
+
+void aml_store(struct aml *aml, uint64_t value, const char *target)
+{
+    put_byte(aml, STORE_OP);
+    aml_integer(aml, value);
+    aml_name_string(aml, target);
+}
+
 void aml_store_local0(struct aml *aml, const char *source)
 {
     put_byte(aml, STORE_OP);
@@ -275,6 +328,45 @@ void aml_local0_and(struct aml *aml, uint64_t mask)
     put_byte(aml, LOCAL0_OP);
     aml_integer(aml, mask);
     put_byte(aml, ZERO_OP); /* no target */
+}
+
+void aml_local0_differs(struct aml *aml, const char *name)
+{
+    put_byte(aml, LNOT_OP);
+    put_byte(aml, LEQUAL_OP);
+    put_byte(aml, LOCAL0_OP);
+    aml_name_string(aml, name);
+}
+
+static void change(struct aml *aml, uint8_t operation, const char *name, uint64_t operand)
+{
+    put_byte(aml, operation);
+    aml_name_string(aml, name);
+    aml_integer(aml, operand);
+    aml_name_string(aml, name); /* the target */
+}
+
+void aml_and(struct aml *aml, const char *name, uint64_t mask)
+{
+    change(aml, AND_OP, name, mask);
+}
+
+void aml_or(struct aml *aml, const char *name, uint64_t bits)
+{
+    change(aml, OR_OP, name, bits);
+}
+
+void aml_argument_word(struct aml *aml, unsigned argument, unsigned offset, const char *name)
+{
+    put_byte(aml, CREATE_DWORD_FIELD_OP);
+    put_byte(aml, (uint8_t)(ARG0_OP + argument));
+    aml_integer(aml, offset);
+    aml_name_string(aml, name);
+}
+
+void aml_call(struct aml *aml, const char *method)
+{
+    aml_name_string(aml, method);
 }
 
 void aml_notify(struct aml *aml, const char *device, uint64_t value)
@@ -353,10 +445,20 @@ void aml_resource_window64(struct aml *aml, uint64_t base, uint64_t bytes)
 
 /* 6.4.3.6: extended interrupt descriptor: consumer (bit 0), edge (bit 1), active high, exclusive.
  */
-void aml_resource_interrupt(struct aml *aml, uint32_t gsi)
+static void resource_interrupt(struct aml *aml, uint32_t gsi, bool edge)
 {
-    uint8_t d[9] = {0x89, 6, 0, 0x03, 1};
+    uint8_t d[9] = {0x89, 6, 0, edge ? 0x03 : 0x01, 1};
 
     put_le32(d + 5, gsi);
     aml_bytes(aml, d, sizeof(d));
+}
+
+void aml_resource_interrupt(struct aml *aml, uint32_t gsi)
+{
+    resource_interrupt(aml, gsi, true);
+}
+
+void aml_resource_level(struct aml *aml, uint32_t gsi)
+{
+    resource_interrupt(aml, gsi, false);
 }

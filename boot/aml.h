@@ -24,8 +24,8 @@ void aml_bytes(struct aml *aml, const void *bytes, size_t len);
 
 /*
  * Constructs with a length: the begin function returns a mark for aml_end(), which inserts the
- * PkgLength (20.2.4). They nest. Names are written "NAME", "\\_SB_" or "\\NAME": segments of four
- * characters, shorter ones padded with '_'.
+ * PkgLength (20.2.4). They nest. Names are written "NAME", "\\NAME" or "\\_SB.NAME": segments of
+ * four characters, shorter ones padded with '_'.
  */
 size_t aml_begin_scope(struct aml *aml, const char *name);
 size_t aml_begin_device(struct aml *aml, const char *name);
@@ -46,13 +46,23 @@ void aml_integer(struct aml *aml, uint64_t value);
 void aml_string(struct aml *aml, const char *text);
 void aml_eisa_id(struct aml *aml, const char *id); /* "PNP0501" */
 
-/* An OperationRegion of I/O ports, and a Field of one 8-bit register at its start. */
+/* An OperationRegion of I/O ports, and from its start on a Field of one 8-bit register, or of
+ * 32-bit ones. */
 void aml_port_region(struct aml *aml, const char *name, uint16_t port, uint8_t bytes);
 void aml_byte_field(struct aml *aml, const char *region, const char *field);
+void aml_word_fields(struct aml *aml, const char *region, const char *const *fields,
+                     unsigned count);
 
 /* Statements and expressions. */
-void aml_store_local0(struct aml *aml, const char *source);   /* Local0 = source */
-void aml_local0_and(struct aml *aml, uint64_t mask);          /* (Local0 & mask) */
+void aml_store(struct aml *aml, uint64_t value, const char *target); /* target = value */
+void aml_store_local0(struct aml *aml, const char *source);          /* Local0 = source */
+void aml_local0_and(struct aml *aml, uint64_t mask);                 /* (Local0 & mask) */
+void aml_local0_differs(struct aml *aml, const char *name);          /* (Local0 != name) */
+void aml_and(struct aml *aml, const char *name, uint64_t mask);      /* name = name & mask */
+void aml_or(struct aml *aml, const char *name, uint64_t bits);       /* name = name | bits */
+/* CreateDWordField (ArgN, offset, name) */
+void aml_argument_word(struct aml *aml, unsigned argument, unsigned offset, const char *name);
+void aml_call(struct aml *aml, const char *method);           /* without arguments */
 void aml_return_argument(struct aml *aml, unsigned argument); /* Return (ArgN), N at most 6 */
 void aml_notify(struct aml *aml, const char *device, uint64_t value);
 
@@ -63,6 +73,8 @@ void aml_resource_memory32(struct aml *aml, uint32_t base, uint32_t bytes);
 void aml_resource_buses(struct aml *aml, uint8_t first, uint8_t last);
 void aml_resource_window32(struct aml *aml, uint32_t base, uint32_t bytes);
 void aml_resource_window64(struct aml *aml, uint64_t base, uint64_t bytes);
-void aml_resource_interrupt(struct aml *aml, uint32_t gsi); /* edge, active high, exclusive */
+/* Active high, exclusive; edge- or level-triggered. */
+void aml_resource_interrupt(struct aml *aml, uint32_t gsi);
+void aml_resource_level(struct aml *aml, uint32_t gsi);
 
 #endif

@@ -154,6 +154,7 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     if (ret)
         return ret;
     memset(config, 0, sizeof(*config));
+    pthread_mutex_init(&config->devices_lock, NULL);
     config->vsock.listen_fd = config->vfio_iommu_fd = -1;
     config->kernel = (struct boot_file){.callers_fd = given_fd(options.kernel_fd), .fd = -1};
     config->initrd = (struct boot_file){.callers_fd = given_fd(options.initrd_fd), .fd = -1};
@@ -216,11 +217,10 @@ static int check_drive(const struct husk_drive_options *options, const char *nam
     return ret;
 }
 
-int machine_config_add_drive(struct machine_config *config, const struct husk_drive_options *given,
-                             struct husk_error *err)
+int config_make_drive(const struct machine_config *config, const struct husk_drive_options *given,
+                      struct drive_config *drive, struct husk_error *err)
 {
     struct husk_drive_options options = HUSK_DRIVE_OPTIONS_INIT;
-    struct drive_config *drive = &config->drives[config->drive_count];
     char name[CONFIG_NAME_MAX], id[CONFIG_ID_MAX + 1];
     char *path;
     int ret;
@@ -247,8 +247,18 @@ int machine_config_add_drive(struct machine_config *config, const struct husk_dr
         .bandwidth = options.bandwidth,
     };
     memcpy(drive->id, id, sizeof(drive->id));
-    config->drive_count++;
     return 0;
+}
+
+int machine_config_add_drive(struct machine_config *config,
+                             const struct husk_drive_options *options, struct husk_error *err)
+{
+    struct drive_config drive;
+    int ret = config_make_drive(config, options, &drive, err);
+
+    if (!ret)
+        config->drives[config->drive_count++] = drive;
+    return ret;
 }
 
 static bool has_rates(const struct husk_net_options *options)
@@ -346,11 +356,10 @@ static int check_net(const struct machine_config *config, const struct husk_net_
     return ret;
 }
 
-int machine_config_add_net(struct machine_config *config, const struct husk_net_options *given,
-                           struct husk_error *err)
+int config_make_net(const struct machine_config *config, const struct husk_net_options *given,
+                    struct net_config *net, struct husk_error *err)
 {
     struct husk_net_options options = HUSK_NET_OPTIONS_INIT;
-    struct net_config *net = &config->nets[config->net_count];
     char name[CONFIG_NAME_MAX], id[CONFIG_ID_MAX + 1];
     char *tap_name;
     int ret;
@@ -383,8 +392,18 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
         net->tap_fds[i] = options.tap_fds && i < net->queue_pairs ? options.tap_fds[i] : -1;
         net->vhost_fds[i] = options.vhost_fds && i < net->queue_pairs ? options.vhost_fds[i] : -1;
     }
-    config->net_count++;
     return 0;
+}
+
+int machine_config_add_net(struct machine_config *config, const struct husk_net_options *options,
+                           struct husk_error *err)
+{
+    struct net_config net;
+    int ret = config_make_net(config, options, &net, err);
+
+    if (!ret)
+        config->nets[config->net_count++] = net;
+    return ret;
 }
 
 void drive_config_release(struct drive_config *drive)
@@ -394,7 +413,7 @@ void drive_config_release(struct drive_config *drive)
     close_fd(&drive->fd);
 }
 
-static void close_net(struct net_config *net)
+void net_config_close(struct net_config *net)
 {
     for (unsigned queue = 0; queue < CONFIG_QUEUES_MAX; queue++) {
         close_fd(&net->tap_fds[queue]);
@@ -406,7 +425,7 @@ void net_config_release(struct net_config *net)
 {
     free(net->tap_name);
     net->tap_name = NULL;
-    close_net(net);
+    net_config_close(net);
 }
 
 void machine_config_close(struct machine_config *config)
@@ -417,7 +436,7 @@ void machine_config_close(struct machine_config *config)
     for (unsigned i = 0; i < config->drive_count; i++)
         close_fd(&config->drives[i].fd);
     for (unsigned i = 0; i < config->net_count; i++)
-        close_net(&config->nets[i]);
+        net_config_close(&config->nets[i]);
     for (unsigned i = 0; i < config->vfio_count; i++)
         vfio_config_release(&config->vfios[i]);
     close_fd(&config->vfio_iommu_fd);
@@ -438,6 +457,7 @@ void machine_config_release(struct machine_config *config)
     for (unsigned i = 0; i < config->net_count; i++)
         net_config_release(&config->nets[i]);
     vsock_config_release(&config->vsock);
+    pthread_mutex_destroy(&config->devices_lock);
     memset(config, 0, sizeof(*config));
     config->vsock.listen_fd = config->vfio_iommu_fd = -1;
     config->kernel.fd = config->kernel.callers_fd = -1;

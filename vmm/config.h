@@ -9,6 +9,7 @@
 #ifndef HUSK_VMM_CONFIG_H
 #define HUSK_VMM_CONFIG_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -97,6 +98,7 @@ struct machine_config {
     struct husk_rate rng_rate;     /* bytes */
     enum husk_transport transport; /* never AUTO after machine_config_settle() */
 
+    pthread_mutex_t devices_lock; /* guards the next four while the machine lives */
     struct drive_config drives[CONFIG_DEVICES_MAX];
     unsigned drive_count;
     struct net_config nets[CONFIG_DEVICES_MAX];
@@ -122,6 +124,19 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
 int machine_config_add_vfio(struct machine_config *config, const struct husk_vfio_options *options,
                             struct husk_error *err);
 
+/* The same into a configuration of its own, which the caller releases: what machine_config_add_*()
+ * would append. */
+int config_make_drive(const struct machine_config *config, const struct husk_drive_options *options,
+                      struct drive_config *drive, struct husk_error *err);
+int config_make_net(const struct machine_config *config, const struct husk_net_options *options,
+                    struct net_config *net, struct husk_error *err);
+
+/* Whether a device that was made before still fits: its id is free, and there is room. */
+int config_check_drive(const struct machine_config *config, const struct drive_config *drive,
+                       struct husk_error *err);
+int config_check_net(const struct machine_config *config, const struct net_config *net,
+                     struct husk_error *err);
+
 /* config_vsock.c. -EEXIST when there is one. */
 int machine_config_set_vsock(struct machine_config *config,
                              const struct husk_vsock_options *options, struct husk_error *err);
@@ -144,7 +159,7 @@ int config_build_command_line(const char *whole, const char *append, enum husk_c
  * command line to it. */
 int machine_config_settle(struct machine_config *config, struct husk_error *err);
 
-/* Take a device away again, before the machine is built: -ENOENT when there is no such id. */
+/* Take a device away again: -ENOENT when there is no such id. */
 int machine_config_remove_drive(struct machine_config *config, const char *id,
                                 struct husk_error *err);
 int machine_config_remove_net(struct machine_config *config, const char *id,
@@ -193,6 +208,7 @@ void machine_config_close(struct machine_config *config);
 void machine_config_release(struct machine_config *config);
 void drive_config_release(struct drive_config *drive);
 void net_config_release(struct net_config *net);
+void net_config_close(struct net_config *net);      /* its descriptors only */
 void vfio_config_release(struct vfio_config *vfio); /* config_vfio.c */
 /* config_vsock.c. Also removes the socket that machine_open() made, if it still is the same. */
 void vsock_config_release(struct vsock_config *vsock);

@@ -107,6 +107,26 @@ int config_choose_vfio_id(const struct machine_config *config, const char *given
     return choose(config, vfio_id, config->vfio_count, "vfio", given, id, err);
 }
 
+int config_check_drive(const struct machine_config *config, const struct drive_config *drive,
+                       struct husk_error *err)
+{
+    char id[CONFIG_ID_MAX + 1], name[CONFIG_NAME_MAX];
+    int ret = config_choose_drive_id(config, drive->id, id, err);
+
+    snprintf(name, sizeof(name), "drive %u", config->drive_count + 1);
+    return ret ? ret : config_check_room(config, config->drive_count, name, err);
+}
+
+int config_check_net(const struct machine_config *config, const struct net_config *net,
+                     struct husk_error *err)
+{
+    char id[CONFIG_ID_MAX + 1], name[CONFIG_NAME_MAX];
+    int ret = config_choose_net_id(config, net->id, id, err);
+
+    snprintf(name, sizeof(name), "net %u", config->net_count + 1);
+    return ret ? ret : config_check_room(config, config->net_count, name, err);
+}
+
 /* The same with an error, in which what the caller gave must not be taken for granted. */
 static int find_or_explain(const struct machine_config *config, id_of_fn id_of, unsigned count,
                            const char *id, const char *kind, const char *what,

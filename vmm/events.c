@@ -31,15 +31,26 @@ static void remove_at(struct event_queue *queue, unsigned index)
             (queue->count - index) * sizeof(queue->events[0]));
 }
 
+/* Make room for one of this type: its oldest goes when there are as many as can be. */
+static void make_room(struct event_queue *queue, enum husk_event_type type)
+{
+    unsigned most = type == HUSK_EVENT_DEVICE_REMOVED ? EVENT_REMOVALS_MAX : 1;
+    unsigned count = 0, oldest = 0;
+
+    for (unsigned i = queue->count; i-- > 0;) {
+        if (queue->events[i].type != type)
+            continue;
+        count++;
+        oldest = i;
+    }
+    if (count >= most)
+        remove_at(queue, oldest);
+}
+
 void event_queue_push(struct event_queue *queue, const struct husk_event *event)
 {
     pthread_mutex_lock(&queue->lock);
-    for (unsigned i = 0; i < queue->count; i++) {
-        if (queue->events[i].type == event->type) {
-            remove_at(queue, i);
-            break;
-        }
-    }
+    make_room(queue, event->type);
     queue->events[queue->count++] = *event;
     eventfd_signal(queue->fd);
     pthread_mutex_unlock(&queue->lock);

@@ -2,9 +2,10 @@
 /*
  * The events of a VM on their way to the host program.
  *
- * Bounded without losing anything that matters: at most one event of each type waits. A newer one
- * takes the place of an unread older one of its type, at the end of the queue, so that the order of
- * what is left is the order in which it last happened.
+ * Bounded without losing anything that matters: at most one event of each type waits, and of
+ * devices that are gone the newest EVENT_REMOVALS_MAX. A newer one takes the place of an unread
+ * older one of its type, at the end of the queue, so that the order of what is left is the order in
+ * which it last happened.
  *
  * Threads: any.
  */
@@ -15,12 +16,13 @@
 
 #include "husk/husk.h"
 
-#define EVENT_TYPES (HUSK_EVENT_STOPPED + 1)
+#define EVENT_REMOVALS_MAX 64u
+#define EVENTS_MAX         (HUSK_EVENT_DEVICE_REMOVED + EVENT_REMOVALS_MAX) /* it is the last type */
 
 struct event_queue {
     pthread_mutex_t lock;
-    int fd;                                /* an eventfd, readable exactly while count > 0 */
-    struct husk_event events[EVENT_TYPES]; /* oldest first */
+    int fd;                               /* an eventfd, readable exactly while count > 0 */
+    struct husk_event events[EVENTS_MAX]; /* oldest first */
     unsigned count;
 };
 

@@ -112,6 +112,7 @@ int husk_vm_new(const struct husk_vm_options *options, struct husk_vm **out, str
 
     if (!vm)
         return error_set(err, ENOMEM, "", "cannot create the VM", NULL);
+    pthread_mutex_init(&vm->plug_lock, NULL);
     ret = machine_config_init(&vm->config, options, err);
     if (ret) {
         free(vm);
@@ -128,7 +129,7 @@ int husk_vm_new(const struct husk_vm_options *options, struct husk_vm **out, str
 }
 
 /* Configuration ends with the build. */
-static int check_not_built(const struct husk_vm *vm, const char *what, struct husk_error *err)
+int husk_vm_check_not_built(const struct husk_vm *vm, const char *what, struct husk_error *err)
 {
     if (husk_vm_is_built(vm))
         return error_set(err, EINVAL, "", what, "the VM is built already");
@@ -142,29 +143,13 @@ int husk_vm_check_built(const struct husk_vm *vm, const char *what, struct husk_
     return husk_vm_is_built(vm) ? 0 : error_set(err, EINVAL, "", what, "the VM is not built");
 }
 
-/* Devices come and go before the build only. */
+/* Devices of the host come and go before the build only. */
 static int check_pluggable(const struct husk_vm *vm, const char *what, struct husk_error *err)
 {
     if (husk_vm_is_built(vm))
         return error_set(err, EOPNOTSUPP, "", what,
-                         "the VM is built already, and its devices cannot be plugged");
-    return check_not_built(vm, what, err);
-}
-
-int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_options *options,
-                      struct husk_error *err)
-{
-    int ret = check_pluggable(vm, "cannot add a drive", err);
-
-    return ret ? ret : machine_config_add_drive(&vm->config, options, err);
-}
-
-int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,
-                    struct husk_error *err)
-{
-    int ret = check_pluggable(vm, "cannot add a network device", err);
-
-    return ret ? ret : machine_config_add_net(&vm->config, options, err);
+                         "the VM is built already, and devices of the host cannot be plugged");
+    return husk_vm_check_not_built(vm, what, err);
 }
 
 int husk_vm_add_vfio(struct husk_vm *vm, const struct husk_vfio_options *options,
@@ -178,23 +163,9 @@ int husk_vm_add_vfio(struct husk_vm *vm, const struct husk_vfio_options *options
 int husk_vm_set_vsock(struct husk_vm *vm, const struct husk_vsock_options *options,
                       struct husk_error *err)
 {
-    int ret = check_not_built(vm, "cannot add a vsock device", err);
+    int ret = husk_vm_check_not_built(vm, "cannot add a vsock device", err);
 
     return ret ? ret : machine_config_set_vsock(&vm->config, options, err);
-}
-
-int husk_vm_remove_drive(struct husk_vm *vm, const char *id, struct husk_error *err)
-{
-    int ret = check_pluggable(vm, "cannot remove a drive", err);
-
-    return ret ? ret : machine_config_remove_drive(&vm->config, id, err);
-}
-
-int husk_vm_remove_net(struct husk_vm *vm, const char *id, struct husk_error *err)
-{
-    int ret = check_pluggable(vm, "cannot remove a network device", err);
-
-    return ret ? ret : machine_config_remove_net(&vm->config, id, err);
 }
 
 int husk_vm_remove_vfio(struct husk_vm *vm, const char *id, struct husk_error *err)
@@ -220,7 +191,7 @@ static int open_console(struct husk_vm *vm, struct husk_error *err)
 
 int husk_vm_build(struct husk_vm *vm, struct husk_error *err)
 {
-    int ret = check_not_built(vm, "cannot build the VM", err);
+    int ret = husk_vm_check_not_built(vm, "cannot build the VM", err);
 
     if (ret)
         return ret;
@@ -415,5 +386,6 @@ void husk_vm_free(struct husk_vm *vm)
     console_callback_destroy(vm->console); /* after whoever wrote to it */
     machine_config_release(&vm->config);
     process_config_release(&vm->process_config);
+    pthread_mutex_destroy(&vm->plug_lock);
     free(vm);
 }

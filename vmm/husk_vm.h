@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A VM object of the public interface, between its own files: husk.c (its life) and husk_live.c
- * (what is changed, asked and typed while it lives). A configuration until it is built, and a
- * machine or the process of one from then on.
+ * A VM object of the public interface, between its own files: husk.c (its life), husk_plug.c
+ * (devices that come and go) and husk_live.c (what is changed, asked and typed while it lives). A
+ * configuration until it is built, and a machine or the process of one from then on.
  */
 #ifndef HUSK_VMM_HUSK_VM_H
 #define HUSK_VMM_HUSK_VM_H
@@ -28,6 +28,7 @@ struct husk_vm {
     void *console_arg;
     struct console_callback *console; /* NULL until built */
     bool build_failed;
+    pthread_mutex_t plug_lock; /* one device at a time is plugged */
     /* One of them from the build on: */
     struct machine *machine;    /* in-process mode */
     struct vm_process *process; /* jailed mode */
@@ -38,7 +39,8 @@ static inline bool husk_vm_is_built(const struct husk_vm *vm)
     return vm->machine || vm->process;
 }
 
-/* -EINVAL with err filled (`what` cannot be done) before the build. */
+/* -EINVAL with err filled (`what` cannot be done) after the build, and before it. */
+int husk_vm_check_not_built(const struct husk_vm *vm, const char *what, struct husk_error *err);
 int husk_vm_check_built(const struct husk_vm *vm, const char *what, struct husk_error *err);
 
 #endif

@@ -64,4 +64,10 @@ struct level_controller {
     void *arg;
 };
 
+/* One of them, for one user. */
+struct level_line {
+    const struct level_controller *levels;
+    uint32_t gsi;
+};
+
 #endif

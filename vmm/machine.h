@@ -29,7 +29,8 @@
  *  3. A vCPU is inside the guest only while `inside` counts it; pause waits for 0.
  *  4. Devices run only between the I/O thread's resume_devices() and its pause_devices(); after
  *     settle_devices() for ever not.
- *  5. Lock order: control_lock, then lock. vCPU threads never take control_lock.
+ *  5. Lock order: control_lock, config->devices_lock, lock. vCPU threads never take control_lock;
+ *     the I/O thread neither that nor devices_lock, for whoever holds them may wait for it.
  */
 #ifndef HUSK_VMM_MACHINE_H
 #define HUSK_VMM_MACHINE_H
@@ -78,6 +79,12 @@ struct machine_vfio {
     char name[CONFIG_ID_MAX + 1]; /* in messages: its address where it is known */
 };
 
+/* A drive or a network device: what it is, and how the guest reaches it. */
+struct machine_device {
+    struct virtio_device *virtio;
+    struct device *transport; /* owned through `devices` */
+};
+
 struct machine {
     struct machine_config *config; /* outlives the machine, which uses up its descriptors */
     const struct log *log;
@@ -106,8 +113,9 @@ struct machine {
     struct device *acpi_pm; /* the ones that callers act on; owned through `devices` */
     struct device *i8042;
     struct virtio_device *virtio_console;
-    struct virtio_device *drives[CONFIG_DEVICES_MAX]; /* as the configuration's */
-    struct virtio_device *nets[CONFIG_DEVICES_MAX];
+    struct pci_hotplug *hotplug;                      /* NULL without a PCI bus; as `pci` */
+    struct machine_device drives[CONFIG_DEVICES_MAX]; /* as the configuration's, whose lock */
+    struct machine_device nets[CONFIG_DEVICES_MAX];   /* guards them */
     struct virtio_device *rng, *vsock;
     struct vfio_iommu *vfio_iommu; /* where devices of the host do DMA; NULL: there are none */
     struct machine_vfio vfios[CONFIG_DEVICES_MAX];
@@ -137,6 +145,13 @@ struct machine {
 
 /* Open what the configuration names: see machine_open.c. What was opened is the configuration's. */
 int machine_open(struct machine_config *config, const struct log *log, struct husk_error *err);
+
+/* The same of one device that is not the configuration's yet; `name` is for messages, `index` where
+ * it will be. */
+int machine_open_drive(struct machine_config *config, struct drive_config *drive, const char *name,
+                       struct husk_error *err);
+int machine_open_net(struct net_config *net, unsigned index, const char *name,
+                     const struct log *log, struct husk_error *err);
 
 /* The console's descriptors for a process that cannot reopen the caller's: see dup_nonblocking().
  * -1 where there is none. The caller owns both. */
@@ -185,7 +200,7 @@ struct drive_file {
 };
 
 /* Open what update->path names, unless there is update->fd. */
-int machine_reopen_drive(const struct machine_config *config, const char *id,
+int machine_reopen_drive(struct machine_config *config, const char *id,
                          const struct husk_drive_update *update, struct drive_file *out,
                          struct husk_error *err);
 /* ret is what machine_update_drive() said, which took the file on success. Returns what the caller
@@ -201,6 +216,19 @@ int machine_update_drive(struct machine *machine, const char *id,
                          const struct husk_drive_update *update, struct husk_error *err);
 int machine_update_net(struct machine *machine, const char *id,
                        const struct husk_net_update *update, struct husk_error *err);
+
+/* ---- machine_plug.c: drives and network devices that come and go ---- */
+
+/* Give the guest another device. What the configuration holds is used up, on failure as well. */
+int machine_plug_drive(struct machine *machine, struct drive_config *drive, struct husk_error *err);
+int machine_plug_net(struct machine *machine, struct net_config *net, struct husk_error *err);
+
+/* As husk_vm_remove_drive() once the VM is built. */
+int machine_unplug_drive(struct machine *machine, const char *id, struct husk_error *err);
+int machine_unplug_net(struct machine *machine, const char *id, struct husk_error *err);
+
+/* pci_hotplug_sink.eject; arg is the machine. */
+void machine_eject(void *arg, unsigned number);
 
 /* As husk_vm_shutdown(). */
 int machine_shutdown(struct machine *machine, unsigned grace_ms, struct husk_error *err);
@@ -237,6 +265,18 @@ int machine_create_vfio(struct machine *machine, struct husk_error *err);
 void machine_destroy_vfio(struct machine *machine);
 /* Guest memory that is pinned now. Any thread. */
 uint64_t machine_pinned_bytes(struct machine *machine);
+
+/* Make a configured device, behind its transport, for machine_plug_in(). A drive's backend is the
+ * device's on success. I/O thread, or while that does not run. */
+int machine_attach_drive(struct machine *machine, unsigned index, const char *name,
+                         struct block_backend *backend, struct husk_error *err);
+int machine_attach_net(struct machine *machine, unsigned index, const char *name,
+                       struct husk_error *err);
+/* Show it to the guest. Not on the I/O thread while vCPUs run. */
+int machine_plug_in(struct machine *machine, const struct machine_device *device, const char *name,
+                    struct husk_error *err);
+/* Unlink it from `devices`, and destroy it. I/O thread, or while that does not run. */
+void machine_destroy_device(struct machine *machine, struct device *device);
 
 /* The image behind an asynchronous engine. The drive's descriptor is used up. */
 int machine_create_block(const struct machine *machine, struct drive_config *drive,

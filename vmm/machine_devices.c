@@ -18,6 +18,7 @@
 #include "devices/backend/console.h"
 #include "devices/legacy/legacy.h"
 #include "devices/pci/host.h"
+#include "devices/pci/hotplug.h"
 #include "devices/virtio/devices.h"
 #include "devices/virtio/mmio.h"
 #include "devices/virtio/pci.h"
@@ -150,11 +151,11 @@ static int create_acpi_pm(struct machine *machine, unsigned index, const char *n
                           struct husk_error *err)
 {
     struct guest_request_sink sink = request_sink(machine);
-    struct irq_line irq;
-    int ret = take_gsi(machine, ACPI_GSI, &irq, name, err);
+    const struct level_line irq = {.levels = &machine->levels, .gsi = ACPI_GSI};
+    int ret = interrupts_reserve(&machine->interrupts, ACPI_GSI);
 
     if (ret)
-        return ret;
+        return error_set(err, -ret, name, "cannot connect interrupt", NULL);
     ret = acpi_pm_create(&machine->device_env, &irq, &sink, &machine->acpi_pm);
     return keep_device(machine, ret, machine->acpi_pm, name, err);
 }
@@ -195,22 +196,65 @@ static int attach_mmio(struct machine *machine, struct virtio_device *virtio,
     return ret;
 }
 
-/* Put a device on the PCI bus, or behind the next virtio-mmio window; destroys it on failure. */
-static int attach_virtio(struct machine *machine, struct virtio_device *virtio, const char *name,
-                         struct husk_error *err)
+/* A machine that stands still resumes it with the others. */
+static int attach_pci(struct machine *machine, struct virtio_device *virtio, struct device **device)
 {
-    const struct virtio_pci_place place = {.host = machine->pci, .decode = true};
+    if (machine_state(machine) == HUSK_STATE_PAUSED)
+        virtio_device_pause(virtio);
+    return virtio_pci_create(&machine->device_env, virtio, machine->pci, &machine->msi, device);
+}
+
+/* A function for the PCI bus, not plugged yet, or the next virtio-mmio window; destroys the device
+ * on failure. */
+static int attach_virtio(struct machine *machine, struct virtio_device *virtio, const char *name,
+                         struct machine_device *out, struct husk_error *err)
+{
     struct device *device = NULL;
-    int ret = machine->pci
-                  ? virtio_pci_create(&machine->device_env, virtio, &place, &machine->msi, &device)
-                  : attach_mmio(machine, virtio, &device);
+    int ret =
+        machine->pci ? attach_pci(machine, virtio, &device) : attach_mmio(machine, virtio, &device);
 
     if (ret) {
         virtio_device_destroy(virtio);
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
     }
     machine_append_device(machine, device);
+    *out = (struct machine_device){.virtio = virtio, .transport = device};
     return 0;
+}
+
+/* The guest of a machine that has not started finds its devices as firmware leaves them. */
+int machine_plug_in(struct machine *machine, const struct machine_device *device, const char *name,
+                    struct husk_error *err)
+{
+    bool decode = machine_state(machine) == HUSK_STATE_CREATED;
+    int ret = machine->pci ? virtio_pci_plug(device->transport, PCI_NEXT_FREE, decode) : 0;
+
+    return ret ? error_set(err, -ret, name, CANNOT_CREATE, NULL) : 0;
+}
+
+/* The whole way of a device that stays. */
+static int attach_fixed(struct machine *machine, struct virtio_device *virtio, const char *name,
+                        struct husk_error *err)
+{
+    struct machine_device device;
+    int ret = attach_virtio(machine, virtio, name, &device, err);
+
+    if (!ret)
+        ret = machine_plug_in(machine, &device, name, err);
+    if (!ret && machine->pci)
+        machine->layout.pci.slots &= ~(1u << virtio_pci_number(device.transport));
+    return ret;
+}
+
+void machine_destroy_device(struct machine *machine, struct device *device)
+{
+    struct device **at = &machine->devices;
+
+    while (*at && *at != device)
+        at = &(*at)->next;
+    if (*at)
+        *at = device->next;
+    device_destroy(device);
 }
 
 /* ---- the PCI bus ---- */
@@ -218,6 +262,29 @@ static int attach_virtio(struct machine *machine, struct virtio_device *virtio, 
 static unsigned count_pci(const struct machine_config *config)
 {
     return config->transport == HUSK_TRANSPORT_PCI;
+}
+
+static void notify_guest(void *arg)
+{
+    struct machine *machine = arg;
+
+    acpi_pm_raise(machine->acpi_pm, ACPI_EVENT_PCI);
+}
+
+/* Behind the event registers, by which it makes itself heard. */
+static int create_hotplug(struct machine *machine, unsigned index, const char *name,
+                          struct husk_error *err)
+{
+    const struct pci_hotplug_sink sink = {
+        .notify = notify_guest, .eject = machine_eject, .arg = machine};
+    int ret = pci_hotplug_create(&machine->device_env, &sink, &machine->hotplug);
+
+    if (ret)
+        return error_set(err, -ret, name, CANNOT_CREATE, NULL);
+    machine_append_device(machine, pci_hotplug_device(machine->hotplug));
+    machine->layout.pci.hotplug_port = PCI_HOTPLUG_PORT;
+    machine->layout.pci.slots = ~1u; /* all but the bridge, and what is made to stay */
+    return 0;
 }
 
 static int create_pci(struct machine *machine, unsigned index, const char *name,
@@ -229,7 +296,6 @@ static int create_pci(struct machine *machine, unsigned index, const char *name,
     const struct pci_pins pins = {.levels = &machine->levels, .first_gsi = layout->first_gsi};
     int ret = 0;
 
-    machine->levels = interrupts_levels(&machine->interrupts);
     for (unsigned i = 0; i < PCI_PIN_GSIS && !ret; i++)
         ret = interrupts_reserve(&machine->interrupts, layout->first_gsi + i);
     if (!ret)
@@ -289,11 +355,13 @@ int machine_create_block(const struct machine *machine, struct drive_config *dri
     return 0;
 }
 
-static int create_drive(struct machine *machine, unsigned index, const char *name,
-                        struct husk_error *err)
+int machine_attach_drive(struct machine *machine, unsigned index, const char *name,
+                         struct block_backend *backend, struct husk_error *err)
 {
-    struct drive_config *drive = &machine->config->drives[index];
+    const struct drive_config *drive = &machine->config->drives[index];
     struct virtio_blk_config config = {
+        .backend = backend,
+        .can_discard = block_backend_can_discard(backend),
         .read_only = drive->read_only,
         .size_bytes = drive->size_bytes,
         .queues = drive->queues,
@@ -302,23 +370,28 @@ static int create_drive(struct machine *machine, unsigned index, const char *nam
     };
     struct virtio_device *virtio = NULL;
     char serial[sizeof(config.serial) + 1];
-    int ret = machine_create_block(machine, drive, name, &config.backend, err);
+    int ret;
 
-    if (ret)
-        return ret;
-    config.can_discard = block_backend_can_discard(config.backend);
     /* The id, so that a guest finds a disk whatever else there is. */
     snprintf(serial, sizeof(serial), "%.*s", (int)sizeof(config.serial), drive->id);
     memcpy(config.serial, serial, sizeof(config.serial));
     ret = virtio_blk_create(&machine->device_env, &config, &virtio);
     if (ret) {
-        block_backend_destroy(config.backend);
+        block_backend_destroy(backend);
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
     }
-    ret = attach_virtio(machine, virtio, name, err);
+    return attach_virtio(machine, virtio, name, &machine->drives[index], err);
+}
+
+static int create_drive(struct machine *machine, unsigned index, const char *name,
+                        struct husk_error *err)
+{
+    struct block_backend *backend = NULL;
+    int ret = machine_create_block(machine, &machine->config->drives[index], name, &backend, err);
+
     if (!ret)
-        machine->drives[index] = virtio;
-    return ret;
+        ret = machine_attach_drive(machine, index, name, backend, err);
+    return ret ? ret : machine_plug_in(machine, &machine->drives[index], name, err);
 }
 
 static unsigned count_nets(const struct machine_config *config)
@@ -327,8 +400,8 @@ static unsigned count_nets(const struct machine_config *config)
 }
 
 /* The configuration's descriptors become the device's. */
-static int create_net(struct machine *machine, unsigned index, const char *name,
-                      struct husk_error *err)
+int machine_attach_net(struct machine *machine, unsigned index, const char *name,
+                       struct husk_error *err)
 {
     struct net_config *net = &machine->config->nets[index];
     struct virtio_device *virtio = NULL;
@@ -350,10 +423,15 @@ static int create_net(struct machine *machine, unsigned index, const char *name,
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
     for (unsigned i = 0; i < net->queue_pairs; i++)
         net->tap_fds[i] = net->vhost_fds[i] = -1;
-    ret = attach_virtio(machine, virtio, name, err);
-    if (!ret)
-        machine->nets[index] = virtio;
-    return ret;
+    return attach_virtio(machine, virtio, name, &machine->nets[index], err);
+}
+
+static int create_net(struct machine *machine, unsigned index, const char *name,
+                      struct husk_error *err)
+{
+    int ret = machine_attach_net(machine, index, name, err);
+
+    return ret ? ret : machine_plug_in(machine, &machine->nets[index], name, err);
 }
 
 static unsigned count_vsock(const struct machine_config *config)
@@ -376,7 +454,7 @@ static int create_vsock(struct machine *machine, unsigned index, const char *nam
     if (ret)
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
     vsock->listen_fd = -1;
-    ret = attach_virtio(machine, virtio, name, err);
+    ret = attach_fixed(machine, virtio, name, err);
     if (!ret)
         machine->vsock = virtio;
     return ret;
@@ -397,7 +475,7 @@ static int create_virtio_console(struct machine *machine, unsigned index, const 
 
     if (ret)
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
-    ret = attach_virtio(machine, virtio, name, err);
+    ret = attach_fixed(machine, virtio, name, err);
     if (!ret)
         machine->virtio_console = virtio;
     return ret;
@@ -417,7 +495,7 @@ static int create_rng(struct machine *machine, unsigned index, const char *name,
 
     if (ret)
         return error_set(err, -ret, name, CANNOT_CREATE, NULL);
-    ret = attach_virtio(machine, virtio, name, err);
+    ret = attach_fixed(machine, virtio, name, err);
     if (!ret)
         machine->rng = virtio;
     return ret;
@@ -429,7 +507,7 @@ static const struct device_entry legacy_table[] = {
     {"uart", count_uart, create_uart},  {"rtc", one, create_rtc},
     {"i8042", one, create_i8042},       {"acpi-pm", one, create_acpi_pm},
     {"pvpanic", one, create_pvpanic},   {"debug ports", one, create_debug_ports},
-    {"PCI bus", count_pci, create_pci},
+    {"PCI bus", count_pci, create_pci}, {"PCI hot-plug", count_pci, create_hotplug},
 };
 
 static const struct device_entry virtio_table[] = {
@@ -467,6 +545,7 @@ int machine_create_devices(struct machine *machine, struct husk_error *err)
     const struct machine_config *config = machine->config;
     int ret;
 
+    machine->levels = interrupts_levels(&machine->interrupts);
     if (config->console != HUSK_CONSOLE_NONE) {
         ret = console_backend_create(machine->loop, config->console_in_fd, config->console_out_fd,
                                      &machine->console);
@@ -499,6 +578,7 @@ void machine_destroy_devices(struct machine *machine)
         device_destroy(device);
     }
     machine->pci = NULL;
+    machine->hotplug = NULL;
     machine->acpi_pm = NULL;
     machine->i8042 = NULL;
     machine->virtio_console = NULL;
@@ -523,7 +603,7 @@ struct arch_power_registers machine_power_registers(void)
 
 void machine_power_button(struct machine *machine)
 {
-    acpi_pm_power_button(machine->acpi_pm);
+    acpi_pm_raise(machine->acpi_pm, ACPI_EVENT_POWER);
 }
 
 void machine_ctrl_alt_del(struct machine *machine)

@@ -4,7 +4,8 @@
  * other limits for a network device, an end with a deadline.
  *
  * Threads: any caller's; updates one at a time, under control_lock, so that they do not meet a
- * start, a pause or a resume. Waiting for a disk is done here, not on the I/O thread.
+ * start, a pause or a resume, and under devices_lock, so that the device stays: a guest that ejects
+ * it meanwhile waits. Waiting for a disk is done here, not on the I/O thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -90,7 +91,8 @@ static int replace_file(struct machine *machine, unsigned index, int fd, const c
         close_fd(&drive.fd);
         return ret;
     }
-    ret = virtio_blk_replace(machine->drives[index], backend, drive.size_bytes, REPLACE_WAIT_MS);
+    ret = virtio_blk_replace(machine->drives[index].virtio, backend, drive.size_bytes,
+                             REPLACE_WAIT_MS);
     if (ret) {
         block_backend_destroy(backend);
         if (ret == -ETIMEDOUT)
@@ -106,31 +108,43 @@ static int replace_file(struct machine *machine, unsigned index, int fd, const c
 static int change_file(struct machine *machine, unsigned index, int fd, const char *name,
                        struct husk_error *err)
 {
-    struct virtio_device *virtio = machine->drives[index];
+    struct virtio_device *virtio = machine->drives[index].virtio;
 
     return virtio_blk_is_file(virtio, fd) ? measure_again(virtio, fd, name, err)
                                           : replace_file(machine, index, fd, name, err);
 }
 
-int machine_update_drive(struct machine *machine, const char *id,
-                         const struct husk_drive_update *update, struct husk_error *err)
+/* control_lock and devices_lock held. */
+static int update_drive(struct machine *machine, const char *id,
+                        const struct husk_drive_update *update, struct husk_error *err)
 {
     struct rate_limit operations, bandwidth;
     int index = machine_config_find_drive(machine->config, id, CANNOT_UPDATE_DRIVE, err);
-    int ret = index < 0 ? index : check_rate(update->operations, id, "operations", err);
+    int ret = index < 0 ? index : check_not_stopped(machine, id, CANNOT_UPDATE_DRIVE, err);
+
+    if (!ret && update->fd >= 0)
+        ret = change_file(machine, (unsigned)index, update->fd, update->path ? update->path : id,
+                          err);
+    if (!ret)
+        virtio_blk_set_limits(machine->drives[index].virtio,
+                              to_limit(update->operations, &operations),
+                              to_limit(update->bandwidth, &bandwidth));
+    return ret;
+}
+
+int machine_update_drive(struct machine *machine, const char *id,
+                         const struct husk_drive_update *update, struct husk_error *err)
+{
+    int ret = check_rate(update->operations, id, "operations", err);
 
     if (!ret)
         ret = check_rate(update->bandwidth, id, "bandwidth", err);
     if (ret)
         return ret;
     pthread_mutex_lock(&machine->control_lock);
-    ret = check_not_stopped(machine, id, CANNOT_UPDATE_DRIVE, err);
-    if (!ret && update->fd >= 0)
-        ret = change_file(machine, (unsigned)index, update->fd, update->path ? update->path : id,
-                          err);
-    if (!ret)
-        virtio_blk_set_limits(machine->drives[index], to_limit(update->operations, &operations),
-                              to_limit(update->bandwidth, &bandwidth));
+    pthread_mutex_lock(&machine->config->devices_lock);
+    ret = update_drive(machine, id, update, err);
+    pthread_mutex_unlock(&machine->config->devices_lock);
     pthread_mutex_unlock(&machine->control_lock);
     return ret;
 }
@@ -161,14 +175,17 @@ int machine_update_net(struct machine *machine, const char *id,
         .rx_operations = to_limit(update->rx_operations, &rx_operations),
         .tx_operations = to_limit(update->tx_operations, &tx_operations),
     };
-    int index = machine_config_find_net(machine->config, id, CANNOT_UPDATE_NET, err);
-    int ret = index < 0 ? index : check_net_rates(update, id, err);
+    int ret = check_net_rates(update, id, err);
+    int index;
 
     if (!ret)
         ret = check_not_stopped(machine, id, CANNOT_UPDATE_NET, err);
     if (ret)
         return ret;
-    ret = virtio_net_set_limits(machine->nets[index], &limits);
+    pthread_mutex_lock(&machine->config->devices_lock);
+    index = machine_config_find_net(machine->config, id, CANNOT_UPDATE_NET, err);
+    ret = index < 0 ? index : virtio_net_set_limits(machine->nets[index].virtio, &limits);
+    pthread_mutex_unlock(&machine->config->devices_lock);
     if (ret == -EOPNOTSUPP)
         return error_set(err, EOPNOTSUPP, id, CANNOT_UPDATE_NET,
                          "its packets go through the kernel's data path (vhost), which has no rate "

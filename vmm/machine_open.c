@@ -90,35 +90,31 @@ static bool same_file(const char *one, const char *other)
                               : a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/* An image that is in use may be so by an earlier drive of this VM: then say that instead. */
-static void explain_busy(const struct machine_config *config, const struct drive_config *drive,
-                         struct husk_error *err)
+/* An image that is in use may be so by another drive of this VM: then say that instead. */
+static void explain_busy(struct machine_config *config, const struct drive_config *drive,
+                         const char *name, struct husk_error *err)
 {
-    for (const struct drive_config *at = config->drives; at < drive; at++) {
-        if (same_file(at->path, drive->path)) {
+    pthread_mutex_lock(&config->devices_lock);
+    for (unsigned i = 0; i < config->drive_count && &config->drives[i] != drive; i++) {
+        if (same_file(config->drives[i].path, drive->path)) {
             error_set(err, EBUSY, drive->path, "cannot use the file as a disk",
-                      "it is given twice, as drive %u and drive %u; only read-only disks can be",
-                      (unsigned)(at - config->drives) + 1, (unsigned)(drive - config->drives) + 1);
-            return;
+                      "it is given twice, as drive %u and %s; only read-only disks can be", i + 1,
+                      name);
+            break;
         }
     }
+    pthread_mutex_unlock(&config->devices_lock);
 }
 
-static int open_drive(const struct machine_config *config, struct drive_config *drive,
-                      struct husk_error *err)
+int machine_open_drive(struct machine_config *config, struct drive_config *drive, const char *name,
+                       struct husk_error *err)
 {
-    char name[CONFIG_NAME_MAX];
-    struct block_open_options options = {
-        .path = drive->path, .fd = drive->fd, .read_only = drive->read_only};
-    int fd;
+    const struct block_open_options options = {
+        .path = drive->path ? drive->path : name, .fd = drive->fd, .read_only = drive->read_only};
+    int fd = block_image_open(&options, &drive->size_bytes, err);
 
-    if (!drive->path) {
-        snprintf(name, sizeof(name), "drive %u", (unsigned)(drive - config->drives) + 1);
-        options.path = name;
-    }
-    fd = block_image_open(&options, &drive->size_bytes, err);
     if (fd == -EBUSY)
-        explain_busy(config, drive, err);
+        explain_busy(config, drive, name, err);
     if (fd < 0)
         return fd;
     drive->fd = fd;
@@ -204,16 +200,29 @@ static int open_vhost(struct net_config *net, const char *name, const struct log
     return 0;
 }
 
-static int open_net(struct machine_config *config, unsigned index, const struct log *log,
-                    struct husk_error *err)
+int machine_open_net(struct net_config *net, unsigned index, const char *name,
+                     const struct log *log, struct husk_error *err)
 {
-    struct net_config *net = &config->nets[index];
-    char name[CONFIG_NAME_MAX];
-    int ret;
+    int ret = open_taps(net, index, name, err);
 
-    snprintf(name, sizeof(name), "net %u", index + 1);
-    ret = open_taps(net, index, name, err);
     return ret ? ret : open_vhost(net, name, log, err);
+}
+
+static int open_devices(struct machine_config *config, const struct log *log,
+                        struct husk_error *err)
+{
+    char name[CONFIG_NAME_MAX];
+    int ret = 0;
+
+    for (unsigned i = 0; !ret && i < config->drive_count; i++) {
+        snprintf(name, sizeof(name), "drive %u", i + 1);
+        ret = machine_open_drive(config, &config->drives[i], name, err);
+    }
+    for (unsigned i = 0; !ret && i < config->net_count; i++) {
+        snprintf(name, sizeof(name), "net %u", i + 1);
+        ret = machine_open_net(&config->nets[i], i, name, log, err);
+    }
+    return ret;
 }
 
 static int open_vsock(struct vsock_config *vsock, struct husk_error *err)
@@ -237,10 +246,8 @@ int machine_open(struct machine_config *config, const struct log *log, struct hu
         ret = open_boot(&config->kernel, "kernel", "cannot open the kernel", err);
     if (!ret)
         ret = open_boot(&config->initrd, "initrd", "cannot open the initrd", err);
-    for (unsigned i = 0; !ret && i < config->drive_count; i++)
-        ret = open_drive(config, &config->drives[i], err);
-    for (unsigned i = 0; !ret && i < config->net_count; i++)
-        ret = open_net(config, i, log, err);
+    if (!ret)
+        ret = open_devices(config, log, err);
     if (!ret)
         ret = vfio_open_devices(&vfio_this_host, config, err);
     if (!ret && config->vsock.present)

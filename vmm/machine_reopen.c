@@ -45,12 +45,17 @@ static int open_path(const char *path, bool read_only, struct drive_file *out,
     return 0;
 }
 
-int machine_reopen_drive(const struct machine_config *config, const char *id,
+int machine_reopen_drive(struct machine_config *config, const char *id,
                          const struct husk_drive_update *update, struct drive_file *out,
                          struct husk_error *err)
 {
-    int index = machine_config_find_drive(config, id, CANNOT_UPDATE, err);
+    bool read_only;
+    int index;
 
+    pthread_mutex_lock(&config->devices_lock);
+    index = machine_config_find_drive(config, id, CANNOT_UPDATE, err);
+    read_only = index >= 0 && config->drives[index].read_only;
+    pthread_mutex_unlock(&config->devices_lock);
     if (index < 0)
         return index;
     *out = (struct drive_file){.fd = update->fd < 0 ? -1 : update->fd};
@@ -58,7 +63,7 @@ int machine_reopen_drive(const struct machine_config *config, const char *id,
         return 0;
     if (!update->path[0])
         return error_set(err, EINVAL, id, CANNOT_UPDATE, "the path is empty");
-    return open_path(update->path, config->drives[index].read_only, out, err);
+    return open_path(update->path, read_only, out, err);
 }
 
 int machine_reopen_done(struct drive_file *file, int ret, struct husk_error *err)

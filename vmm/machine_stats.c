@@ -64,12 +64,16 @@ int machine_stats(struct machine *machine, struct husk_vm_stats *stats, struct h
 int machine_drive_stats(struct machine *machine, const char *id, struct husk_drive_stats *stats,
                         struct husk_error *err)
 {
-    int index = machine_config_find_drive(machine->config, id, "cannot tell about the drive", err);
     struct virtio_blk_stats blk;
+    int index;
 
+    pthread_mutex_lock(&machine->config->devices_lock);
+    index = machine_config_find_drive(machine->config, id, "cannot tell about the drive", err);
+    if (index >= 0)
+        virtio_blk_read_stats(machine->drives[index].virtio, &blk);
+    pthread_mutex_unlock(&machine->config->devices_lock);
     if (index < 0)
         return index;
-    virtio_blk_read_stats(machine->drives[index], &blk);
     *stats = (struct husk_drive_stats){
         .size = sizeof(*stats),
         .read_requests = blk.read_requests,
@@ -87,13 +91,17 @@ int machine_drive_stats(struct machine *machine, const char *id, struct husk_dri
 int machine_net_stats(struct machine *machine, const char *id, struct husk_net_stats *stats,
                       struct husk_error *err)
 {
-    int index =
-        machine_config_find_net(machine->config, id, "cannot tell about the network device", err);
     struct virtio_net_stats net;
+    int index;
 
+    pthread_mutex_lock(&machine->config->devices_lock);
+    index =
+        machine_config_find_net(machine->config, id, "cannot tell about the network device", err);
+    if (index >= 0)
+        virtio_net_read_stats(machine->nets[index].virtio, &net);
+    pthread_mutex_unlock(&machine->config->devices_lock);
     if (index < 0)
         return index;
-    virtio_net_read_stats(machine->nets[index], &net);
     *stats = (struct husk_net_stats){
         .size = sizeof(*stats),
         .rx_packets = net.rx_packets,

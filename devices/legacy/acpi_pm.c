@@ -7,11 +7,14 @@
  * S5 is the only sleep state that the tables announce, so WAK_STS is never set and its clearing is
  * all there is to it.
  *
- * Threads: registers from any vCPU thread, the power button from any thread; the pending events are
- * one atomic. A request goes to the sink with no lock held.
+ * The interrupt of the event device is level-triggered: an event that comes before the guest's
+ * driver is there waits for it.
+ *
+ * Threads: registers from any vCPU thread, events from any thread; the pending ones are guarded by
+ * a lock, and with them the line. A request goes to the sink with no lock held.
  */
 #include <errno.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/checked.h"
@@ -28,10 +31,26 @@
 struct acpi_pm {
     struct device device;
     struct bus *ports;
-    struct irq_line irq;
+    struct level_line irq;
     struct guest_request_sink sink;
-    atomic_uint events;
+    pthread_mutex_t lock;
+    uint8_t events; /* guarded by lock */
 };
+
+/* Add events, or take all of them. Returns what there was. */
+static uint8_t change_events(struct acpi_pm *pm, uint8_t added, bool take)
+{
+    uint8_t before, after;
+
+    pthread_mutex_lock(&pm->lock);
+    before = pm->events;
+    after = take ? 0 : before | added;
+    pm->events = after;
+    if ((before != 0) != (after != 0))
+        pm->irq.levels->set(pm->irq.levels->arg, pm->irq.gsi, after != 0);
+    pthread_mutex_unlock(&pm->lock);
+    return before;
+}
 
 static void acpi_pm_read(void *device, uint64_t offset, void *data, unsigned size)
 {
@@ -41,7 +60,7 @@ static void acpi_pm_read(void *device, uint64_t offset, void *data, unsigned siz
     if (size != 1)
         return;
     if (ACPI_PM_PORT + offset == ACPI_EVENT)
-        value = (uint8_t)atomic_exchange(&pm->events, 0);
+        value = change_events(pm, 0, true);
     *(uint8_t *)data = value;
 }
 
@@ -69,12 +88,9 @@ static void acpi_pm_write(void *device, uint64_t offset, const void *data, unsig
 
 static const struct bus_ops acpi_pm_bus_ops = {.read = acpi_pm_read, .write = acpi_pm_write};
 
-void acpi_pm_power_button(struct device *acpi_pm)
+void acpi_pm_raise(struct device *acpi_pm, uint8_t event)
 {
-    struct acpi_pm *pm = container_of(acpi_pm, struct acpi_pm, device);
-
-    atomic_fetch_or(&pm->events, ACPI_EVENT_POWER);
-    irq_line_raise(&pm->irq);
+    change_events(container_of(acpi_pm, struct acpi_pm, device), event, false);
 }
 
 static void acpi_pm_describe(const struct device *device, struct device_description *out)
@@ -96,6 +112,7 @@ static void acpi_pm_destroy(struct device *device)
     struct acpi_pm *pm = container_of(device, struct acpi_pm, device);
 
     bus_detach(pm->ports, ACPI_PM_PORT);
+    pthread_mutex_destroy(&pm->lock);
     free(pm);
 }
 
@@ -105,7 +122,7 @@ static const struct device_ops acpi_pm_device_ops = {
     .destroy = acpi_pm_destroy,
 };
 
-int acpi_pm_create(const struct device_env *env, const struct irq_line *irq,
+int acpi_pm_create(const struct device_env *env, const struct level_line *irq,
                    const struct guest_request_sink *sink, struct device **out)
 {
     struct acpi_pm *pm = calloc(1, sizeof(*pm));
@@ -117,8 +134,10 @@ int acpi_pm_create(const struct device_env *env, const struct irq_line *irq,
     pm->ports = env->ports;
     pm->irq = *irq;
     pm->sink = *sink;
+    pthread_mutex_init(&pm->lock, NULL);
     ret = bus_attach(env->ports, ACPI_PM_PORT, ACPI_PM_PORTS, &acpi_pm_bus_ops, pm, "acpi-pm");
     if (ret) {
+        pthread_mutex_destroy(&pm->lock);
         free(pm);
         return ret;
     }

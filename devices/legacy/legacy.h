@@ -44,7 +44,8 @@ struct guest_request_sink {
 #define ACPI_EVENT         (ACPI_PM_PORT + 3)
 #define ACPI_RESET_VALUE   0x42
 #define ACPI_SLEEP_TYPE_S5 5    /* SLP_TYP of \_S5 in the DSDT */
-#define ACPI_EVENT_POWER   0x01 /* bit in ACPI_EVENT: power button pressed */
+#define ACPI_EVENT_POWER   0x01 /* bits in ACPI_EVENT: power button pressed, */
+#define ACPI_EVENT_PCI     0x02 /* something to read in the hot-plug registers of the PCI bus */
 #define ACPI_GSI           9
 
 /* NS16550A on COM1. The console backend (may be NULL: output is swallowed) outlives the device. */
@@ -60,11 +61,12 @@ int i8042_create(const struct device_env *env, const struct irq_line *irq,
 /* Queue the Ctrl-Alt-Del scan codes. Any thread. */
 void i8042_ctrl_alt_del(struct device *i8042);
 
-/* ACPI sleep, reset and event registers (hardware-reduced, ACPI 6.5 sections 4.8.3.6-7, 5.6.9). */
-int acpi_pm_create(const struct device_env *env, const struct irq_line *irq,
+/* ACPI sleep, reset and event registers (hardware-reduced, ACPI 6.5 sections 4.8.3.6-7, 5.6.9). The
+ * line is asserted until the guest has read the events. */
+int acpi_pm_create(const struct device_env *env, const struct level_line *irq,
                    const struct guest_request_sink *sink, struct device **out);
-/* Press the power button. Any thread. */
-void acpi_pm_power_button(struct device *acpi_pm);
+/* An event, ACPI_EVENT_*. Any thread. */
+void acpi_pm_raise(struct device *acpi_pm, uint8_t event);
 
 /* debug-exit and mark ports. */
 int debug_ports_create(const struct device_env *env, const struct guest_request_sink *sink,

@@ -557,10 +557,9 @@ static void pci_resume(struct device *device)
     virtio_device_resume(((struct virtio_pci *)device)->virtio);
 }
 
-/* Undoes what was done, whole or half; leaves the virtio device alone. */
+/* Undoes what was done, whole or half, before the plug; leaves the virtio device alone. */
 static void detach(struct virtio_pci *pci)
 {
-    pci_host_unplug(pci->host, &pci->function); /* takes the doorbells off the bus */
     for (unsigned i = 0; i < pci->queue_count; i++)
         virtio_kick_close(&pci->queues[i].kick);
     msix_destroy(pci->msix);
@@ -576,7 +575,7 @@ void virtio_pci_unplug(struct device *device)
 {
     struct virtio_pci *pci = (struct virtio_pci *)device;
 
-    pci_host_unplug(pci->host, &pci->function);
+    pci_host_unplug(pci->host, &pci->function); /* takes the doorbells off the bus */
     /* Back to the state after create, so that a device that lent its kicks gives them back. */
     virtio_device_set_status(pci->virtio, 0);
 }
@@ -586,7 +585,11 @@ static void pci_destroy(struct device *device)
     struct virtio_pci *pci = (struct virtio_pci *)device;
     struct virtio_device *virtio = pci->virtio;
 
-    virtio_pci_unplug(device);
+    /* What was unplugged before is not asked for the bus's lock: see virtio_pci_plug(). */
+    if (pci->function.number)
+        virtio_pci_unplug(device);
+    else
+        virtio_device_set_status(virtio, 0);
     detach(pci);
     virtio_device_destroy(virtio);
     free(pci);
@@ -614,8 +617,7 @@ static int assemble(struct virtio_pci *pci, const struct msi_controller *msi)
 }
 
 int virtio_pci_create(const struct device_env *env, struct virtio_device *virtio,
-                      const struct virtio_pci_place *place, const struct msi_controller *msi,
-                      struct device **out)
+                      struct pci_host *host, const struct msi_controller *msi, struct device **out)
 {
     unsigned count = virtio->queue_count;
     struct virtio_pci *pci = calloc(1, sizeof(*pci) + count * sizeof(pci->queues[0]));
@@ -626,24 +628,27 @@ int virtio_pci_create(const struct device_env *env, struct virtio_device *virtio
     pci->device.ops = &pci_device_ops;
     pci->env = *env;
     pci->virtio = virtio;
-    pci->host = place->host;
+    pci->host = host;
     pci->queue_count = count;
     pthread_mutex_init(&pci->isr_lock, NULL);
     for (unsigned i = 0; i < count; i++)
         pci->queues[i].kick.fd = -1;
     forget_choices(pci);
     ret = assemble(pci, msi);
-    if (!ret) {
-        virtio_device_set_transport(virtio, &transport_ops, pci);
-        virtio_device_set_mastering(virtio, false); /* as the command register says */
-        ret = pci_host_plug(pci->host, &pci->function, place->number, place->decode);
-    }
     if (ret) {
-        virtio_device_set_transport(virtio, NULL, NULL);
         detach(pci);
         free(pci);
         return ret;
     }
+    virtio_device_set_transport(virtio, &transport_ops, pci);
+    virtio_device_set_mastering(virtio, false); /* as the command register says */
     *out = &pci->device;
     return 0;
+}
+
+int virtio_pci_plug(struct device *device, unsigned number, bool decode)
+{
+    struct virtio_pci *pci = (struct virtio_pci *)device;
+
+    return pci_host_plug(pci->host, &pci->function, number, decode);
 }

@@ -7,6 +7,8 @@
 #ifndef HUSK_DEVICES_VIRTIO_PCI_H
 #define HUSK_DEVICES_VIRTIO_PCI_H
 
+#include <stdbool.h>
+
 #include "devices/device.h"
 
 struct msi_controller;
@@ -24,28 +26,24 @@ struct virtio_device;
 
 #define VIRTIO_PCI_NOTIFY_BYTES 4u /* from one queue's doorbell to the next */
 
-/* Where a device is plugged in: as pci_host_plug(). */
-struct virtio_pci_place {
-    struct pci_host *host;
-    unsigned number;
-    bool decode;
-};
-
 /*
- * Plug `virtio` into a bus; its guest may use it before this returns. On success the transport owns
+ * The function of `virtio` for the bus of `host`, not plugged yet. On success the transport owns
  * virtio and destroys it; on failure the caller still does. Returns 0 or -errno. I/O thread, or
  * while that does not run.
  */
 int virtio_pci_create(const struct device_env *env, struct virtio_device *virtio,
-                      const struct virtio_pci_place *place, const struct msi_controller *msi,
-                      struct device **out);
+                      struct pci_host *host, const struct msi_controller *msi, struct device **out);
 
-/* The number of the device on its bus. */
+/* As pci_host_plug(). Not on the I/O thread while vCPUs run: one of them may wait for it with the
+ * lock of configuration space held. */
+int virtio_pci_plug(struct device *device, unsigned number, bool decode);
+
+/* The number of the device on its bus; 0: it is not plugged. */
 unsigned virtio_pci_number(const struct device *device);
 
 /* Take it off the bus and reset it: no vCPU is in it afterwards, and it touches guest memory no
- * more. Any thread that holds no lock of the bus or of a device; waits for requests in flight. All
- * that is left to do is device_destroy(), on the I/O thread. */
+ * more. As virtio_pci_plug(), and with no lock of the bus or of a device held; waits for requests
+ * in flight. All that is left to do is device_destroy(), on the I/O thread. */
 void virtio_pci_unplug(struct device *device);
 
 #endif

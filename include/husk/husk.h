@@ -41,9 +41,10 @@
  * Errors: 0 on success, a negative errno value on failure, with *err (may be NULL) filled. A call
  * that fails changes nothing, except husk_vm_build(), after which only husk_vm_free() is useful.
  *
- * Threads: calls on different VMs never interfere. On one VM, the calls that shape it (new, add,
- * set, build, start, free, and remove before the build) belong to one thread at a time; all others
- * may come from any thread, also at the same time, as long as husk_vm_free() comes after them.
+ * Threads: calls on different VMs never interfere. On one VM, the calls that shape it (new, set,
+ * build, start, free, and add and remove before the build) belong to one thread at a time; all
+ * others may come from any thread, also at the same time, as long as husk_vm_free() comes after
+ * them.
  *
  * Blocking: each call says so when it may wait for longer than it takes to do its work. Talking to
  * a jailed VM counts as work: its process answers at once, and one that does not within 10 seconds
@@ -381,15 +382,26 @@ enum husk_event_type {
     HUSK_EVENT_READY,  /* the guest reported that its init runs (mark 1 on the mark port); once */
     HUSK_EVENT_PAUSED, /* every vCPU stands still */
     HUSK_EVENT_RESUMED,
-    HUSK_EVENT_STOPPED, /* the last event of a VM */
+    HUSK_EVENT_STOPPED,        /* the last event of a VM */
+    HUSK_EVENT_DEVICE_REMOVED, /* a drive or a network device is gone: its file or tap is closed,
+                                  its id free. Of those that nobody fetches the newest 64 are kept
+                                */
 };
+
+enum husk_device_kind { HUSK_DEVICE_DRIVE, HUSK_DEVICE_NET };
 
 struct husk_event {
     enum husk_event_type type;
     enum husk_stop_reason reason; /* STOPPED */
     uint8_t guest_status;         /* STOPPED by GUEST_EXIT: what the guest wrote */
-    struct husk_error error;      /* STOPPED by MONITOR_ERROR */
-    uint64_t reserved[4];         /* zero; room to grow, for this struct has no size */
+    union {
+        struct husk_error error; /* STOPPED by MONITOR_ERROR */
+        struct {                 /* DEVICE_REMOVED */
+            enum husk_device_kind device_kind;
+            char device_id[65];
+        };
+    };
+    uint64_t reserved[4]; /* zero; room to grow, for this struct has no size */
 };
 
 /* The version of this header, and "MAJOR.MINOR.PATCH" of the library that is linked. */
@@ -421,8 +433,17 @@ HUSK_API void husk_image_kernel_release(struct husk_image_kernel *kernel);
 HUSK_API int husk_vm_new(const struct husk_vm_options *options, struct husk_vm **out,
                          struct husk_error *err);
 
-/* Add a device. Drives appear as vda, vdb, … in the order of the calls. -EOPNOTSUPP once the VM is
- * built: nothing can be plugged. */
+/*
+ * Add a device. Before the build: drives appear as vda, vdb, … in the order of the calls, and paths
+ * and names are opened by the build. Once the VM is built, in all states but stopped: it is opened
+ * now, plugged, and the guest is told (ACPI hot-plug), or finds it when it starts or is resumed;
+ * a driver of the guest takes it up at its leisure. That needs the PCI transport, else it is
+ * -EOPNOTSUPP. -EEXIST: the id is taken, also by a device that is to be removed and is not gone
+ * yet. -ENOSPC: there is no room for one more.
+ *
+ * In a jailed VM a drive that is plugged is served by threads: no io_uring can be made in there any
+ * more.
+ */
 HUSK_API int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_options *options,
                                struct husk_error *err);
 HUSK_API int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,
@@ -436,7 +457,14 @@ HUSK_API int husk_vm_add_vfio(struct husk_vm *vm, const struct husk_vfio_options
 HUSK_API int husk_vm_set_vsock(struct husk_vm *vm, const struct husk_vsock_options *options,
                                struct husk_error *err);
 
-/* Take a device away by its id: -ENOENT when there is none, -EOPNOTSUPP once the VM is built. */
+/*
+ * Take a device away by its id: -ENOENT when there is none. While the VM is not started it is gone
+ * when the call returns. From a running or paused guest it is asked for: the call returns at once,
+ * and HUSK_EVENT_DEVICE_REMOVED comes when the guest has let it go, which may be never; until then
+ * everything can be done with it as before. A second call asks once more. A guest may also let go
+ * of a drive or a network device that nobody asked for: the event is the same. -EOPNOTSUPP once the
+ * VM is built and has no PCI bus, -EINVAL when it is stopped.
+ */
 HUSK_API int husk_vm_remove_drive(struct husk_vm *vm, const char *id, struct husk_error *err);
 HUSK_API int husk_vm_remove_net(struct husk_vm *vm, const char *id, struct husk_error *err);
 HUSK_API int husk_vm_remove_vfio(struct husk_vm *vm, const char *id, struct husk_error *err);

@@ -148,9 +148,9 @@ const struct rule rules[] = {
     IOCTL(V, KVM_KVMCLOCK_CTRL),
     IOCTL(V, KVM_GET_REGS),
     /* PCI: the guest says what an interrupt means, and where doorbells are. */
-    IOCTL(V | I, KVM_SET_GSI_ROUTING),  /* I: a line that is taken again forgets its old route */
-    IOCTL(DEVICE_THREAD, KVM_IRQ_LINE), /* and its pin is asserted and deasserted */
-    IOCTL(V | C, KVM_IOEVENTFD),        /* C: the end of a machine */
+    IOCTL(V | I, KVM_SET_GSI_ROUTING),   /* I: a line that is taken again forgets its old route */
+    IOCTL(DEVICE_THREAD, KVM_IRQ_LINE),  /* and its pin is asserted and deasserted */
+    IOCTL(DEVICE_THREAD, KVM_IOEVENTFD), /* I: a device is plugged; C: the end of a machine */
     /* A kick, and taking note of it. C: SIGPIPE, when the console's reader is gone. */
     SIGNAL_SELF(DEVICE_THREAD, KICK_SIGNAL),
     ALLOW(V | C, rt_sigtimedwait),
@@ -187,9 +187,10 @@ const struct rule rules[] = {
     IOCTL(DEVICE_THREAD, VFIO_DEVICE_SET_IRQS),
     IOCTL(V | C, VFIO_DEVICE_RESET),
     /* I: a device that reported an error is taken out of the guest at once. */
-    IOCTL(V | I | C, KVM_SET_USER_MEMORY_REGION),
-    IOCTL(V | I | C, KVM_IRQFD), /* C: also the end of a machine: interrupts are taken off KVM */
-    ALLOW(V | C, eventfd2),      /* C: also another file for a disk */
+    IOCTL(DEVICE_THREAD, KVM_SET_USER_MEMORY_REGION),
+    /* C: also the end of a machine: interrupts are taken off KVM; I: a device is plugged */
+    IOCTL(DEVICE_THREAD, KVM_IRQFD),
+    ALLOW(DEVICE_THREAD, eventfd2), /* C: also another file for a disk; I: as above */
     /* Another one while the VM runs, and the first ones. Guest memory is mapped for DMA: what else
      * could be mapped is the process's own. */
     IOCTL(C, VFIO_GET_API_VERSION),
@@ -215,6 +216,12 @@ const struct rule rules[] = {
     IOCTL(C, KVM_SET_DEVICE_ATTR),
     ALLOW_IF(C, mmap, WITHOUT(2, PROT_EXEC)), /* its BARs; also what the ring of a disk, a kernel,
                                                  and a vCPU share with the builder */
+
+    /* A device is plugged: it is made here, of descriptors that are open. */
+    IOCTL(I, TUNGETIFF),
+    IOCTL(I, TUNSETVNETHDRSZ),
+    IOCTL(I, VHOST_SET_OWNER),
+    IOCTL(I, VHOST_GET_FEATURES),
 
     /* The event loop. */
     ALLOW(I, epoll_wait),
@@ -304,10 +311,6 @@ const struct rule rules[] = {
     ALLOW(B, io_uring_setup),
     ALLOW(B, io_uring_register),
     ALLOW(B, epoll_create1),
-    IOCTL(B, VHOST_SET_OWNER),
-    IOCTL(B, VHOST_GET_FEATURES),
-    IOCTL(B, TUNGETIFF),
-    IOCTL(B, TUNSETVNETHDRSZ),
     IOCTL(B, TIOCGPTN), /* whether the console is the master of a terminal */
     /* What a console is reopened by: there is no such path in jail. */
     REFUSE(B, open, ENOENT),

@@ -140,11 +140,11 @@ static void open_target(struct target *t)
     surroundings_init(&t->s, NULL);
     need(pci_host_create(&t->s.env, ECAM, &low, &high, NULL, &t->host) == 0);
     for (unsigned i = 0; i < DEVICES; i++) {
-        const struct virtio_pci_place place = {.host = t->host, .decode = true};
         struct virtio_device *rng;
 
         need(virtio_rng_create(&t->s.env, &unlimited, &rng) == 0);
-        need(virtio_pci_create(&t->s.env, rng, &place, &controller, &t->devices[i]) == 0);
+        need(virtio_pci_create(&t->s.env, rng, t->host, &controller, &t->devices[i]) == 0);
+        need(virtio_pci_plug(t->devices[i], PCI_NEXT_FREE, true) == 0);
     }
 }
 

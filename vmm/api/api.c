@@ -168,6 +168,11 @@ void api_note_event(struct api *api, const struct husk_event *event)
     case HUSK_EVENT_PAUSED:
     case HUSK_EVENT_RESUMED:
         break;
+    case HUSK_EVENT_DEVICE_REMOVED:
+        log_print(&api->log, HUSK_LOG_INFO, "The %s %s is gone.",
+                  event->device_kind == HUSK_DEVICE_DRIVE ? "drive" : "network interface",
+                  event->device_id);
+        break;
     case HUSK_EVENT_STOPPED:
         if (event->reason == HUSK_STOP_MONITOR_ERROR)
             log_print(&api->log, HUSK_LOG_ERROR, "The microVM ended: %s",

@@ -31,6 +31,8 @@ struct arch_pci_layout {
     uint64_t low_base, low_bytes;   /* memory BARs that 32 bits reach */
     uint64_t high_base, high_bytes; /* and that they do not */
     uint32_t first_gsi;             /* of the four that interrupt pins are wired to */
+    uint16_t hotplug_port;          /* this and the next: of the devices, for the tables */
+    uint32_t slots;                 /* bit n: device n may come and go */
 };
 
 #define ARCH_RANGES_MAX 8u

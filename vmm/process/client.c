@@ -21,8 +21,9 @@
 #include "vmm/vfio_open.h"
 
 #define CANNOT_BUILD      "cannot build the VM"
-#define VECTORS_BASE      16u /* of vsock, console, entropy */
 #define DESCRIPTORS_BASE  128u
+/* Doorbells and vectors of 31 devices with 34 queues at most, and their files and rings. */
+#define DESCRIPTORS_PCI   (31u * (34 + 35 + 64))
 #define DESCRIPTORS_VSOCK 2048u
 #define DESCRIPTORS_VFIO                                                    \
     2056u /* a device's most interrupts (PCI 3.0, 6.8.2), and its own files \
@@ -50,29 +51,26 @@ static int open_vsock_directory(const struct machine_config *machine, int *fd,
                : 0;
 }
 
-/* On a PCI bus each queue has an interrupt of its own, and each device one more. */
-static unsigned vectors_needed(const struct machine_config *machine)
+/* Of the devices of the configuration. */
+static unsigned descriptors_of_devices(const struct machine_config *machine)
 {
-    unsigned count = VECTORS_BASE;
-
-    if (machine->transport != HUSK_TRANSPORT_PCI)
-        return 0;
-    for (unsigned i = 0; i < machine->drive_count; i++)
-        count += machine->drives[i].queues + 1;
-    for (unsigned i = 0; i < machine->net_count; i++)
-        count += 2 * machine->nets[i].queue_pairs + 2;
-    return count;
-}
-
-/* How many descriptors a VM may need: its own, and some for devices that change. */
-static unsigned descriptors_needed(const struct machine_config *machine)
-{
-    unsigned count = DESCRIPTORS_BASE + machine->vcpus + 4 * machine->drive_count;
+    unsigned count = 4 * machine->drive_count;
 
     for (unsigned i = 0; i < machine->net_count; i++)
         count += 8 * machine->nets[i].queue_pairs;
+    return count;
+}
+
+/* How many descriptors a VM may need: its own, and some for devices that change. On a PCI bus they
+ * may become as many as there is room for. */
+static unsigned descriptors_needed(const struct machine_config *machine)
+{
+    unsigned count = DESCRIPTORS_BASE + machine->vcpus;
+
+    count += machine->transport == HUSK_TRANSPORT_PCI ? DESCRIPTORS_PCI
+                                                      : descriptors_of_devices(machine);
     count += DESCRIPTORS_VFIO * machine->vfio_count;
-    return count + vectors_needed(machine) + (machine->vsock.present ? DESCRIPTORS_VSOCK : 0);
+    return count + (machine->vsock.present ? DESCRIPTORS_VSOCK : 0);
 }
 
 /*
@@ -237,6 +235,7 @@ int vm_process_build(const struct process_config *config, const struct machine_c
     pthread_mutex_init(&process->request_lock, NULL);
     pthread_mutex_init(&process->events_lock, NULL);
     pthread_mutex_init(&process->end_lock, NULL);
+    atomic_init(&process->devices, machine->drive_count + machine->net_count);
     ret = process_limits_create(config, machine, log, &process->limits, err);
     if (!ret)
         ret = start_process(process, config, err);

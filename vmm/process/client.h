@@ -60,6 +60,15 @@ int vm_process_update_drive(struct vm_process *process, const char *id,
                             const struct husk_drive_update *update, struct husk_error *err);
 int vm_process_update_net(struct vm_process *process, const char *id,
                           const struct husk_net_update *update, struct husk_error *err);
+
+/* What the device's configuration holds stays the caller's; the process has duplicates. */
+int vm_process_plug_drive(struct vm_process *process, const struct drive_config *drive,
+                          struct husk_error *err);
+int vm_process_plug_net(struct vm_process *process, const struct net_config *net,
+                        struct husk_error *err);
+int vm_process_unplug_drive(struct vm_process *process, const char *id, struct husk_error *err);
+int vm_process_unplug_net(struct vm_process *process, const char *id, struct husk_error *err);
+
 int vm_process_stats(struct vm_process *process, struct husk_vm_stats *stats,
                      struct husk_error *err);
 int vm_process_drive_stats(struct vm_process *process, const char *id,

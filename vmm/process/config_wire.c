@@ -191,15 +191,11 @@ void config_put_drive(struct message *message, struct wire_writer *writer,
     wire_put_rate(writer, &drive->bandwidth);
 }
 
-int config_get_drive(struct message *message, struct wire_reader *reader,
-                     struct machine_config *config)
+int config_get_plugged_drive(struct message *message, struct wire_reader *reader,
+                             struct drive_config *drive)
 {
-    struct drive_config *drive = &config->drives[config->drive_count];
     bool no_memory = false;
 
-    if (config->drive_count == CONFIG_DEVICES_MAX)
-        return -EPROTO;
-    config->drive_count++;
     get_id(reader, drive->id);
     get_string(reader, &drive->path, &no_memory);
     drive->fd = message_take_fd(message, reader);
@@ -210,6 +206,14 @@ int config_get_drive(struct message *message, struct wire_reader *reader,
     wire_get_rate(reader, &drive->operations);
     wire_get_rate(reader, &drive->bandwidth);
     return drive->queues > CONFIG_QUEUES_MAX ? -EPROTO : outcome(reader, no_memory);
+}
+
+int config_get_drive(struct message *message, struct wire_reader *reader,
+                     struct machine_config *config)
+{
+    if (config->drive_count == CONFIG_DEVICES_MAX)
+        return -EPROTO;
+    return config_get_plugged_drive(message, reader, &config->drives[config->drive_count++]);
 }
 
 void config_put_net(struct message *message, struct wire_writer *writer,
@@ -230,22 +234,18 @@ void config_put_net(struct message *message, struct wire_writer *writer,
     wire_put_rate(writer, &net->tx_operations);
 }
 
-int config_get_net(struct message *message, struct wire_reader *reader,
-                   struct machine_config *config)
+int config_get_plugged_net(struct message *message, struct wire_reader *reader,
+                           struct net_config *net)
 {
-    struct net_config *net = &config->nets[config->net_count];
     unsigned pairs;
 
-    if (config->net_count == CONFIG_DEVICES_MAX)
-        return -EPROTO;
+    for (unsigned i = 0; i < CONFIG_QUEUES_MAX; i++)
+        net->tap_fds[i] = net->vhost_fds[i] = -1;
     get_id(reader, net->id);
     pairs = wire_get_u32(reader);
     if (pairs == 0 || pairs > CONFIG_QUEUES_MAX)
         return -EPROTO;
-    config->net_count++;
     net->queue_pairs = pairs;
-    for (unsigned i = 0; i < CONFIG_QUEUES_MAX; i++)
-        net->tap_fds[i] = net->vhost_fds[i] = -1;
     for (unsigned i = 0; i < pairs; i++) {
         net->tap_fds[i] = message_take_fd(message, reader);
         net->vhost_fds[i] = message_take_fd(message, reader);
@@ -258,6 +258,14 @@ int config_get_net(struct message *message, struct wire_reader *reader,
     wire_get_rate(reader, &net->rx_operations);
     wire_get_rate(reader, &net->tx_operations);
     return outcome(reader, false);
+}
+
+int config_get_net(struct message *message, struct wire_reader *reader,
+                   struct machine_config *config)
+{
+    if (config->net_count == CONFIG_DEVICES_MAX)
+        return -EPROTO;
+    return config_get_plugged_net(message, reader, &config->nets[config->net_count++]);
 }
 
 void config_put_vfio(struct message *message, struct wire_writer *writer,

@@ -23,11 +23,16 @@ void config_put_drive(struct message *message, struct wire_writer *writer,
                       const struct drive_config *drive);
 int config_get_drive(struct message *message, struct wire_reader *reader,
                      struct machine_config *config);
+/* Into a zeroed one of its own. */
+int config_get_plugged_drive(struct message *message, struct wire_reader *reader,
+                             struct drive_config *drive);
 
 void config_put_net(struct message *message, struct wire_writer *writer,
                     const struct net_config *net);
 int config_get_net(struct message *message, struct wire_reader *reader,
                    struct machine_config *config);
+int config_get_plugged_net(struct message *message, struct wire_reader *reader,
+                           struct net_config *net);
 
 void config_put_vfio(struct message *message, struct wire_writer *writer,
                      const struct vfio_config *vfio);

@@ -4,6 +4,7 @@
  * process says so, or its unexpected end does.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 #include "base/error.h"
@@ -17,16 +18,26 @@ static bool parse_event(struct wire_reader *reader, struct husk_event *event)
 {
     uint8_t type = wire_get_u8(reader);
     uint8_t reason = wire_get_u8(reader);
+    struct husk_error error;
+    uint8_t kind;
+    char id[sizeof(event->device_id)];
 
     *event = (struct husk_event){.guest_status = wire_get_u8(reader)};
-    wire_get_error(reader, &event->error);
-    if (!wire_complete(reader) || type > HUSK_EVENT_STOPPED || reason > HUSK_STOP_MONITOR_ERROR ||
+    wire_get_error(reader, &error);
+    kind = wire_get_u8(reader);
+    wire_get_text(reader, id, sizeof(id));
+    if (!wire_complete(reader) || type > HUSK_EVENT_DEVICE_REMOVED ||
+        reason > HUSK_STOP_MONITOR_ERROR || kind > HUSK_DEVICE_NET ||
         (type == HUSK_EVENT_STOPPED) != (reason != HUSK_STOP_NONE))
         return false;
     event->type = type;
     event->reason = reason;
-    if (reason != HUSK_STOP_MONITOR_ERROR)
-        event->error = (struct husk_error){0};
+    if (reason == HUSK_STOP_MONITOR_ERROR)
+        event->error = error;
+    if (type == HUSK_EVENT_DEVICE_REMOVED) {
+        event->device_kind = kind;
+        memcpy(event->device_id, id, sizeof(id));
+    }
     return true;
 }
 
@@ -39,7 +50,8 @@ static bool take_one_of(atomic_uint *count)
 }
 
 /*
- * Whether it can have happened: the guest is ready once, and pauses and goes on when it is told to.
+ * Whether it can have happened: the guest is ready once, pauses and goes on when it is told to, and
+ * loses no more devices than it had.
  * Events without end would keep a caller who fetches until there are none, and all its other VMs.
  */
 static bool is_due(struct vm_process *process, const struct husk_event *event)
@@ -54,6 +66,8 @@ static bool is_due(struct vm_process *process, const struct husk_event *event)
         return take_one_of(&process->pauses);
     case HUSK_EVENT_RESUMED:
         return take_one_of(&process->resumes);
+    case HUSK_EVENT_DEVICE_REMOVED:
+        return take_one_of(&process->devices);
     case HUSK_EVENT_STOPPED:
         break;
     }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "vmm/process/channel.h"
 #include "vmm/process/client.h"
+#include "vmm/process/limits.h"
 #include "vmm/process/spawn.h"
 
 #define KERNEL_FORMAT_MAX 32u
@@ -35,6 +36,7 @@ struct vm_process {
     bool ready_delivered;
 
     atomic_uint pauses, resumes; /* asked for; of as many at most the process may tell */
+    atomic_uint devices;         /* drives and network devices that it has; as above, their end */
 
     pthread_mutex_t end_lock; /* guards the rest */
     struct child child;

@@ -23,6 +23,7 @@ struct process_limits {
     const struct log *log;
     struct cgroup *cgroup;
     struct registry *registry;
+    uint64_t io_max_bytes;
     int slots[1 + PARENTS_MAX]; /* what is recorded: parents that were missing, then the cgroup */
     unsigned slot_count;
 };
@@ -102,10 +103,13 @@ static int make_cgroup(struct process_limits *limits, const struct process_confi
                          cgroup_fd(limits->cgroup), err);
 }
 
-/* Threads of a VM that has as many vCPUs and disks. */
+/* Threads of a VM that has as many vCPUs and disks; on a PCI bus, may come to have. */
 static uint32_t threads_needed(const struct machine_config *machine)
 {
-    return THREADS_OF_VM + 2 * machine->vcpus + THREADS_OF_DISK * machine->drive_count;
+    uint32_t disks =
+        machine->transport == HUSK_TRANSPORT_PCI ? CONFIG_DEVICES_MAX : machine->drive_count;
+
+    return THREADS_OF_VM + 2 * machine->vcpus + THREADS_OF_DISK * disks;
 }
 
 /* Nobody asked for it: where the host cannot, it stays away. */
@@ -156,6 +160,7 @@ int process_limits_create(const struct process_config *config, const struct mach
     if (!limits)
         return error_set(err, ENOMEM, "", "cannot limit the VM", NULL);
     limits->log = log;
+    limits->io_max_bytes = config->jail.io_max_bytes;
     sweep(log);
     ret = make_cgroup(limits, config, err);
     if (!ret)
@@ -171,6 +176,13 @@ int process_limits_create(const struct process_config *config, const struct mach
 int process_limits_attach(struct process_limits *limits, pid_t pid, struct husk_error *err)
 {
     return limits ? cgroup_attach(limits->cgroup, pid, err) : 0;
+}
+
+int process_limits_add_drive(struct process_limits *limits, int fd, struct husk_error *err)
+{
+    return limits && limits->io_max_bytes
+               ? cgroup_limit_io(limits->cgroup, fd, limits->io_max_bytes, err)
+               : 0;
 }
 
 void process_limits_destroy(struct process_limits *limits)

@@ -24,6 +24,9 @@ int process_limits_create(const struct process_config *config, const struct mach
 /* NULL is fine: nothing to do. */
 int process_limits_attach(struct process_limits *limits, pid_t pid, struct husk_error *err);
 
+/* A drive more. NULL is fine: nothing to do. */
+int process_limits_add_drive(struct process_limits *limits, int fd, struct husk_error *err);
+
 /* The process has ended. NULL is fine. */
 void process_limits_destroy(struct process_limits *limits);
 

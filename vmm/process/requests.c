@@ -274,6 +274,49 @@ static int on_update_net(struct server *server, struct wire_reader *in, struct w
                                    : request_refused(err, EPROTO);
 }
 
+/* What was got of it is closed when it could not be had whole. */
+static int on_plug_drive(struct server *server, struct wire_reader *in, struct wire_writer *out,
+                         struct husk_error *err)
+{
+    struct drive_config drive = {.fd = -1};
+    int ret = config_get_plugged_drive(&server->message, in, &drive);
+
+    if (!ret)
+        return machine_plug_drive(server->machine, &drive, err);
+    drive_config_release(&drive);
+    return request_refused(err, -ret);
+}
+
+static int on_plug_net(struct server *server, struct wire_reader *in, struct wire_writer *out,
+                       struct husk_error *err)
+{
+    struct net_config net = {0};
+    int ret = config_get_plugged_net(&server->message, in, &net);
+
+    if (!ret)
+        return machine_plug_net(server->machine, &net, err);
+    net_config_release(&net);
+    return request_refused(err, -ret);
+}
+
+static int on_unplug_drive(struct server *server, struct wire_reader *in, struct wire_writer *out,
+                           struct husk_error *err)
+{
+    const char *id = wire_get_string(in);
+
+    return wire_complete(in) && id ? machine_unplug_drive(server->machine, id, err)
+                                   : request_refused(err, EPROTO);
+}
+
+static int on_unplug_net(struct server *server, struct wire_reader *in, struct wire_writer *out,
+                         struct husk_error *err)
+{
+    const char *id = wire_get_string(in);
+
+    return wire_complete(in) && id ? machine_unplug_net(server->machine, id, err)
+                                   : request_refused(err, EPROTO);
+}
+
 static int on_stats(struct server *server, struct wire_reader *in, struct wire_writer *out,
                     struct husk_error *err)
 {
@@ -339,6 +382,10 @@ const struct request requests[] = {
     [PROTOCOL_SHUTDOWN] = {on_shutdown, true},
     [PROTOCOL_UPDATE_DRIVE] = {on_update_drive, true},
     [PROTOCOL_UPDATE_NET] = {on_update_net, true},
+    [PROTOCOL_PLUG_DRIVE] = {on_plug_drive, true},
+    [PROTOCOL_PLUG_NET] = {on_plug_net, true},
+    [PROTOCOL_UNPLUG_DRIVE] = {on_unplug_drive, true},
+    [PROTOCOL_UNPLUG_NET] = {on_unplug_net, true},
     [PROTOCOL_STATS] = {on_stats, true},
     [PROTOCOL_DRIVE_STATS] = {on_drive_stats, true},
     [PROTOCOL_NET_STATS] = {on_net_stats, true},

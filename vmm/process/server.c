@@ -100,6 +100,17 @@ static int serve_request(struct server *server)
     return reply(server, ret, &err, &fields);
 }
 
+/* An error and a device, of which an event has one at most. */
+static void put_details(struct wire_writer *writer, const struct husk_event *event)
+{
+    const struct husk_error none = {0};
+    bool device = event->type == HUSK_EVENT_DEVICE_REMOVED;
+
+    wire_put_error(writer, device ? &none : &event->error);
+    wire_put_u8(writer, device ? (uint8_t)event->device_kind : 0);
+    wire_put_string(writer, device ? event->device_id : "");
+}
+
 /* Sends what waits and what comes after it, as far as the socket takes it. */
 static void forward_events(struct server *server)
 {
@@ -115,7 +126,7 @@ static void forward_events(struct server *server)
         wire_put_u8(&writer, (uint8_t)server->event.type);
         wire_put_u8(&writer, (uint8_t)server->event.reason);
         wire_put_u8(&writer, server->event.guest_status);
-        wire_put_error(&writer, &server->event.error);
+        put_details(&writer, &server->event);
         sent = write(server->events, bytes, wire_written(&writer));
         if (sent < 0 && (errno == EAGAIN || errno == EINTR))
             return;
@@ -184,6 +195,7 @@ int process_serve(int control_fd, int events_fd)
     server->control = control_fd;
     server->events = events_fd;
     server->log = (struct log){.sink = on_log, .sink_arg = server, .level = LOG_LEVEL_WARN};
+    pthread_mutex_init(&server->config.devices_lock, NULL);
     server->config.kvm_fd = server->config.kernel.fd = server->config.initrd.fd = -1;
     server->config.console_in_fd = server->config.console_out_fd = -1;
     server->signal_fd = open_signals();

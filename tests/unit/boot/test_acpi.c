@@ -360,7 +360,10 @@ static void test_pci(void **state)
                                  .low_base = 0xe0000000,
                                  .low_bytes = 0x10000000,
                                  .high_base = 1ull << 36,
-                                 .high_bytes = 1ull << 36};
+                                 .high_bytes = 1ull << 36,
+                                 .first_gsi = 16,
+                                 .hotplug_port = 0x610,
+                                 .slots = 0xfffffffe};
     struct acpi_options options = default_options(all_devices, ARRAY_SIZE(all_devices));
     const uint8_t *mcfg;
 
@@ -378,8 +381,16 @@ static void test_pci(void **state)
                               "\xff\xff\xff\xef\x00\x00\x00\x00\x00\x00\x00\x10"
                               "\x8a\x2b\x00\x00\x0c\x01",
                               56));
-    /* _OSC: Return (Arg3); the configuration space is reserved */
-    assert_true(dsdt_contains(*state, "_OSC\x04\xa4\x6b", 7));
+    /* _PRT: device 31, INTD#, on the GSI of device 2, INTA# */
+    assert_true(dsdt_contains(*state, "\x0c\xff\xff\x1f\x00\x0a\x03\x00\x0a\x12", 10));
+    /* _OSC: CTRL &= ~3; slot 31: _SUN and _EJ0; the configuration space is reserved */
+    assert_true(dsdt_contains(*state,
+                              "\x7b"
+                              "CTRL\x0c\xfc\xff\xff\xff"
+                              "CTRL",
+                              14));
+    assert_true(
+        dsdt_contains(*state, "_SUN\x0a\x1f\x14\x10_EJ0\x09\x70\x0c\x00\x00\x00\x80PEJT", 23));
     assert_true(dsdt_contains(*state, "\x86\x09\x00\x01\x00\x00\x00\xc0\x00\x00\x10\x00", 12));
     if (command_succeeds("command -v iasl >/dev/null"))
         check_with_iasl(*state);

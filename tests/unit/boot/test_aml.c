@@ -46,6 +46,49 @@ static void test_integers(void **state)
     }
 }
 
+static void test_paths(void **state)
+{
+    uint8_t buf[64];
+    struct aml aml;
+
+    aml_init(&aml, buf, sizeof(buf));
+    aml_name_string(&aml, "PCI0.S1");
+    aml_call(&aml, "\\_SB.PCI0.PCNT");
+    expect(&aml, "\x2ePCI0S1__\\\x2f\x03_SB_PCI0PCNT", 24);
+}
+
+static void test_words(void **state)
+{
+    static const char *const fields[] = {"AA", "BB"};
+    uint8_t buf[128];
+    struct aml aml;
+
+    aml_init(&aml, buf, sizeof(buf));
+    aml_word_fields(&aml, "REG", fields, 2);
+    aml_argument_word(&aml, 3, 8, "AA");
+    aml_store(&aml, 2, "AA");
+    aml_local0_differs(&aml, "AA");
+    aml_and(&aml, "AA", 1);
+    aml_or(&aml, "AA", 2);
+    expect(&aml,
+           "\x5b\x81\x10REG_\x03"
+           "AA__\x20"
+           "BB__\x20"
+           "\x8a\x6b\x0a\x08"
+           "AA__"
+           "\x70\x0a\x02"
+           "AA__"
+           "\x92\x93\x60"
+           "AA__"
+           "\x7b"
+           "AA__\x01"
+           "AA__"
+           "\x7d"
+           "AA__\x0a\x02"
+           "AA__",
+           62);
+}
+
 static void test_names(void **state)
 {
     uint8_t buf[32];
@@ -144,7 +187,8 @@ static void test_bound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_integers),        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_integers),        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_words),           cmocka_unit_test(test_names),
         cmocka_unit_test(test_package_lengths), cmocka_unit_test(test_nesting),
         cmocka_unit_test(test_resources),       cmocka_unit_test(test_bound),
     };

@@ -10,12 +10,23 @@
 static struct test {
     struct legacy_fixture fixture;
     struct device *pm;
+    int asserted; /* of GSI 9 */
 } t;
+
+static void set_level(void *arg, uint32_t gsi, bool asserted)
+{
+    assert_int_equal(gsi, 9);
+    t.asserted += asserted ? 1 : -1;
+}
+
+static const struct level_controller levels = {.set = set_level};
 
 static int setup(void **state)
 {
+    const struct level_line irq = {.levels = &levels, .gsi = 9};
+
     legacy_fixture_init(&t.fixture);
-    assert_int_equal(acpi_pm_create(&t.fixture.env, &t.fixture.irq, &t.fixture.sink, &t.pm), 0);
+    assert_int_equal(acpi_pm_create(&t.fixture.env, &irq, &t.fixture.sink, &t.pm), 0);
     return 0;
 }
 
@@ -57,20 +68,24 @@ static void test_wake_status_is_clear(void **state)
     assert_int_equal(t.fixture.requests, 0);
 }
 
-static void test_power_button_is_one_event(void **state)
+/* Asserted from the first event on until all have been read. */
+static void test_events(void **state)
 {
-    assert_int_equal(port_in8(&t.fixture, ACPI_EVENT), 0);
-    acpi_pm_power_button(t.pm);
-    acpi_pm_power_button(t.pm);
-    assert_int_equal(irq_edges(&t.fixture), 2);
+    acpi_pm_raise(t.pm, ACPI_EVENT_POWER);
+    acpi_pm_raise(t.pm, ACPI_EVENT_POWER);
+    acpi_pm_raise(t.pm, ACPI_EVENT_PCI);
+    assert_int_equal(t.asserted, 1);
     port_out8(&t.fixture, ACPI_EVENT, 0xff);
-    assert_int_equal(port_in8(&t.fixture, ACPI_EVENT), ACPI_EVENT_POWER);
+    assert_int_equal(t.asserted, 1);
+    assert_int_equal(port_in8(&t.fixture, ACPI_EVENT), ACPI_EVENT_POWER | ACPI_EVENT_PCI);
+    assert_int_equal(t.asserted, 0);
     assert_int_equal(port_in8(&t.fixture, ACPI_EVENT), 0);
+    assert_int_equal(t.asserted, 0);
 }
 
 static void test_wide_accesses_do_nothing(void **state)
 {
-    acpi_pm_power_button(t.pm);
+    acpi_pm_raise(t.pm, ACPI_EVENT_POWER);
     port_out(&t.fixture, ACPI_SLEEP_CONTROL, 0x4234, 2);
     port_out(&t.fixture, ACPI_RESET, ACPI_RESET_VALUE, 2);
     assert_int_equal(port_in(&t.fixture, ACPI_PM_PORT, 4), 0xffffffff);
@@ -84,7 +99,7 @@ static void test_describes_itself(void **state)
 
     t.pm->ops->describe(t.pm, &description);
     assert_int_equal(description.kind, DEVICE_ACPI_PM);
-    assert_int_equal(description.gsi, t.fixture.irq.gsi);
+    assert_int_equal(description.gsi, 9);
     assert_true(description.has_gsi);
 }
 
@@ -94,7 +109,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_only_s5_with_enable_powers_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reset_register, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wake_status_is_clear, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_power_button_is_one_event, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_events, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wide_accesses_do_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_describes_itself, setup, teardown),
     };

@@ -148,9 +148,9 @@ static void surround(bool accelerated)
 
 static int create(void)
 {
-    const struct virtio_pci_place place = {.host = t.host, .decode = true};
+    int ret = virtio_pci_create(&t.around.env, &t.virtio, t.host, &controller, &t.device);
 
-    return virtio_pci_create(&t.around.env, &t.virtio, &place, &controller, &t.device);
+    return ret ? ret : virtio_pci_plug(t.device, PCI_NEXT_FREE, true);
 }
 
 /* As a driver does first of all. */

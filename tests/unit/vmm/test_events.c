@@ -82,9 +82,32 @@ static void test_bound(void **state)
     event_queue_release(&queue);
 }
 
+/* Of devices that are gone, the newest. */
+static void test_removals(void **state)
+{
+    struct event_queue queue;
+
+    assert_int_equal(event_queue_init(&queue), 0);
+    push(&queue, HUSK_EVENT_READY, 7);
+    for (unsigned i = 0; i < EVENT_REMOVALS_MAX + 2; i++)
+        push(&queue, HUSK_EVENT_DEVICE_REMOVED, (uint8_t)i);
+    push(&queue, HUSK_EVENT_PAUSED, 0);
+    push(&queue, HUSK_EVENT_RESUMED, 0);
+    push(&queue, HUSK_EVENT_STOPPED, 1);
+    assert_pop(&queue, HUSK_EVENT_READY, 7);
+    for (unsigned i = 2; i < EVENT_REMOVALS_MAX + 2; i++)
+        assert_pop(&queue, HUSK_EVENT_DEVICE_REMOVED, (uint8_t)i);
+    assert_pop(&queue, HUSK_EVENT_PAUSED, 0);
+    assert_pop(&queue, HUSK_EVENT_RESUMED, 0);
+    assert_pop(&queue, HUSK_EVENT_STOPPED, 1);
+    assert_empty(&queue);
+    event_queue_release(&queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_removals),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_bound),
     };

@@ -62,6 +62,9 @@ int arch_write_tables(struct guest_memory *memory, struct arch_layout *layout, u
         .low_bytes = (uint32_t)layout->pci.low_bytes,
         .high_base = layout->pci.high_base,
         .high_bytes = layout->pci.high_bytes,
+        .first_gsi = layout->pci.first_gsi,
+        .hotplug_port = layout->pci.hotplug_port,
+        .slots = layout->pci.slots,
     };
     uint32_t *apic_ids = calloc(vcpu_count, sizeof(*apic_ids));
     struct acpi_device *described;

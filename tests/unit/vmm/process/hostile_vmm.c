@@ -95,9 +95,9 @@ static void misbehave(const char *how)
         flood(line, sizeof(line));
     }
     if (!strncmp(how, "event-flood-", 12)) {
-        /* Without an error: a code and three empty strings, with their lengths. */
-        const unsigned char event[23] = {
-            EVENT, (unsigned char)(how[12] - '0'), [8] = 1, [13] = 1, [18] = 1};
+        /* Without an error: a code and three empty strings, with their lengths; nor a device. */
+        const unsigned char event[29] = {
+            EVENT, (unsigned char)(how[12] - '0'), [8] = 1, [13] = 1, [18] = 1, [24] = 1};
 
         say(CONTROL, "\x80\0\0\0\0", 5);
         flood(event, sizeof(event));

@@ -194,7 +194,8 @@ static void test_end_with_held_sockets(void **state)
 /* Nor does fetching all events that there are go on for ever. */
 static void test_event_flood(void **state)
 {
-    static const char *const ways[] = {"event-flood-0", "event-flood-1", "event-flood-2"};
+    static const char *const ways[] = {"event-flood-0", "event-flood-1", "event-flood-2",
+                                       "event-flood-4"};
 
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         struct husk_vm *vm = new_vm(ways[i]);
