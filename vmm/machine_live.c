@@ -120,8 +120,12 @@ static int update_drive(struct machine *machine, const char *id,
 {
     struct rate_limit operations, bandwidth;
     int index = machine_config_find_drive(machine->config, id, CANNOT_UPDATE_DRIVE, err);
-    int ret = index < 0 ? index : check_not_stopped(machine, id, CANNOT_UPDATE_DRIVE, err);
+    int ret = index < 0 ? index : check_rate(update->operations, id, "operations", err);
 
+    if (!ret)
+        ret = check_rate(update->bandwidth, id, "bandwidth", err);
+    if (!ret)
+        ret = check_not_stopped(machine, id, CANNOT_UPDATE_DRIVE, err);
     if (!ret && update->fd >= 0)
         ret = change_file(machine, (unsigned)index, update->fd, update->path ? update->path : id,
                           err);
@@ -135,12 +139,8 @@ static int update_drive(struct machine *machine, const char *id,
 int machine_update_drive(struct machine *machine, const char *id,
                          const struct husk_drive_update *update, struct husk_error *err)
 {
-    int ret = check_rate(update->operations, id, "operations", err);
+    int ret;
 
-    if (!ret)
-        ret = check_rate(update->bandwidth, id, "bandwidth", err);
-    if (ret)
-        return ret;
     pthread_mutex_lock(&machine->control_lock);
     pthread_mutex_lock(&machine->config->devices_lock);
     ret = update_drive(machine, id, update, err);
@@ -175,16 +175,15 @@ int machine_update_net(struct machine *machine, const char *id,
         .rx_operations = to_limit(update->rx_operations, &rx_operations),
         .tx_operations = to_limit(update->tx_operations, &tx_operations),
     };
-    int ret = check_net_rates(update, id, err);
-    int index;
+    int index, ret;
 
-    if (!ret)
-        ret = check_not_stopped(machine, id, CANNOT_UPDATE_NET, err);
-    if (ret)
-        return ret;
     pthread_mutex_lock(&machine->config->devices_lock);
     index = machine_config_find_net(machine->config, id, CANNOT_UPDATE_NET, err);
-    ret = index < 0 ? index : virtio_net_set_limits(machine->nets[index].virtio, &limits);
+    ret = index < 0 ? index : check_net_rates(update, id, err);
+    if (!ret)
+        ret = check_not_stopped(machine, id, CANNOT_UPDATE_NET, err);
+    if (!ret)
+        ret = virtio_net_set_limits(machine->nets[index].virtio, &limits);
     pthread_mutex_unlock(&machine->config->devices_lock);
     if (ret == -EOPNOTSUPP)
         return error_set(err, EOPNOTSUPP, id, CANNOT_UPDATE_NET,

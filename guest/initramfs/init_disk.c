@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,35 @@ static int run_disk_check(char **argv)
         return report_failure(argv[0], -ret, "%s", argv[1]);
     report(argv[0], "%s %llu %s", argv[1], (unsigned long long)bytes, hex);
     return 0;
+}
+
+#define PLUG_WAIT_MS 120000u
+#define PLUG_STEP_MS 20u
+
+/* Until /sys/class/CLASS/NAME is there, or is not. */
+static int wait_for(char **argv, bool there)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "/sys/class/%s/%s", argv[1], argv[2]);
+    for (unsigned waited = 0; (access(path, F_OK) == 0) != there; waited += PLUG_STEP_MS) {
+        if (waited >= PLUG_WAIT_MS)
+            return report_failure(argv[0], ETIMEDOUT, "%s", argv[2]);
+        usleep(PLUG_STEP_MS * 1000);
+    }
+    report(argv[0], "%s", argv[2]);
+    return 0;
+}
+
+/* wait-device:CLASS:NAME and wait-no-device:CLASS:NAME, for what is plugged: "block:vdb". */
+static int run_wait_device(char **argv)
+{
+    return wait_for(argv, true);
+}
+
+static int run_wait_no_device(char **argv)
+{
+    return wait_for(argv, false);
 }
 
 /* disk-write:DEV:SEED:BYTES writes the pattern, flushes, reads it back. */
@@ -184,6 +214,8 @@ static int run_mount(char **argv)
 const struct init_command init_disk_commands[] = {
     {"disk-check", 1, run_disk_check},
     {"disk-write", 3, run_disk_write},
+    {"wait-device", 2, run_wait_device},
+    {"wait-no-device", 2, run_wait_no_device},
     {"discard", 2, run_discard},
     {"zero", 2, run_zero},
     {"read-only", 1, run_read_only},

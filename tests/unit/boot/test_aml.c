@@ -86,7 +86,7 @@ static void test_words(void **state)
            "\x7d"
            "AA__\x0a\x02"
            "AA__",
-           62);
+           61);
 }
 
 static void test_names(void **state)
