@@ -147,8 +147,9 @@ static void map_area(struct vfio_device *vfio, struct vfio_bar *bar, const struc
         second = swap;
     }
     add_window(vfio, bar, from, min_u64(to, first.offset));
-    if (first.offset != UINT64_MAX)
-        from = max_u64(from, first.offset + first.size);
+    if (first.offset == UINT64_MAX)
+        return;
+    from = max_u64(from, first.offset + first.size);
     add_window(vfio, bar, from, min_u64(to, second.offset));
     if (second.offset != UINT64_MAX)
         add_window(vfio, bar, max_u64(from, second.offset + second.size), to);
