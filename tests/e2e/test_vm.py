@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 
 import e2e
 
@@ -35,16 +36,26 @@ def make_disk(path, letter, sectors=64):
 
 
 @contextlib.contextmanager
-def running(*options):
-    """(a machine that ticks, its socket, the directory of both)"""
+def running_guest(guest, append, *options):
+    """(a machine, its socket, the directory of both)"""
     with tempfile.TemporaryDirectory() as name:
-        directory = pathlib.Path(name)
-        disk = make_disk(directory / "disk.img", "D")
-        path = directory / "vm.sock"
-        with e2e.Machine("served", "tick", "--api-sock", str(path), "-d", f"{disk},id=data", *options,
-                         stdin=subprocess.DEVNULL) as machine:
+        path = pathlib.Path(name) / "vm.sock"
+        with e2e.Machine(guest, append, "--api-sock", str(path), *options, stdin=subprocess.DEVNULL) as machine:
+            for _ in range(e2e.PATIENCE_S * 20):
+                if path.exists() or machine.process.poll() is not None:
+                    break
+                time.sleep(0.05)
+            yield machine, path, pathlib.Path(name)
+
+
+@contextlib.contextmanager
+def running(*options):
+    """The same, of a machine that ticks and has a disk "data"."""
+    with tempfile.TemporaryDirectory() as name:
+        disk = make_disk(pathlib.Path(name) / "disk.img", "D")
+        with running_guest("served", "tick", "-d", f"{disk},id=data", *options) as (machine, path, _):
             machine.expect("tick 1\n")
-            yield machine, path, directory
+            yield machine, path, pathlib.Path(name)
 
 
 def test_info():
@@ -114,6 +125,26 @@ def test_refusals():
         e2e.require("no-id" in vm("drive", "remove", path, "no-id", status=e2e.MONITOR_ERROR), "another fault")
         e2e.require(len(json.loads(vm("info", path, "--json"))["config"]["drives"]) == 1, "something was added")
         machine.expect("tick")
+
+
+def test_hot_plug():
+    """A disk and an interface's worth of a shell: add, be seen, remove, be gone, and the id free again."""
+    with running_guest("hotplug", "rounds=9", "--transport", "pci") as (machine, path, directory):
+        disk = make_disk(directory / "more.img", "M")
+        name = vm("drive", "add", path, disk).strip()
+        machine.expect("holds M")
+        e2e.require(f"drive {name}: {disk}" in vm("info", path).splitlines(), "info does not show it")
+        vm("drive", "add", path, f"{disk},id={name}", status=REFUSED)
+        vm("drive", "remove", path, name)
+        machine.expect("ejected")
+        e2e.require(name not in vm("info", path), "info shows it still")
+        vm("drive", "remove", path, name, status=REFUSED)
+        other = make_disk(directory / "other.img", "O")
+        e2e.require(vm("drive", "add", path, f"{other},id={name}").strip() == name, "another id")
+        machine.expect("holds O")
+        vm("drive", "remove", path, name)
+        machine.process.terminate()
+        machine.finish(e2e.HOST_REQUEST)
 
 
 def test_usage():

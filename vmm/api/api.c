@@ -172,6 +172,10 @@ void api_note_event(struct api *api, const struct husk_event *event)
         log_print(&api->log, HUSK_LOG_INFO, "The %s %s is gone.",
                   event->device_kind == HUSK_DEVICE_DRIVE ? "drive" : "network interface",
                   event->device_id);
+        if (event->device_kind == HUSK_DEVICE_DRIVE)
+            drive_gone(api, event->device_id);
+        else
+            net_gone(api, event->device_id);
         break;
     case HUSK_EVENT_STOPPED:
         if (event->reason == HUSK_STOP_MONITOR_ERROR)

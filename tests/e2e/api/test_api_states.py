@@ -49,9 +49,13 @@ def test_pre_boot_only():
         for again in range(2):
             for verb, path, body in PREBOOT_ONLY:
                 server.api.refused(verb, path, body, "after starting the microVM")
-            # No hot-plug: the transport has none.
-            server.api.refused("PUT", "/drives/two", drive("two", server.disk("two", "2")))
-            server.api.refused("PUT", "/network-interfaces/two", {"iface_id": "two", "host_dev_name": "vm0"})
+            if e2e.TRANSPORT == "mmio":
+                two = drive("two", server.disk("two", "2"))
+                server.api.refused("PUT", "/drives/two", two, "PCI is not enabled")
+                server.api.refused("DELETE", "/drives/two", None, "PCI is not enabled")
+                server.api.refused("PUT", "/network-interfaces/two", {"iface_id": "two", "host_dev_name": "vm0"},
+                                   "PCI is not enabled")
+                server.api.refused("DELETE", "/network-interfaces/two", None, "PCI is not enabled")
             if not again:
                 server.api.patch("/vm", {"state": "Paused"})
         e2e.require(server.api.get("/vm/config") == before, "the configuration changed")
@@ -190,6 +194,49 @@ def test_new_file_while_paused():
         server.api.patch("/drives/d", {"drive_id": "d", "path_on_host": server.disk("b", "B", 77)})
         server.api.patch("/vm", {"state": "Resumed"})
         server.expect("disk 0 is now: 77 sectors, B")
+
+
+def drive_ids(server):
+    return [one["drive_id"] for one in server.api.get("/vm/config")["drives"]]
+
+
+def wait_until_gone(server, name):
+    deadline = time.monotonic() + e2e.PATIENCE_S
+    while name in drive_ids(server):
+        e2e.require(time.monotonic() < deadline, f"{name} does not go")
+        time.sleep(0.02)
+
+
+def test_drives_come_and_go():
+    if e2e.TRANSPORT != "pci":
+        return
+    with Server() as server:
+        api = server.api
+        api.put("/drives/root", drive("root", server.disk("root", "R"), root=True))
+        api.put("/drives/data", drive("data", server.disk("data", "D")))
+        server.start("hotplug", "rounds=9", ready=None)
+        more = server.disk("more", "M")
+        api.put("/drives/more", drive("more", more))
+        server.expect("holds M")
+        e2e.require(drive_ids(server) == ["root", "data", "more"], f"{drive_ids(server)}")
+        api.refused("PUT", "/drives/more", drive("more", more), "Device ID in use")
+        api.refused("PUT", "/drives/late", drive("late", server.disk("late", "L"), root=True), "root")
+        api.refused("PUT", "/drives/none", drive("none", "/no/such/disk"), "/no/such/disk")
+        api.refused("PUT", "/drives/twice", drive("twice", more), "more")
+        api.refused("DELETE", "/drives/root", None, "root")
+        api.refused("DELETE", "/drives/none", None, "none")
+        for name in ("more", "data"):
+            api.expect(204, "DELETE", f"/drives/{name}")
+            server.expect("ejected")
+            wait_until_gone(server, name)
+            api.refused("DELETE", f"/drives/{name}", None, "Device not found")
+        e2e.require(drive_ids(server) == ["root"], f"{drive_ids(server)}")
+        # The file and the id are free again; limits and another file go on as before the start.
+        api.put("/drives/more", drive("more", more, rate_limiter={"ops": {"size": 100, "refill_time": 100}}))
+        server.expect("holds M")
+        api.patch("/drives/more", {"drive_id": "more", "path_on_host": server.disk("next", "N")})
+        text = api.request("GET", "/metrics", headers={"Accept": "text/plain"}).text
+        e2e.require('drive="more"' in text and 'drive="data"' not in text, "metrics of another set of drives")
 
 
 def test_serial_to_a_file():
