@@ -399,7 +399,7 @@ def case_networks(suite):
 # ---- devices of the host ----
 
 def case_vfio(suite):
-    """What sysfs says; the rest needs an IOMMU, and is in linux/vfio.py."""
+    """What sysfs says: the rest needs an IOMMU."""
     def refuse(name, texts, *words, **process):
         suite.refuse(f"vfio: {name}", ERROR, texts, "run", "-k", suite.kernel, *words, **process)
 
