@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// clang-format off: the tables below are set by hand
 /*
  * What the host and the agent (PID 1 of a pod's virtual machine) say to each other.
  *
@@ -59,11 +60,13 @@
  *
  * Each control connection gets
  *     {"event": "exit", "container": ID, "process": ID, "exit": EXIT}
- *     {"event": "oom", "container": ID, "kills": N}    N processes in all were killed for want of
- * memory A connection to which an event does not fit any more (twice HUSK_AGENT_OUTPUT_MAX) is
- * closed: the host connects again and asks for "state". EXIT is {"status": N, "signal": N, "oom":
- * bool}: the status is what exit() was given, or 128 + the signal that ended the process, which is
- * 0 otherwise.
+ *     {"event": "oom", "container": ID, "kills": N}
+ *         N processes in all were killed for want of memory
+ * A connection to which an event does not fit any more (twice HUSK_AGENT_OUTPUT_MAX) is closed: the
+ * host connects again and asks for "state".
+ *
+ * EXIT is {"status": N, "signal": N, "oom": bool}: the status is what exit() was given, or 128 + the
+ * signal that ended the process, which is 0 otherwise.
  *
  * NAMES
  *
@@ -73,21 +76,28 @@
  * CONTAINERS (the life cycle of the OCI runtime specification)
  *
  * create   {"container": ID, "config": CONFIG, "rootfs": ROOTFS, "stdin": bool}
- *     CONFIG is a whole config.json of OCI runtime specification 1.0.2 to 1.2 as an object. What
- * the agent does not support is refused with the field's name (docs/agent.md has the list); unknown
- *     members are ignored. Relative paths start at "/". ROOTFS may be left out: then
- * config.root.path is a directory of the guest. Otherwise it is {"layers": [VOLUME, …], "upper":
- * VOLUME}: read-only layers, the lowest first, and the volume that takes what the container writes
- * (left out: it can write nothing). A writable volume serves many containers: each has a directory
- * of its own in it, which "delete" removes. "stdin": whether there will be a stream for it (else it
- * is empty). Answer: {"pid": N}, the process's id in the guest. start    {"container": ID} state
- * {"container": ID}   Answer: {"container", "status": "created"|"running"|"paused"|"stopped",
- *     "pid", "processes": [{"process": ID, "pid": N, "exit": EXIT when ended}, …]}
+ *     CONFIG is a whole config.json of OCI runtime specification 1.0.2 to 1.2 as an object. What the
+ *     agent does not support is refused with the field's name (docs/agent.md has the list); unknown
+ *     members are ignored. Relative paths start at "/".
+ *     ROOTFS may be left out: then config.root.path is a directory of the guest. Otherwise it is
+ *     {"layers": [VOLUME, …], "upper": VOLUME}: read-only layers, the lowest first, and the volume
+ *     that takes what the container writes (left out: it can write nothing). A writable volume
+ *     serves many containers: each has a directory of its own in it, which "delete" removes.
+ *     "stdin": whether there will be a stream for it (else it is empty).
+ *     Answer: {"pid": N}, the process's id in the guest.
+ * start    {"container": ID}
+ *     When the program cannot be executed, the process ends with the error, and the container is
+ *     "stopped", to be deleted.
+ * state    {"container": ID}
+ *     Answer: {"container", "status": "created"|"running"|"paused"|"stopped", "pid",
+ *     "processes": [{"process": ID, "pid": N, "exit": EXIT when ended}, …]}
  * list     {}                  Answer: {"containers": [ID, …]}
  * kill     {"container": ID, "process": ID, "signal": 1…64, "all": bool}
  *     "process" left out is "init"; "all" (left out: false) is every process of the container.
  * exec     {"container": ID, "process": ID, "config": PROCESS, "stdin": bool}
- *     PROCESS is an object as "process" of a config.json. It starts at once. Answer: {"pid": N}.
+ *     PROCESS is an object as "process" of a config.json. It starts at once, in a container that is
+ *     "created" or "running". Without "capabilities" it has those of the container.
+ *     Answer: {"pid": N}.
  * wait     {"container": ID, "process": ID}   Answer: EXIT, also for one that has ended already.
  * resize   {"container": ID, "process": ID, "columns": N, "rows": N}   the terminal's size
  * pause, resume   {"container": ID}
@@ -98,8 +108,8 @@
  *     "memory_file_bytes", "oom_kills", "processes", "io_read_bytes", "io_write_bytes"}; what the
  *     kernel does not count is left out.
  * delete   {"container": ID, "process": ID, "force": bool}
- *     With "process": forgets a process that "exec" made and that has ended. Without: the
- * container, which must have ended, or is killed first with "force".
+ *     With "process": forgets a process that "exec" made and that has ended. Without: the container,
+ *     which must have ended, or is killed first with "force".
  *
  * STANDARD STREAMS
  *
@@ -118,16 +128,20 @@
  *
  * volume.add     {"volume": NAME, SOURCE, "fstype": TYPE, "readonly": bool, "options": [TEXT, …]}
  *     SOURCE is one of
- *         "disk": SERIAL     a virtio disk by its serial number, which is the drive's id of the
- * host cut to 20 bytes; "fstype" is "erofs", "ext4" or another of the kernel's "virtiofs": TAG    a
- * shared folder "tmpfs_bytes": N   memory of the guest, at most N bytes "not-found" while the guest
- * has not seen the disk (a moment, after a hot-plug): ask again. The volume is mounted at
- * HUSK_AGENT_VOLUMES/NAME, never with device nodes or set-user-id programs outside of a root file
- * system. A config.json names it by that path, or one below it, as the source of a bind mount; a
- * link in the volume cannot lead out of it. volume.remove  {"volume": NAME}   "state" while a
- * container uses it. file.write     {"file": NAME, "data": TEXT} At most HUSK_AGENT_FILE_MAX bytes,
- * at HUSK_AGENT_FILES/NAME, mode 0644: a hosts or resolv.conf to be bound into containers. Writing
- * it again changes it in place, also in those.
+ *         "disk": SERIAL     a virtio disk by its serial number, which is the drive's id of the host
+ *                            cut to 20 bytes; it needs "fstype": "erofs", "ext4" or another of the
+ *                            kernel's, and the others have none
+ *         "virtiofs": TAG    a shared folder
+ *         "tmpfs_bytes": N   memory of the guest, at most N bytes
+ *     "not-found" while the guest has not seen the disk (a moment, after a hot-plug): ask again.
+ *     The volume is mounted at HUSK_AGENT_VOLUMES/NAME, never with device nodes or set-user-id
+ *     programs outside of a root file system. A config.json names it by that path, or one below it,
+ *     as the source of a bind mount; a link in the volume cannot lead out of it.
+ * volume.remove  {"volume": NAME}
+ *     "state" while a container uses it.
+ * file.write     {"file": NAME, "data": TEXT}
+ *     At most HUSK_AGENT_FILE_MAX bytes, at HUSK_AGENT_FILES/NAME, mode 0644: a hosts or resolv.conf
+ *     to be bound into containers. Writing it again changes it in place, also in those.
  *
  * THE POD
  *
@@ -135,22 +149,25 @@
  *                 "shm_bytes": N}
  *     Once, before the containers that use it. For each word of "share" it makes a namespace, at
  *     HUSK_AGENT_NAMESPACES/WORD, which a config.json joins by that path. "hostname" is that of the
- *     shared namespace and of the guest. "sysctl" are those of the shared ipc and uts namespaces
- * and of the network; "shm_bytes" is a tmpfs for all containers at HUSK_AGENT_SHM, to be bound to
+ *     shared namespace and of the guest. "sysctl" are those of the shared ipc and uts namespaces and
+ *     of the network; "shm_bytes" is a tmpfs for all containers at HUSK_AGENT_SHM, to be bound to
  *     their /dev/shm. The pod's network namespace is the guest's own: a config.json that names no
  *     network namespace is in it.
  * network.set    {"interface": NAME or "mac": TEXT, "addresses": ["10.1.2.3/24", …], "mtu": N,
  *                 "routes": [{"to": "0.0.0.0/0", "via": "10.1.2.1"}, …]}
- *     Brings an interface up with these addresses (IPv4 or IPv6) and routes, in addition to those
- * it has. "via" may be left out.
+ *     Brings an interface up with these addresses (IPv4 or IPv6) and routes, in addition to those it
+ *     has. "via" may be left out.
  *
  * THE GUEST
  *
- * info           {}   Answer: {"kernel": RELEASE, "processors": N, "memory_bytes": N,
- * "cgroup_controllers": [TEXT, …]} shutdown       {"reboot": bool}   Kills the containers, unmounts
- * the volumes, then powers off or resets. The answer comes first. An agent that is no PID 1 of a
- * machine just ends.
+ * info           {}
+ *     Answer: {"kernel": RELEASE, "processors": N, "memory_bytes": N,
+ *     "cgroup_controllers": [TEXT, …]}
+ * shutdown       {"reboot": bool}
+ *     Kills the containers, unmounts the volumes, then powers off or resets. The answer comes first.
+ *     An agent that is no PID 1 of a machine just ends.
  */
+// clang-format on
 #ifndef HUSK_AGENT_H
 #define HUSK_AGENT_H
 

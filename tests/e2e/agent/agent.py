@@ -327,7 +327,8 @@ class Native:
             self.process.wait()
         self.log.close()
         subprocess.run(["unshare", "--mount", "sh", "-c", f"mount -t cgroup2 none {self.cgroups} && "
-                        f"rmdir {self.cgroups}/{self.cgroup_name}"], check=False, stderr=subprocess.DEVNULL)
+                        f"find {self.cgroups}/{self.cgroup_name} -depth -type d -exec rmdir {{}} +"], check=False,
+                       stderr=subprocess.DEVNULL)
         return None if status == 0 else f"the agent ended with {status}: {self.messages()}"
 
 
