@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// clang-format off: the tables below are set by hand
+// clang-format off
 /*
  * What the host and the agent (PID 1 of a pod's virtual machine) say to each other.
  *
