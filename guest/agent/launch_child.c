@@ -5,8 +5,7 @@
  *
  *   1. own session, signals as any program expects them, nothing open but streams and the socket;
  *   2. (for a new container) root file system, kernel parameters and names while the agent's /proc
- *      is there, mounts, devices, masks, then the new root: from here on the agent's files are
- * gone;
+ *      is there, mounts, devices, masks, then the new root: the agent's files are gone from here;
  *   3. terminal; "ready"; wait;
  *   4. directory, rights, system call filter: the filter comes last where the process gains no
  *      privileges, and has to come before the rights go where it may.
