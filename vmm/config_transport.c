@@ -82,7 +82,7 @@ int config_build_command_line(const char *whole, const char *append, enum husk_c
 
 int machine_config_settle(struct machine_config *config, struct husk_error *err)
 {
-    char *command_line;
+    char *command_line = NULL;
     int ret;
 
     /* A device that made it a PCI bus may have been taken away again. */

@@ -140,9 +140,11 @@ static int create_device(struct machine *machine, struct vfio_config *vfio, stru
         .group_fd = vfio->group_fd,
         .device_fd = vfio->device_fd,
     };
-    int ret = place ? need_iommu(machine, err)
-                    : error_set(err, ENOSPC, vfio->id, "cannot attach the device", NULL);
+    int ret;
 
+    if (!place)
+        return error_set(err, ENOSPC, vfio->id, "cannot attach the device", NULL);
+    ret = need_iommu(machine, err);
     if (ret)
         return ret;
     snprintf(place->id, sizeof(place->id), "%s", vfio->id);
