@@ -32,8 +32,6 @@ BOOTS = int(os.environ.get("BOOTS", "3"))
 ROUNDS = 500
 STREAM_BYTES = 8 << 20
 KVM_COUNTERS = pathlib.Path("/sys/kernel/debug/kvm")
-# In the lab a guest that takes its page faults asynchronously has stood still (docs/lab.md).
-WORDS = "no-kvmapf" if os.environ.get("HUSK_LAB") else ""
 HOST, GUEST = "10.77.0.1", "10.77.0.2"
 PATIENCE_S = 300
 
@@ -73,7 +71,7 @@ def measured(tests, commands, options, prefix=()):
     of which is followed by a second's sleep in which the counters are read."""
     api = tests.path / "api.sock"
     script = ",".join(f"{command},sleep:1" for command in ("cpus", *commands))
-    process = subprocess.Popen([*prefix, *tests.command(any_kernel(), script, *options, "--api-sock", api, append=WORDS)],
+    process = subprocess.Popen([*prefix, *tests.command(any_kernel(), script, *options, "--api-sock", api)],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     guard = threading.Timer(PATIENCE_S, process.kill)
     guard.start()
@@ -129,7 +127,7 @@ def print_rounds(name, results):
 
 def boot(tests, transport):
     """Milliseconds from exec to the first guest entry, and from there to init."""
-    command = tests.command(any_kernel(), "poweroff", "--transport", transport, "--timeline", append=WORDS)
+    command = tests.command(any_kernel(), "poweroff", "--transport", transport, "--timeline")
     errors = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S,
                             check=False).stderr.decode(errors="replace")
     rows = {}
