@@ -188,9 +188,9 @@ int machine_plug_net(struct machine *machine, struct net_config *net, struct hus
 
 static void tell_host(struct machine *machine, enum husk_device_kind kind, const char *id)
 {
-    struct husk_event event = {.type = HUSK_EVENT_DEVICE_REMOVED, .device_kind = kind};
+    struct husk_event event = {.type = HUSK_EVENT_DEVICE_REMOVED, .device.kind = kind};
 
-    snprintf(event.device_id, sizeof(event.device_id), "%s", id);
+    snprintf(event.device.id, sizeof(event.device.id), "%s", id);
     event_queue_push(&machine->events, &event);
 }
 

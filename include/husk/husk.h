@@ -390,16 +390,18 @@ enum husk_event_type {
 
 enum husk_device_kind { HUSK_DEVICE_DRIVE, HUSK_DEVICE_NET };
 
+struct husk_event_device {
+    enum husk_device_kind kind;
+    char id[65]; /* NUL-terminated */
+};
+
 struct husk_event {
     enum husk_event_type type;
-    enum husk_stop_reason reason; /* STOPPED */
-    uint8_t guest_status;         /* STOPPED by GUEST_EXIT: what the guest wrote */
-    union {
-        struct husk_error error; /* STOPPED by MONITOR_ERROR */
-        struct {                 /* DEVICE_REMOVED */
-            enum husk_device_kind device_kind;
-            char device_id[65];
-        };
+    enum husk_stop_reason reason;        /* STOPPED */
+    uint8_t guest_status;                /* STOPPED by GUEST_EXIT: what the guest wrote */
+    __extension__ union {                /* C99 has no unnamed unions */
+        struct husk_error error;         /* STOPPED by MONITOR_ERROR */
+        struct husk_event_device device; /* DEVICE_REMOVED */
     };
     uint64_t reserved[4]; /* zero; room to grow, for this struct has no size */
 };

@@ -175,8 +175,8 @@ static void expect_removal(struct husk_vm *vm, enum husk_device_kind kind, const
         fail_msg("%s %u\n%s", husk_stop_reason_name(event.reason), event.guest_status,
                  console_text());
     assert_int_equal(event.type, HUSK_EVENT_DEVICE_REMOVED);
-    assert_int_equal(event.device_kind, kind);
-    assert_string_equal(event.device_id, id);
+    assert_int_equal(event.device.kind, kind);
+    assert_string_equal(event.device.id, id);
 }
 
 static void expect_end(struct husk_vm *vm)

@@ -58,7 +58,9 @@ def bodies(kind, text):
 
 
 def members(body):
-    """Names of the members; those of an unnamed struct inside are reached by the member's name."""
+    """Names of the members, also of unnamed unions; those of an unnamed struct inside are reached by
+    the member's name."""
+    body = re.sub(r"\b__extension__\s+union\s*\{([^{}]*)\}\s*;", r"\1", body)
     body = re.sub(r"\{[^{}]*\}", "", body)
     for declaration in body.split(";"):
         for declarator in declaration.split(","):

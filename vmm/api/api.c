@@ -170,12 +170,12 @@ void api_note_event(struct api *api, const struct husk_event *event)
         break;
     case HUSK_EVENT_DEVICE_REMOVED:
         log_print(&api->log, HUSK_LOG_INFO, "The %s %s is gone.",
-                  event->device_kind == HUSK_DEVICE_DRIVE ? "drive" : "network interface",
-                  event->device_id);
-        if (event->device_kind == HUSK_DEVICE_DRIVE)
-            drive_gone(api, event->device_id);
+                  event->device.kind == HUSK_DEVICE_DRIVE ? "drive" : "network interface",
+                  event->device.id);
+        if (event->device.kind == HUSK_DEVICE_DRIVE)
+            drive_gone(api, event->device.id);
         else
-            net_gone(api, event->device_id);
+            net_gone(api, event->device.id);
         break;
     case HUSK_EVENT_STOPPED:
         if (event->reason == HUSK_STOP_MONITOR_ERROR)

@@ -20,7 +20,7 @@ static bool parse_event(struct wire_reader *reader, struct husk_event *event)
     uint8_t reason = wire_get_u8(reader);
     struct husk_error error;
     uint8_t kind;
-    char id[sizeof(event->device_id)];
+    char id[sizeof(event->device.id)];
 
     *event = (struct husk_event){.guest_status = wire_get_u8(reader)};
     wire_get_error(reader, &error);
@@ -35,8 +35,8 @@ static bool parse_event(struct wire_reader *reader, struct husk_event *event)
     if (reason == HUSK_STOP_MONITOR_ERROR)
         event->error = error;
     if (type == HUSK_EVENT_DEVICE_REMOVED) {
-        event->device_kind = kind;
-        memcpy(event->device_id, id, sizeof(id));
+        event->device.kind = kind;
+        memcpy(event->device.id, id, sizeof(id));
     }
     return true;
 }

@@ -107,8 +107,8 @@ static void put_details(struct wire_writer *writer, const struct husk_event *eve
     bool device = event->type == HUSK_EVENT_DEVICE_REMOVED;
 
     wire_put_error(writer, device ? &none : &event->error);
-    wire_put_u8(writer, device ? (uint8_t)event->device_kind : 0);
-    wire_put_string(writer, device ? event->device_id : "");
+    wire_put_u8(writer, device ? (uint8_t)event->device.kind : 0);
+    wire_put_string(writer, device ? event->device.id : "");
 }
 
 /* Sends what waits and what comes after it, as far as the socket takes it. */
