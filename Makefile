@@ -35,8 +35,8 @@ lint:
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
-# The command, its manual and completion, libhusk, its headers, and the program of jailed VMs. PREFIX
-# is compiled in (the library looks for that program there); DESTDIR stages without being seen.
+# The command, its manual and completion, libhusk, its headers, and the programs that both start. PREFIX
+# is compiled in (they look for those programs there); DESTDIR stages without being seen.
 install: all
 	@DESTDIR=$(DESTDIR) cmake --install $(BUILD)
 
