@@ -220,7 +220,7 @@ static int judge(struct vm_socket *vm, const struct vm_answer *answer, json_t **
 static int exchange(int fd, struct vm_socket *vm, const char *verb, const char *path,
                     const char *body, json_t **result, struct husk_error *err)
 {
-    struct vm_answer answer;
+    struct vm_answer answer = {0};
     char *buffer = malloc(VM_ANSWER_MAX);
     int ret = buffer ? send_request(fd, verb, path, body) : -ENOMEM;
 
