@@ -14,6 +14,7 @@
 /*
  * panic=-1          a panic ends the machine at once, through its reset register, instead of
  *                   leaving a virtual CPU spinning for ever
+ * reboot=a          a restart goes through the reset register, never through a BIOS: there is none
  * pci=off           where there is no PCI bus: saves hundreds of accesses to configuration ports
  * 8250.nr_uarts=1   there is one UART: the default looks for four
  * i8042.noaux       no mouse port to look for
@@ -21,8 +22,8 @@
  * cryptomgr.notests the kernel need not test all its ciphers at every boot
  */
 #define NO_PCI "pci=off "
-#define COMMON(pci)                                              \
-    "panic=-1 " pci "8250.nr_uarts=1 i8042.noaux i8042.dumbkbd " \
+#define COMMON(pci)                                                       \
+    "panic=-1 reboot=a " pci "8250.nr_uarts=1 i8042.noaux i8042.dumbkbd " \
     "cryptomgr.notests"
 #define SERIAL       "console=ttyS0 "
 #define EARLY_SERIAL SERIAL "earlycon=uart8250,io,0x3f8 "

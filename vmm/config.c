@@ -247,7 +247,7 @@ int config_make_drive(const struct machine_config *config, const struct husk_dri
         .bandwidth = options.bandwidth,
     };
     memcpy(drive->id, id, sizeof(drive->id));
-    return 0;
+    return 0; /* NOLINT(clang-analyzer-unix.Malloc): path is the drive's */
 }
 
 int machine_config_add_drive(struct machine_config *config,
@@ -387,6 +387,7 @@ int config_make_net(const struct machine_config *config, const struct husk_net_o
         .tx_operations = options.tx_operations,
     };
     memcpy(net->id, id, sizeof(net->id));
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): tap_name is net's */
     memcpy(net->mac, options.mac, sizeof(net->mac));
     for (unsigned i = 0; i < CONFIG_QUEUES_MAX; i++) {
         net->tap_fds[i] = options.tap_fds && i < net->queue_pairs ? options.tap_fds[i] : -1;

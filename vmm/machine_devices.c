@@ -236,7 +236,7 @@ int machine_plug_in(struct machine *machine, const struct machine_device *device
 static int attach_fixed(struct machine *machine, struct virtio_device *virtio, const char *name,
                         struct husk_error *err)
 {
-    struct machine_device device;
+    struct machine_device device = {0};
     int ret = attach_virtio(machine, virtio, name, &device, err);
 
     if (!ret)

@@ -198,7 +198,7 @@ static void update_pin(struct pci_host *host, struct pci_function *function)
 {
     bool asserted = function->pin_wired && function->pin_raised && !function->pin_disabled;
 
-    if (asserted == function->pin_asserted)
+    if (asserted == function->pin_asserted || !host->pins.levels)
         return;
     function->pin_asserted = asserted;
     host->pins.levels->set(host->pins.levels->arg, function->gsi, asserted);
