@@ -124,6 +124,24 @@ static void load_modules(void)
     fclose(list);
 }
 
+/* The kernel opened what was its console then; a module may have brought the one that was asked
+ * for. */
+static void reopen_console(void)
+{
+    int fd = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++) {
+        if (fd == i)
+            fcntl(fd, F_SETFD, 0);
+        else
+            dup2(fd, i);
+    }
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 static const struct init_command *find_in(const struct init_command *table, const char *name)
 {
     for (; table->name; table++) {
@@ -182,6 +200,7 @@ int main(void)
     mount_or_complain("sysfs", "/sys");
     mount_or_complain("devtmpfs", "/dev");
     load_modules();
+    reopen_console();
 
     commands = command_list(line, sizeof(line));
     if (!commands) {

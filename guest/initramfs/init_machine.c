@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/input.h>
-
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,32 +151,47 @@ static int has_key(int fd, unsigned key)
     return ioctl(fd, EVIOCGBIT(EV_KEY, sizeof(bits)), bits) >= 0 && (bits[key / 8] >> key % 8 & 1);
 }
 
+/* Opens every input device that can send the key: a keyboard may, beside the button. */
+static unsigned open_key_devices(unsigned key, struct pollfd *fds, unsigned max)
+{
+    unsigned count = 0;
+    char path[64];
+
+    for (int i = 0; i < 32 && count < max; i++) {
+        int fd;
+
+        snprintf(path, sizeof(path), "/dev/input/event%d", i);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 && has_key(fd, key))
+            fds[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+        else if (fd >= 0)
+            close(fd);
+    }
+    return count;
+}
+
 static int run_wait_power_button(char **argv)
 {
     struct input_event event;
-    char path[64];
-    int fd = -1;
+    struct pollfd fds[8];
+    unsigned count = open_key_devices(KEY_POWER, fds, 8);
+    bool pressed = false;
 
-    for (int i = 0; i < 32 && fd < 0; i++) {
-        snprintf(path, sizeof(path), "/dev/input/event%d", i);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd >= 0 && !has_key(fd, KEY_POWER)) {
-            close(fd);
-            fd = -1;
-        }
-    }
-    if (fd < 0)
+    if (count == 0)
         return report_failure(argv[0], 0, "no input device has a power key");
     report("ready", "power-button");
-    while (read(fd, &event, sizeof(event)) == (ssize_t)sizeof(event)) {
-        if (event.type == EV_KEY && event.code == KEY_POWER && event.value == 1) {
-            report(argv[0], "pressed");
-            close(fd);
-            return 0;
-        }
+    while (!pressed && poll(fds, count, -1) > 0) {
+        for (unsigned i = 0; i < count; i++)
+            pressed |= (fds[i].revents & POLLIN) &&
+                       read(fds[i].fd, &event, sizeof(event)) == (ssize_t)sizeof(event) &&
+                       event.type == EV_KEY && event.code == KEY_POWER && event.value == 1;
     }
-    close(fd);
-    return report_failure(argv[0], errno, "reading %s", path);
+    for (unsigned i = 0; i < count; i++)
+        close(fds[i].fd);
+    if (!pressed)
+        return report_failure(argv[0], errno, "waiting for the power key");
+    report(argv[0], "pressed");
+    return 0;
 }
 
 /* With Ctrl-Alt-Del disabled as an instant reset, the kernel sends PID 1 a SIGINT instead. */
