@@ -14,8 +14,8 @@
 /*
  * panic=-1          a panic ends the machine at once, through its reset register, instead of
  *                   leaving a virtual CPU spinning for ever
- * reboot=a          a restart goes through the reset register: with hardware-reduced ACPI a kernel that
- *                   knows EFI would try that instead, and after it a BIOS, and there is neither
+ * reboot=a          restarts through the reset register: with hardware-reduced ACPI a kernel that
+ *                   knows EFI tries that instead, then a BIOS, and there is neither
  * pci=off           where there is no PCI bus: saves hundreds of accesses to configuration ports
  * 8250.nr_uarts=1   there is one UART: the default looks for four
  * i8042.noaux       no mouse port to look for
