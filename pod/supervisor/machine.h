@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Where a container's virtual machine comes from, as the supervisor sees it: libhusk's in the
+ * product (machine_vm.h); in tests an agent that runs on this host.
+ *
+ * All calls and callbacks happen on the thread of the supervisor's loop.
+ */
+#ifndef HUSK_POD_SUPERVISOR_MACHINE_H
+#define HUSK_POD_SUPERVISOR_MACHINE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/event_loop.h"
+#include "base/log.h"
+#include "pod/supervisor/record.h"
+
+struct machine;
+
+struct machine_host {
+    struct event_loop *loop;
+    const struct log *log;
+    int dir;          /* the container's directory */
+    const char *path; /* the same, for files that are opened by name */
+    /* The machine has stopped by itself or after `power_off`, once; `why` says how when that is not
+     * what was asked for, else it is "". */
+    void (*stopped)(void *arg, const char *why);
+    void *arg;
+};
+
+/* What to ask of the agent before the container is created, and with it. */
+struct machine_plan {
+    json_t *requests; /* [{"method": TEXT, "params": {…}}, …] in that order; ours to release */
+    json_t *rootfs;   /* "rootfs" of the agent's "create"; NULL: config.root.path */
+};
+
+struct machine_stats {
+    uint64_t memory_resident_bytes, cpu_ns; /* UINT64_MAX: not known */
+};
+
+struct machine_ops {
+    /* Builds and starts it; does not wait for the guest. The host struct stays alive. -errno with
+     * err filled, and nothing left. */
+    int (*start)(const struct container_spec *spec, const struct machine_host *host,
+                 struct machine **out, struct machine_plan *plan, struct husk_error *err);
+    /* A new connection to the agent, before its hello: a non-blocking descriptor, the caller's, or
+     * -errno; -EAGAIN while nobody listens yet. Does not block. */
+    int (*connect)(struct machine *machine);
+    /* The process whose end is the machine's, for the record; 0: none. */
+    int (*pid)(const struct machine *machine);
+    /* End it at once; `stopped` is called. */
+    void (*power_off)(struct machine *machine);
+    /* -errno when nothing is known. */
+    int (*stats)(struct machine *machine, struct machine_stats *out);
+    /* What the guest said last, for somebody who asks why it did not start: printable text of at
+     * most `size` bytes, "" when there is nothing. */
+    void (*last_words)(struct machine *machine, char *text, size_t size);
+    /* Ends it if need be, waits for its end and releases everything. Takes NULL. */
+    void (*destroy)(struct machine *machine);
+};
+
+#endif
