@@ -36,6 +36,10 @@ def test_threads_of_a_core():
         e2e.run("cpu", f"cpus={cpus} threads={threads} {features}", "-c", f"{cpus},threads={threads}")
 
 
+def test_interrupts():
+    e2e.run("interrupts", "")
+
+
 def test_clock():
     before = int(time.time())
     output = e2e.run("rtc")

@@ -6,8 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from husktest import (Failure, MONITOR_ERROR, POWER_OFF, Skip, Tests, any_kernel, pattern,
-                      some_processors)
+from husktest import Failure, MONITOR_ERROR, POWER_OFF, Skip, Tests, any_kernel, pattern
 
 MIB = 1 << 20
 
@@ -31,7 +30,7 @@ def guest_to_host(tests, options):
     expected = pattern(7, 3 * MIB)
     digest = hashlib.sha256(expected).hexdigest()
     result = tests.run(any_kernel(), "disk-write:vda:7:3M", "-d", f"{disk}{options}",
-                       "-c", some_processors(2))
+                       "-c", 2)
     result.expect_status(POWER_OFF)
     result.expect("disk-write", f"vda {3 * MIB} {digest}")
     if disk.read_bytes() != expected + bytes(MIB):

@@ -106,8 +106,6 @@ class Tests:
         return target
 
     def command(self, kernel, commands, *options, append=""):
-        if "-c" in options:
-            need_processors(int(options[options.index("-c") + 1]))
         return [self.husk, "run", "-k", str(kernel), "-i", str(self.initrd(kernel)),
                 "-a", f"quiet {append} husk.run={commands}", *map(str, options)]
 
@@ -116,17 +114,6 @@ class Tests:
                                 capture_output=True, timeout=timeout, check=False)
         return Result(result.returncode, result.stdout.decode(errors="replace"),
                       result.stderr.decode(errors="replace"))
-
-
-def need_processors(count):
-    """Guests with several virtual CPUs have hung in the lab (docs/lab.md)."""
-    if count > 1 and os.environ.get("HUSK_LAB"):
-        raise Skip(f"{count} virtual CPUs are not reliable in the lab")
-
-
-def some_processors(count):
-    """As many as wanted, where that is not what the test is about."""
-    return 1 if os.environ.get("HUSK_LAB") else count
 
 
 def own_kernel(name="vmlinux"):

@@ -8,6 +8,7 @@
  * comes after the configuration's changes (template.h), so a vCPU's ids are husk's in any case: the
  * interrupts and the ACPI tables name them.
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
@@ -23,6 +24,10 @@
 
 #define CANNOT_DESCRIBE "cannot describe the processor"
 
+/* The leaf in which a hypervisor says its name, and that of QEMU's software emulation. */
+#define LEAF_HYPERVISOR 0x40000000u
+#define TCG_SIGNATURE   "TCGTCGTCGTCG"
+
 #define MSR_IA32_MISC_ENABLE    0x1a0u
 #define MISC_ENABLE_FAST_STRING (1ull << 0)
 #define MSR_MTRR_DEF_TYPE       0x2ffu
@@ -35,6 +40,15 @@ struct arch_cpu_model {
     uint64_t address_end;
     struct kvm_cpuid2 *cpuid;
 };
+
+static bool host_is_emulated(void)
+{
+    uint32_t eax;
+    uint32_t name[3];
+
+    __cpuid(LEAF_HYPERVISOR, eax, name[0], name[1], name[2]);
+    return memcmp(name, TCG_SIGNATURE, sizeof(name)) == 0;
+}
 
 /* The table that all vCPUs share, but for their ids. */
 static int describe(struct arch_cpu_model *model, const struct kvm *kvm, const struct log *log,
@@ -77,6 +91,7 @@ int arch_cpu_model_create(const struct kvm *kvm, const struct machine_config *co
         .vcpu_count = config->vcpus,
         .threads_per_core = config->threads_per_core,
         .tsc_deadline_timer = kvm_capability(kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+        .exit_at_eoi = host_is_emulated(),
     };
     ret = describe(model, kvm, log, err);
     if (ret) {

@@ -54,6 +54,9 @@
 #define F7_1_EAX_TILES (1u << 21)
 #define F7_1_EDX_TILES (1u << 8)
 
+/* Leaf 0x40000001, EAX (Linux, Documentation/virt/kvm/x86/cpuid.rst). */
+#define KVM_EAX_PV_EOI (1u << 6)
+
 #define LEVEL_THREAD 1u /* level types of leaves 0xb and 0x1f, ECX[15:8] */
 #define LEVEL_CORE   2u
 
@@ -256,8 +259,16 @@ static void prepare_amd(struct kvm_cpuid2 *table, const struct cpuid_machine *ma
     remove_leaf(table, LEAF_AMD_TOPOLOGY_V2);
 }
 
-/* The leaves by which a guest recognises KVM; its clock and more are advertised there. */
-static int prepare_hypervisor(struct kvm_cpuid2 *table)
+/*
+ * The leaves by which a guest recognises KVM; its clock and more are advertised there.
+ *
+ * exit_at_eoi is for hosts whose AMD-V is QEMU's software emulation. That remembers an interrupt
+ * which VMRUN has injected until the next exit, and whenever it has something to do in between, a
+ * timer say, delivers it once more, even to a guest that has interrupts off: a lock's holder is then
+ * interrupted by who waits for it. A guest that writes its end of interrupt to the APIC exits within
+ * the handler; one with the paravirtual flag in memory may run for milliseconds before it exits.
+ */
+static int prepare_hypervisor(struct kvm_cpuid2 *table, const struct cpuid_machine *machine)
 {
     static const char signature[12] = "KVMKVMKVM\0\0";
     struct kvm_cpuid_entry2 *leaf = cpuid_find(table, LEAF_KVM, 0);
@@ -271,6 +282,9 @@ static int prepare_hypervisor(struct kvm_cpuid2 *table)
     memcpy(&leaf->ebx, signature, 4);
     memcpy(&leaf->ecx, signature + 4, 4);
     memcpy(&leaf->edx, signature + 8, 4);
+    leaf = cpuid_find(table, LEAF_KVM_FEATURES, 0);
+    if (leaf && machine->exit_at_eoi)
+        leaf->eax &= ~KVM_EAX_PV_EOI;
     return 0;
 }
 
@@ -293,7 +307,7 @@ int cpuid_prepare(struct kvm_cpuid2 *table, const struct cpuid_machine *machine)
     if (!ret)
         ret = prepare_topology(table, LEAF_TOPOLOGY_V2, machine);
     if (!ret)
-        ret = prepare_hypervisor(table);
+        ret = prepare_hypervisor(table, machine);
     return ret;
 }
 

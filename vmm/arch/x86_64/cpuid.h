@@ -23,6 +23,7 @@ struct cpuid_machine {
     unsigned vcpu_count;
     unsigned threads_per_core; /* 1 or 2, and divides vcpu_count */
     bool tsc_deadline_timer;   /* KVM_CAP_TSC_DEADLINE_TIMER */
+    bool exit_at_eoi;          /* withhold the paravirtual end of interrupt: see cpuid.c */
 };
 
 /* The entry for a leaf (and subleaf, where the leaf has them), or NULL. */

@@ -246,6 +246,17 @@ static void test_kvm_leaves(void **state)
     free(table);
 }
 
+/* On an emulated host the paravirtual end of interrupt is missing, and nothing else. */
+static void test_exit_at_eoi(void **state)
+{
+    const struct cpuid_machine machine = {
+        .vcpu_count = 1, .threads_per_core = 1, .exit_at_eoi = true};
+    struct kvm_cpuid2 *table = make(intel, ARRAY_SIZE(intel), &machine);
+
+    assert_int_equal(leaf(table, 0x40000001, 0)->eax, 0x01007efb & ~(1u << 6));
+    free(table);
+}
+
 /* Each vCPU's id replaces the one before. */
 static void test_personalize_again(void **state)
 {
