@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * That interrupts come while the processor has them on, and at no other time: a timer strikes a
- * processor that turns them off and on all the time. The end of an interrupt is told as a Linux guest
- * tells it, by KVM's flag in memory where CPUID offers that (Linux, Documentation/virt/kvm/x86/
- * cpuid.rst and msr.rst, MSR_KVM_EOI_EN).
+ * processor that turns them off and on all the time. The end of an interrupt is told as a Linux
+ * guest tells it, by KVM's flag in memory where CPUID offers that (Linux,
+ * Documentation/virt/kvm/x86/ cpuid.rst and msr.rst, MSR_KVM_EOI_EN).
  *
  *   loops=N    how often interrupts are turned off and on; default 2000
  */
@@ -95,5 +95,6 @@ void guest_main(void)
     }
     say("interrupts: %U, %U of them ended by the flag", arrived, unwritten);
     check(arrived > 0, "the timer strikes", "no interrupt in %u loops", loops);
-    check(while_off == 0, "no interrupt comes while they are off", "%U of %U did", while_off, arrived);
+    check(while_off == 0, "no interrupt comes while they are off", "%U of %U did", while_off,
+          arrived);
 }

@@ -264,9 +264,10 @@ static void prepare_amd(struct kvm_cpuid2 *table, const struct cpuid_machine *ma
  *
  * exit_at_eoi is for hosts whose AMD-V is QEMU's software emulation. That remembers an interrupt
  * which VMRUN has injected until the next exit, and whenever it has something to do in between, a
- * timer say, delivers it once more, even to a guest that has interrupts off: a lock's holder is then
- * interrupted by who waits for it. A guest that writes its end of interrupt to the APIC exits within
- * the handler; one with the paravirtual flag in memory may run for milliseconds before it exits.
+ * timer say, delivers it once more, even to a guest that has interrupts off: a lock's holder is
+ * then interrupted by who waits for it. A guest that writes its end of interrupt to the APIC exits
+ * within the handler; one with the paravirtual flag in memory may run for milliseconds before it
+ * exits.
  */
 static int prepare_hypervisor(struct kvm_cpuid2 *table, const struct cpuid_machine *machine)
 {
