@@ -32,9 +32,10 @@ struct container_spec {
     /* Objects, ours; checked to be objects here, and what is in them by who uses them. */
     json_t *image; /* {"name": TEXT, "manifest": DIGEST, "config": DIGEST, "layers": [DIGEST, …]}:
                       the layers' diff ids, the lowest first */
-    json_t *config;  /* the container's config.json (OCI runtime specification) */
-    json_t *machine; /* the virtual machine: see machine.h */
-    json_t *labels;  /* {NAME: TEXT, …} */
+    json_t *spec;  /* what the agent is told: spec_save() of pod/spec/spec.h */
+    json_t
+        *machine;   /* the virtual machine: pod_machine_options_encode() of pod/machine/options.h */
+    json_t *labels; /* {NAME: TEXT, …} */
 
     bool remove; /* the container removes itself at its end */
     enum container_stdin stdin_mode;

@@ -37,6 +37,7 @@ struct container {
     int dir;         /* O_DIRECTORY */
     int lock;        /* the file, open; the lock is held by who created it only */
     int listener;    /* the control socket, for who created it; else -1 */
+    bool owner;      /* `lock` is held by this open file */
 };
 
 /*
