@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the agent is told of one container: the whole config.json (OCI runtime specification 1.0.2),
+ * made of an image's configuration and of options in the spelling of `docker run`, and everything
+ * that has to be in the guest before "create" is asked for.
+ *
+ * Nothing here starts or changes anything. Files are read that options name (--env-file,
+ * --security-opt seccomp=FILE, the beginning of -v's sources); these functions block for that.
+ * An error's `where` is the option with its value, or "the image" with the member.
+ *
+ * What a supervisor does with a struct spec, in this order (husk/agent.h has the requests):
+ *
+ *   pod.set      spec.pod, when it is not NULL
+ *   volume.add   for each of spec.volumes: a disk by its name, which is its serial number; of the
+ *                other kinds, "directory": the scratch volume
+ *   archive.put  for SPEC_VOLUME_DIRECTORY (the contents of source) and SPEC_VOLUME_FILE (source as
+ *                the member SPEC_VOLUME_FILE_NAME)
+ *   file.write   for each of spec.files
+ *   create       config, "user": spec.user, and "fill": the names of volumes with `fill`
+ */
+#ifndef HUSK_POD_SPEC_SPEC_H
+#define HUSK_POD_SPEC_SPEC_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "husk/agent.h"
+#include "husk/error.h"
+#include "pod/image/config.h"
+
+#define SPEC_LIST_MAX    4096u /* of each list of options */
+#define SPEC_VOLUMES_MAX 64u
+#define SPEC_FILES       3u
+#define SPEC_USER_MAX    255u /* bytes of --user */
+
+/* Texts of the caller's, such as those of argv. */
+struct spec_words {
+    const char *const *words;
+    unsigned count;
+};
+
+/* Zero is what no option says. Texts and lists stay the caller's; they are needed only while
+ * spec_build() runs. */
+struct spec_options {
+    const char *id;              /* the container's; its first 12 characters are the host name */
+    const char *hostname;        /* --hostname, -h */
+    struct spec_words command;   /* what follows IMAGE */
+    const char *entrypoint;      /* --entrypoint; "" takes the image's away, and its command */
+    bool tty;                    /* --tty, -t */
+    unsigned columns, rows;      /* of the terminal; 0: not known */
+    struct spec_words env;       /* --env, -e: NAME=VALUE, or NAME: as in `environment` */
+    struct spec_words env_files; /* --env-file */
+    char *const *environment;    /* the caller's own (environ), for NAME alone; NULL: none */
+    const char *directory;       /* --workdir, -w */
+    const char *user;            /* --user, -u: NAME|UID[:GROUP|GID] */
+    struct spec_words volumes;   /* --volume, -v */
+    struct spec_words tmpfs;     /* --tmpfs */
+    const char *shm_size;        /* --shm-size */
+    bool read_only;              /* --read-only */
+    struct spec_words cap_add, cap_drop; /* --cap-add, --cap-drop */
+    struct spec_words security;          /* --security-opt */
+    const char *memory;                  /* --memory, -m */
+    const char *cpus;                    /* --cpus */
+    const char *pids_limit;              /* --pids-limit */
+    struct spec_words ulimits;           /* --ulimit */
+    struct spec_words sysctls;           /* --sysctl */
+    const char *stop_signal;             /* --stop-signal */
+    const char *address;                 /* the container's IP address, for /etc/hosts */
+    struct spec_words nameservers;       /* addresses, for /etc/resolv.conf */
+    unsigned kernel_major, kernel_minor; /* the guest's, for minKernel of a seccomp profile; 0: the
+                                            oldest that the agent runs on, 6.1 */
+};
+
+enum spec_volume_kind {
+    SPEC_VOLUME_DISK,      /* a file (or block device) with a file system in it */
+    SPEC_VOLUME_FILE,      /* copied in, as the file SPEC_VOLUME_FILE_NAME of the volume */
+    SPEC_VOLUME_DIRECTORY, /* its contents are copied in */
+    SPEC_VOLUME_ANONYMOUS, /* empty, or filled with what the image has there */
+};
+
+#define SPEC_VOLUME_FILE_NAME "file"
+
+struct spec_volume {
+    enum spec_volume_kind kind;
+    char name[21];     /* the agent's name of it; as a disk, its serial number */
+    char *source;      /* an absolute path of this host's; NULL when anonymous */
+    char *destination; /* in the container, absolute and without "." or ".." */
+    char fstype[32];   /* of a disk: for volume.add; "" else */
+    bool readonly;     /* in the container; a disk is not written to then */
+    bool fill;         /* from the image, when anonymous */
+};
+
+/* For file.write; config.json binds it to /etc/NAME. */
+struct spec_file {
+    char name[16]; /* "hosts", "hostname", "resolv.conf" */
+    char *text;
+};
+
+struct spec {
+    json_t *config;               /* config.json */
+    char user[SPEC_USER_MAX + 1]; /* for "create", which looks names up in the image; never "" */
+    struct spec_volume *volumes;  /* parents before what is below them */
+    unsigned volume_count;
+    struct spec_file files[SPEC_FILES]; /* text NULL: a volume is there instead */
+    json_t *pod;                        /* parameters for "pod.set", or NULL */
+    int stop_signal;                    /* 1 to 64 */
+    uint64_t memory_bytes;              /* --memory; 0: no limit was asked for */
+    uint64_t cpu_nanos;                 /* --cpus in billionths; 0 likewise */
+};
+
+/*
+ * On success *out is to be given to spec_clear(). -EINVAL and -ERANGE for what an option or the
+ * image says, -ENOENT and others of open(2) for files, -E2BIG when it does not fit into a request
+ * to the agent, -ENOTSUP, -ENOMEM.
+ */
+int spec_build(const struct image_config *image, const struct spec_options *options,
+               struct spec *out, struct husk_error *err);
+void spec_clear(struct spec *spec);
+
+/* The same as one JSON object, for a file, and back; that counts as written by a stranger. A new
+ * reference, or NULL when memory is short. */
+json_t *spec_save(const struct spec *spec);
+int spec_load(const json_t *object, const char *where, struct spec *out, struct husk_error *err);
+
+/* What `exec` may say; as in struct spec_options. */
+struct spec_exec_options {
+    struct spec_words command;
+    bool tty, privileged;
+    unsigned columns, rows;
+    struct spec_words env, env_files;
+    char *const *environment;
+    const char *directory, *user;
+};
+
+/*
+ * The process of `exec` in the container of `config` (as spec_build() made it) whose user was
+ * `container_user`. *out is a new reference to an object for the agent's "exec", and `user` what
+ * goes with it. Privileged means all capabilities; the container's filter of system calls stays.
+ */
+int spec_exec(const json_t *config, const char *container_user,
+              const struct spec_exec_options *options, json_t **out, char user[SPEC_USER_MAX + 1],
+              struct husk_error *err);
+
+/* A signal's number of "SIGTERM", "term", "RTMIN+3" or "15"; -EINVAL. */
+int spec_signal_parse(const char *text, int *out);
+
+#endif
