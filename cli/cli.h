@@ -54,11 +54,6 @@ void cli_error(const struct husk_error *err);
 int cli_usage_error(const struct command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Where the kernel built by guest/kernel is: the first that exists of $HUSK_KERNEL, the user's
- * cache, the installed one. Returns 0 with path filled, or -ENOENT with err saying where it looked.
- */
-int guest_kernel_find(char *path, unsigned size, struct husk_error *err);
-
 /* husk_vm_options.vmm_path for this program: the husk-vmm beside it in `path`, or NULL. */
 const char *vmm_program_find(char *path, unsigned size);
 

@@ -25,6 +25,7 @@
 #include "cli/cli.h"
 #include "cli/host_jail.h"
 #include "cli/host_vfio.h"
+#include "husk/husk.h"
 
 struct report {
     struct finding *findings;
@@ -327,7 +328,7 @@ static void inspect_guest_kernel(struct report *report)
     struct husk_error err;
     char path[4096];
 
-    if (guest_kernel_find(path, sizeof(path), &err) == 0)
+    if (husk_find_kernel(path, sizeof(path), &err) == 0)
         add(report, "guest-kernel", FINDING_OK, "", "guest kernel: %.120s", path);
     else
         add(report, "guest-kernel", FINDING_NOTE, "build it: guest/kernel/build; or give -k",

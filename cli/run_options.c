@@ -274,7 +274,7 @@ static int choose_kernel(struct run_options *options)
         options->kernel_from_disk = true;
         return 0;
     }
-    if (guest_kernel_find(options->kernel_path, sizeof(options->kernel_path), &err)) {
+    if (husk_find_kernel(options->kernel_path, sizeof(options->kernel_path), &err)) {
         cli_error(&err);
         return STATUS_MONITOR_ERROR;
     }

@@ -428,6 +428,14 @@ HUSK_API const char *husk_default_command_line(enum husk_console console);
 HUSK_API int husk_image_find_kernel(const struct husk_image_options *options,
                                     struct husk_image_kernel *out, struct husk_error *err);
 
+/*
+ * The kernel for guests when nobody names one: the first that can be read of $HUSK_KERNEL (and no
+ * other when that is set), ~/.cache/husk/kernels/guest/vmlinux (with $XDG_CACHE_HOME in place of
+ * ~/.cache where that is set), and the one that was installed with husk. `path` is filled, of
+ * `size` bytes with the NUL. -ENOENT: there is none, and err says where it was looked for.
+ */
+HUSK_API int husk_find_kernel(char *path, size_t size, struct husk_error *err);
+
 /* Closes both descriptors, after husk_vm_build() or when they are not wanted. */
 HUSK_API void husk_image_kernel_release(struct husk_image_kernel *kernel);
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The initial RAM disk of a container's machine: the agent (agent.cpio, made with husk), and behind
+ * it the modules of a kernel that has some.
+ *
+ * agent.cpio is $HUSK_AGENT, or lies beside this program, or where husk was installed. With modules
+ * the two are one file in ~/.cache/husk/initrd, named by what went into it; it is made when it is
+ * not there, complete or not at all, and removed when it has not been used for a month. Where there
+ * is no cache to write to, it is made in memory each time.
+ */
+#ifndef HUSK_POD_MACHINE_INITRD_H
+#define HUSK_POD_MACHINE_INITRD_H
+
+#include <stdbool.h>
+
+#include "husk/error.h"
+#include "pod/machine/kernel.h"
+
+/* What else than disks and sockets the machine has. */
+struct initrd_needs {
+    bool network;
+};
+
+/* A descriptor for reading, the caller's; or -errno with err filled. The first time that a kernel
+ * with modules is used it blocks for a second. */
+int initrd_open(const struct guest_kernel *kernel, const struct initrd_needs *needs,
+                struct husk_error *err);
+
+#endif

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A container's machine: see machine.h. Here the parts are opened, in the order in which they may
+ * be missing, and put together; what is half made goes the way of what is whole.
+ *
+ * Invariant: a descriptor in the object is the machine's, and -1 once it is the VM's.
+ */
+#include "pod/machine/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/beside.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "pod/machine/console.h"
+#include "pod/machine/initrd.h"
+#include "pod/machine/kernel.h"
+#include "pod/machine/scratch.h"
+
+#define GUEST_CID 3u /* the first that a guest may have; each machine has its own socket */
+
+/* Nothing but what is wrong goes to the console: each byte is an exit of the guest. */
+#define COMMAND_LINE "quiet"
+
+struct pod_machine {
+    struct husk_vm_options vm;
+    struct guest_kernel kernel;
+    char vmm_path[PATH_MAX];
+    struct pod_machine_options options; /* without zeroes that stand for defaults */
+    char *vsock_path;
+    int initrd_fd, scratch_fd;
+    int layer_fds[IMAGE_LAYERS_MAX];
+    unsigned layer_count;
+    json_t *requests, *rootfs;
+    struct console_tail console;
+};
+
+static const char no_memory[] = "cannot prepare the machine";
+
+/* ---- opening ---- */
+
+static int open_layers(struct pod_machine *machine, const struct pod_machine_place *place,
+                       struct husk_error *err)
+{
+    if (!place->layer_count || place->layer_count > IMAGE_LAYERS_MAX)
+        return error_set(err, EINVAL, "layers", no_memory, "an image has 1 to %u, not %u",
+                         IMAGE_LAYERS_MAX, place->layer_count);
+    for (; machine->layer_count < place->layer_count; machine->layer_count++) {
+        int fd = image_store_open_layer(place->store, &place->layers[machine->layer_count], err);
+
+        if (fd < 0)
+            return fd;
+        machine->layer_fds[machine->layer_count] = fd;
+    }
+    return 0;
+}
+
+static int open_parts(struct pod_machine *machine, const struct pod_machine_place *place,
+                      struct husk_error *err)
+{
+    const struct initrd_needs needs = {.network = machine->options.network.tap[0] != '\0'};
+    int ret = guest_kernel_choose(machine->options.kernel, &machine->kernel, err);
+
+    if (!ret)
+        ret = open_layers(machine, place, err);
+    if (ret)
+        return ret;
+    machine->initrd_fd = initrd_open(&machine->kernel, &needs, err);
+    if (machine->initrd_fd < 0)
+        return machine->initrd_fd;
+    machine->scratch_fd = scratch_open(place->dir, machine->options.scratch_bytes, err);
+    return machine->scratch_fd < 0 ? machine->scratch_fd : 0;
+}
+
+/* ---- what the agent is asked ---- */
+
+/* Takes the reference; false when there is no memory. */
+static bool ask(struct pod_machine *machine, const char *method, json_t *params)
+{
+    return json_array_append_new(machine->requests,
+                                 json_pack("{ss so}", "method", method, "params", params)) == 0;
+}
+
+static bool ask_layers(struct pod_machine *machine)
+{
+    json_t *names = json_array();
+    bool done = names != NULL;
+    char name[24];
+
+    for (unsigned i = 0; done && i < machine->layer_count; i++) {
+        snprintf(name, sizeof(name), "layer%u", i + 1);
+        done = json_array_append_new(names, json_string(name)) == 0 &&
+               ask(machine, "volume.add",
+                   json_pack("{ss ss ss sb}", "volume", name, "disk", name, "fstype", "erofs",
+                             "readonly", 1));
+    }
+    machine->rootfs = json_pack("{so ss}", "layers", names, "upper", "scratch");
+    return done && machine->rootfs;
+}
+
+static bool ask_disks(struct pod_machine *machine)
+{
+    bool done = true;
+    char name[24];
+
+    for (unsigned i = 0; done && i < machine->options.disk_count; i++) {
+        const struct pod_machine_disk *disk = &machine->options.disks[i];
+
+        snprintf(name, sizeof(name), "disk%u", i + 1);
+        done = ask(machine, "volume.add",
+                   json_pack("{ss ss ss sb}", "volume", disk->volume, "disk", name, "fstype",
+                             disk->type, "readonly", (int)disk->read_only));
+    }
+    return done;
+}
+
+static bool ask_network(struct pod_machine *machine)
+{
+    const struct pod_machine_network *network = &machine->options.network;
+    json_t *addresses = json_array(), *routes = json_array();
+    bool done = addresses && routes;
+
+    for (unsigned i = 0; done && i < network->address_count; i++)
+        done = json_array_append_new(addresses, json_string(network->addresses[i])) == 0;
+    for (unsigned i = 0; done && i < network->route_count; i++)
+        done =
+            json_array_append_new(
+                routes, json_pack("{ss ss*}", "to", network->routes[i].to, "via",
+                                  network->routes[i].via[0] ? network->routes[i].via : NULL)) == 0;
+    if (!done) {
+        json_decref(addresses);
+        json_decref(routes);
+        return false;
+    }
+    return ask(
+        machine, "network.set",
+        json_pack("{ss so so}", "interface", "eth0", "addresses", addresses, "routes", routes));
+}
+
+static int make_requests(struct pod_machine *machine, struct husk_error *err)
+{
+    bool done;
+
+    machine->requests = json_array();
+    done = machine->requests && ask_layers(machine) &&
+           ask(machine, "volume.add",
+               json_pack("{ss ss ss s[s]}", "volume", "scratch", "disk", "scratch", "fstype",
+                         "ext4", "options", "discard")) &&
+           ask_disks(machine) && (!machine->options.network.tap[0] || ask_network(machine));
+    return done ? 0 : error_set(err, ENOMEM, "machine", no_memory, NULL);
+}
+
+/* ---- the machine ---- */
+
+static void set_options(struct pod_machine *machine)
+{
+    struct husk_vm_options *vm = &machine->vm;
+
+    *vm = (struct husk_vm_options)HUSK_VM_OPTIONS_INIT;
+    vm->kernel_path = machine->kernel.path;
+    vm->initrd_fd = machine->initrd_fd;
+    vm->command_line_append = COMMAND_LINE;
+    vm->memory_bytes = machine->options.memory_bytes;
+    vm->vcpus = machine->options.vcpus;
+    vm->console = HUSK_CONSOLE_SERIAL;
+    vm->console_write = console_tail_write;
+    vm->console_arg = &machine->console;
+    if (!secure_getenv("HUSK_VMM"))
+        vm->vmm_path = find_beside("husk-vmm", X_OK, machine->vmm_path, sizeof(machine->vmm_path));
+}
+
+int pod_machine_create(const struct pod_machine_place *place,
+                       const struct pod_machine_options *options, struct pod_machine **out,
+                       struct husk_error *err)
+{
+    struct pod_machine *machine = calloc(1, sizeof(*machine));
+    int ret;
+
+    if (!machine)
+        return error_set(err, ENOMEM, "machine", no_memory, NULL);
+    machine->initrd_fd = machine->scratch_fd = -1;
+    console_tail_init(&machine->console);
+    machine->options = *options;
+    if (!options->memory_bytes)
+        machine->options.memory_bytes = POD_MACHINE_MEMORY_BYTES;
+    if (!options->vcpus)
+        machine->options.vcpus = POD_MACHINE_VCPUS;
+    if (!options->scratch_bytes)
+        machine->options.scratch_bytes = POD_MACHINE_SCRATCH_BYTES;
+    machine->vsock_path = strdup(place->vsock_path);
+    ret = machine->vsock_path ? pod_machine_options_check(&machine->options, err)
+                              : error_set(err, ENOMEM, "machine", no_memory, NULL);
+    if (!ret)
+        ret = open_parts(machine, place, err);
+    if (!ret)
+        ret = make_requests(machine, err);
+    if (ret) {
+        pod_machine_destroy(machine);
+        return ret;
+    }
+    set_options(machine);
+    *out = machine;
+    return 0;
+}
+
+struct husk_vm_options *pod_machine_vm_options(struct pod_machine *machine)
+{
+    return &machine->vm;
+}
+
+/* ---- its VM ---- */
+
+/* The descriptor is the VM's on success. */
+static int add_drive(struct husk_vm *vm, const char *id, int *fd, bool read_only,
+                     struct husk_error *err)
+{
+    struct husk_drive_options drive = HUSK_DRIVE_OPTIONS_INIT;
+    int ret;
+
+    drive.id = id;
+    drive.fd = *fd;
+    drive.read_only = read_only;
+    ret = husk_vm_add_drive(vm, &drive, err);
+    if (!ret)
+        *fd = -1;
+    return ret;
+}
+
+static int add_drives(struct pod_machine *machine, struct husk_vm *vm, struct husk_error *err)
+{
+    char id[24];
+    int ret = 0;
+
+    for (unsigned i = 0; !ret && i < machine->layer_count; i++) {
+        snprintf(id, sizeof(id), "layer%u", i + 1);
+        ret = add_drive(vm, id, &machine->layer_fds[i], true, err);
+    }
+    if (!ret)
+        ret = add_drive(vm, "scratch", &machine->scratch_fd, false, err);
+    for (unsigned i = 0; !ret && i < machine->options.disk_count; i++) {
+        struct husk_drive_options drive = HUSK_DRIVE_OPTIONS_INIT;
+
+        snprintf(id, sizeof(id), "disk%u", i + 1);
+        drive.id = id;
+        drive.path = machine->options.disks[i].path;
+        drive.read_only = machine->options.disks[i].read_only;
+        ret = husk_vm_add_drive(vm, &drive, err);
+    }
+    return ret;
+}
+
+static int add_devices(struct pod_machine *machine, struct husk_vm *vm, struct husk_error *err)
+{
+    const struct pod_machine_network *network = &machine->options.network;
+    struct husk_vsock_options vsock = HUSK_VSOCK_OPTIONS_INIT;
+    struct husk_net_options net = HUSK_NET_OPTIONS_INIT;
+    int ret = add_drives(machine, vm, err);
+
+    vsock.guest_cid = GUEST_CID;
+    vsock.path = machine->vsock_path;
+    if (!ret)
+        ret = husk_vm_set_vsock(vm, &vsock, err);
+    if (ret || !network->tap[0])
+        return ret;
+    net.tap_name = network->tap;
+    net.mtu = network->mtu;
+    memcpy(net.mac, network->mac, sizeof(net.mac));
+    return husk_vm_add_net(vm, &net, err);
+}
+
+int pod_machine_new_vm(struct pod_machine *machine, struct husk_vm **out, struct husk_error *err)
+{
+    struct husk_vm *vm;
+    int ret;
+
+    if (machine->scratch_fd < 0)
+        return error_set(err, EINVAL, "machine", no_memory, "it has had its VM");
+    ret = husk_vm_new(&machine->vm, &vm, err);
+    if (ret)
+        return ret;
+    ret = add_devices(machine, vm, err);
+    if (ret) {
+        husk_vm_free(vm);
+        return ret;
+    }
+    *out = vm;
+    return 0;
+}
+
+const json_t *pod_machine_requests(const struct pod_machine *machine)
+{
+    return machine->requests;
+}
+
+const json_t *pod_machine_rootfs(const struct pod_machine *machine)
+{
+    return machine->rootfs;
+}
+
+size_t pod_machine_last_words(struct pod_machine *machine, char *text, size_t size)
+{
+    return console_tail_read(&machine->console, text, size);
+}
+
+int pod_machine_explain(struct pod_machine *machine, const struct husk_event *event,
+                        struct husk_error *err)
+{
+    return console_explain(&machine->console, event, err);
+}
+
+void pod_machine_destroy(struct pod_machine *machine)
+{
+    if (!machine)
+        return;
+    for (unsigned i = 0; i < machine->layer_count; i++)
+        close_fd(&machine->layer_fds[i]);
+    close_fd(&machine->initrd_fd);
+    close_fd(&machine->scratch_fd);
+    json_decref(machine->requests);
+    json_decref(machine->rootfs);
+    console_tail_destroy(&machine->console);
+    free(machine->vsock_path);
+    free(machine);
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Which modules are taken from a tree, in which order, and that the archive holds them unpacked. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pod/machine/modules.h"
+
+static char tree[64];
+
+static void write_file(const char *name, const char *text)
+{
+    char path[128];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/%s", tree, name);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static int set_up(void **state)
+{
+    strcpy(tree, "/tmp/husk-modules-XXXXXX");
+    if (!mkdtemp(tree))
+        return -1;
+    write_file("modules.builtin", "kernel/fs/ext4/ext4.ko\nkernel/drivers/virtio/virtio.ko\n");
+    write_file("modules.dep", "k/top.ko: k/middle-one.ko k/low.ko\n"
+                              "k/middle-one.ko: k/low.ko\n"
+                              "k/low.ko:\n"
+                              "k/other.ko: k/low.ko\n");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    char command[128];
+
+    snprintf(command, sizeof(command), "rm -rf %s", tree);
+    return system(command);
+}
+
+static void lists_each_behind_what_it_needs(void **state)
+{
+    static const char *const names[] = {"middle_one", "ext4", "top", "other", "virtio", NULL};
+    static const char *const order[] = {"k/low.ko", "k/middle-one.ko", "k/top.ko", "k/other.ko"};
+    struct module_list list;
+
+    assert_int_equal(module_list_read(tree, names, &list, NULL), 0);
+    assert_int_equal(list.count, 4);
+    for (unsigned i = 0; i < 4; i++)
+        assert_string_equal(list.paths[i], order[i]);
+    module_list_clear(&list);
+    assert_int_equal(list.count, 0);
+}
+
+static void names_what_is_missing(void **state)
+{
+    static const char *const names[] = {"low", "lo", NULL};
+    static const char *const none[] = {NULL};
+    struct husk_error err;
+    struct module_list list;
+    char path[128];
+
+    assert_int_equal(module_list_read(tree, names, &list, &err), -ENOENT);
+    assert_string_equal(err.where, tree);
+    assert_string_equal(err.why, "it has no module lo");
+    assert_int_equal(list.count, 0);
+    snprintf(path, sizeof(path), "%s/modules.builtin", tree);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(module_list_read(tree, none, &list, &err), -ENOENT);
+    assert_string_equal(err.where, path);
+}
+
+/* A tree is bounded, whatever it says. */
+static void takes_no_more_than_it_may(void **state)
+{
+    static const char *const names[] = {"big", NULL};
+    struct husk_error err;
+    struct module_list list;
+    char text[4096] = "k/big.ko:";
+
+    for (unsigned i = 0; i <= MODULES_MAX; i++)
+        snprintf(text + strlen(text), 32, " k/m%u.ko", i);
+    strcat(text, "\n");
+    write_file("modules.dep", text);
+    assert_int_equal(module_list_read(tree, names, &list, &err), -E2BIG);
+    assert_int_equal(list.count, 0);
+}
+
+static void writes_them_uncompressed(void **state)
+{
+    static const char *const names[] = {"top", NULL};
+    struct husk_error err;
+    struct module_list list;
+    char path[128], command[400];
+    int fd;
+
+    if (system("command -v cpio >/dev/null && command -v xz >/dev/null"))
+        skip();
+    write_file("modules.dep", "k/top.ko.xz: k/low-one.ko\nk/low-one.ko:\n");
+    snprintf(command, sizeof(command),
+             "cd %s && mkdir k && printf '\\001low' >k/low-one.ko && printf top | xz >k/top.ko.xz",
+             tree);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(module_list_read(tree, names, &list, &err), 0);
+    snprintf(path, sizeof(path), "%s/out", tree);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(module_archive_write(tree, &list, fd, &err), 0);
+    close(fd);
+    snprintf(command, sizeof(command),
+             "cd %s && cpio -idm --quiet <out && test \"$(cat modules/top.ko)\" = top && "
+             "test \"$(cat modules/low_one.ko)\" = \"$(cat k/low-one.ko)\" && "
+             "test \"$(cat modules.list)\" = \"$(printf '/modules/low_one.ko\\n/modules/top.ko')\"",
+             tree);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(module_archive_write(tree, &list, -1, &err), -EIO);
+    snprintf(path, sizeof(path), "%s/k/top.ko.xz", tree);
+    assert_int_equal(unlink(path), 0);
+    fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    assert_int_equal(module_archive_write(tree, &list, fd, &err), -EIO);
+    assert_string_equal(err.where, path);
+    close(fd);
+    module_list_clear(&list);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(lists_each_behind_what_it_needs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_what_is_missing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(takes_no_more_than_it_may, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(writes_them_uncompressed, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
