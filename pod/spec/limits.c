@@ -19,10 +19,12 @@
 #define CPU_COUNT_MAX 1024
 #define UNLIMITED     UINT64_MAX
 
-/* A decimal fraction as a multiple of `unit`, rounded down. *end is behind it. */
+#define FRACTION_MAX 1000000000000000000ull /* digits beyond are not worth a byte */
+
+/* A decimal fraction as a multiple of `unit` (at most 2^60), rounded down. *end is behind it. */
 static int parse_decimal(const char *text, uint64_t unit, uint64_t *out, const char **end)
 {
-    uint64_t whole = 0, part = 0, scale = unit;
+    uint64_t whole = 0, part = 0, scale = 1;
 
     if (!isdigit((unsigned char)*text))
         return -EINVAL;
@@ -34,11 +36,13 @@ static int parse_decimal(const char *text, uint64_t unit, uint64_t *out, const c
         if (!isdigit((unsigned char)*++text))
             return -EINVAL;
         for (; isdigit((unsigned char)*text); text++) {
-            part += (scale - scale / 10 * 10) * (uint64_t)(*text - '0') / 10;
-            scale /= 10;
-            part += scale * (uint64_t)(*text - '0');
+            if (scale == FRACTION_MAX)
+                continue;
+            part = part * 10 + (uint64_t)(*text - '0');
+            scale *= 10;
         }
     }
+    part = (uint64_t)((unsigned __int128)part * unit / scale);
     if (!checked_mul(whole, unit, &whole) || !checked_add(whole, part, out))
         return -ERANGE;
     *end = text;
