@@ -13,6 +13,7 @@
 
 #include "base/io.h"
 #include "guest/agent/overlay.h"
+#include "guest/agent/passwd.h"
 #include "guest/agent/process.h"
 
 const char *container_status_name(enum container_status status)
@@ -130,6 +131,8 @@ static int build(struct container *container, const struct node *params, struct 
     if (!ret)
         ret = node_flag(params, "stdin", &with_stdin, err);
     if (!ret)
+        ret = node_text(params, "user", 0, PASSWD_USER_MAX, &launch.user, err);
+    if (!ret)
         ret = oci_parse(&config, !rootfs.json, &container->config, err);
     if (!ret)
         ret = make_root(container, &rootfs, err);
@@ -213,6 +216,8 @@ int container_exec(struct container *container, const char *name, const struct n
         ret = node_need(&config, err);
     if (!ret)
         ret = node_flag(params, "stdin", &with_stdin, err);
+    if (!ret)
+        ret = node_text(params, "user", 0, PASSWD_USER_MAX, &launch.user, err);
     if (!ret)
         ret = oci_parse_process(&config, &process, err);
     if (ret)

@@ -83,7 +83,7 @@ struct container *container_find(const struct agent *agent, const char *name,
 struct process *container_find_process(const struct container *container, const char *name,
                                        struct husk_error *err);
 
-/* Reads "config", "rootfs" and "stdin" of the request's params. */
+/* Reads "config", "user", "rootfs" and "stdin" of the request's params. */
 int container_create(struct agent *agent, const char *name, const struct node *params,
                      struct container **out, struct husk_error *err);
 int container_start(struct container *container, struct husk_error *err);

@@ -22,10 +22,11 @@ struct launch {
     const struct oci_config *config;   /* of the container */
     const struct oci_process *process; /* the config's own, or one to be executed in it */
     const char *field;                 /* what the process is called in errors */
-    const char *root_path;             /* of the root file system; NULL to enter a container */
-    int container;                     /* pidfd of its first process; -1 to make one */
-    int cgroup;                        /* directory */
-    int streams[3];                    /* standard input, output, error; unused with a terminal */
+    const char *user;      /* to be looked up in the root (user.h); NULL: the config's */
+    const char *root_path; /* of the root file system; NULL to enter a container */
+    int container;         /* pidfd of its first process; -1 to make one */
+    int cgroup;            /* directory */
+    int streams[3];        /* standard input, output, error; unused with a terminal */
 };
 
 struct launched {
@@ -46,6 +47,6 @@ struct launch_message {
 };
 
 /* The child's way: see launch_child.c. */
-void launch_child(const struct launch *launch, int channel) __attribute__((noreturn));
+void launch_child(const struct launch *asked, int channel) __attribute__((noreturn));
 
 #endif

@@ -6,7 +6,7 @@
  *   1. own session, signals as any program expects them, nothing open but streams and the socket;
  *   2. (for a new container) root file system, kernel parameters and names while the agent's /proc
  *      is there, mounts, devices, masks, then the new root: the agent's files are gone from here;
- *   3. terminal; "ready"; wait;
+ *   3. the user's ids, by the files of the root; terminal; "ready"; wait;
  *   4. directory, rights, system call filter: the filter comes last where the process gains no
  *      privileges, and has to come before the rights go where it may.
  *
@@ -163,7 +163,9 @@ static int enter(const struct launch *launch, struct husk_error *err)
     return 0;
 }
 
-static int prepare(const struct launch *launch, int *terminal, struct husk_error *err)
+/* `process` is what the launch points to. */
+static int prepare(const struct launch *launch, struct oci_process *process, int *terminal,
+                   struct husk_error *err)
 {
     int ret = enter(launch, err);
 
@@ -178,8 +180,10 @@ static int prepare(const struct launch *launch, int *terminal, struct husk_error
         return error_set(err, errno, "root.path", "cannot be entered", NULL);
     if (launch->root_path)
         ret = make_container(launch, err);
-    if (!ret && launch->process->terminal) {
-        *terminal = terminal_open(launch->process, launch->root_path != NULL, err);
+    if (!ret && launch->user)
+        ret = user_resolve(launch->user, process, err);
+    if (!ret && process->terminal) {
+        *terminal = terminal_open(process, launch->root_path != NULL, err);
         ret = *terminal < 0 ? *terminal : 0;
     }
     return ret;
@@ -243,11 +247,14 @@ static void execute(const struct launch *launch, struct husk_error *err)
     make_printable(err->why);
 }
 
-void launch_child(const struct launch *launch, int channel)
+void launch_child(const struct launch *asked, int channel)
 {
+    struct oci_process process = *asked->process;
+    struct launch own = *asked, *launch = &own;
     struct husk_error error = {.code = 0};
     int terminal, ret;
 
+    own.process = &process;
     /* Nobody may look into this process, or through it into the agent's files. */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     reset_signals();
@@ -258,7 +265,7 @@ void launch_child(const struct launch *launch, int channel)
     (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
     if (arrange_descriptors(launch, channel))
         _exit(127);
-    ret = prepare(launch, &terminal, &error);
+    ret = prepare(launch, &process, &terminal, &error);
     if (!ret) {
         tell(&error, terminal);
         close_fd(&terminal);

@@ -266,9 +266,9 @@ static int handle_delete(struct request *request, struct husk_error *err)
 static const char *const no_members[] = {NULL};
 
 const struct request_method container_methods[] = {
-    {"create", MEMBERS("container", "config", "rootfs", "stdin"), handle_create},
+    {"create", MEMBERS("container", "config", "user", "rootfs", "stdin"), handle_create},
     {"start", MEMBERS("container"), handle_start},
-    {"exec", MEMBERS("container", "process", "config", "stdin"), handle_exec},
+    {"exec", MEMBERS("container", "process", "config", "user", "stdin"), handle_exec},
     {"state", MEMBERS("container"), handle_state},
     {"list", no_members, handle_list},
     {"kill", MEMBERS("container", "process", "signal", "all"), handle_kill},

@@ -24,9 +24,9 @@
  *
  * HELLO
  *
- * Host:  {"husk": {"major": 1, "minor": 0}, "role": "control"}
+ * Host:  {"husk": {"major": 1, "minor": 1}, "role": "control"}
  *     or {"husk": {…}, "role": "stream", "container": ID, "process": ID, "stream": NAME}
- * Agent: {"husk": {"major": 1, "minor": 0}, "agent": "0.1.0", "booted": true|false}
+ * Agent: {"husk": {"major": 1, "minor": 1}, "agent": "0.1.0", "booted": true|false}
  *     or {"error": ERROR}, then it closes.
  *
  * The majors must be equal, or the agent answers with the error "version" (which names both), and a
@@ -35,6 +35,8 @@
  * requests, so that no wish is dropped in silence; a host ignores members of answers and events
  * that it does not know, and events of unknown names. "booted" tells an agent that is PID 1 of a
  * machine from one that a test has started.
+ *
+ * What minor 1 has added is marked (1.1) below; the rest is 1.0.
  *
  * REQUESTS
  *
@@ -75,7 +77,7 @@
  *
  * CONTAINERS (the life cycle of the OCI runtime specification)
  *
- * create   {"container": ID, "config": CONFIG, "rootfs": ROOTFS, "stdin": bool}
+ * create   {"container": ID, "config": CONFIG, "rootfs": ROOTFS, "stdin": bool, "user": USER}
  *     CONFIG is a whole config.json of OCI runtime specification 1.0.2 to 1.2 as an object. What the
  *     agent does not support is refused with the field's name (docs/agent.md has the list); unknown
  *     members are ignored. Relative paths start at "/".
@@ -84,6 +86,12 @@
  *     that takes what the container writes (left out: it can write nothing). A writable volume
  *     serves many containers: each has a directory of its own in it, which "delete" removes.
  *     "stdin": whether there will be a stream for it (else it is empty).
+ *     "user" (1.1): NAME or UID, then maybe ":" and NAME or GID of a group, looked up in /etc/passwd
+ *     and /etc/group of the container's root, and taken in place of process.user's "uid" and "gid";
+ *     "umask" and "additionalGids" still hold. A number is an id and needs no entry there; a name
+ *     does ("not-found"). Without a group it is that of the user's entry, or the config's, and the
+ *     process is in all groups that list the user's name. HOME is added to the environment when
+ *     that has none: the entry's, or "/". An empty name is the config's uid.
  *     Answer: {"pid": N}, the process's id in the guest.
  * start    {"container": ID}
  *     When the program cannot be executed, the process ends with the error, and the container is
@@ -94,9 +102,10 @@
  * list     {}                  Answer: {"containers": [ID, …]}
  * kill     {"container": ID, "process": ID, "signal": 1…64, "all": bool}
  *     "process" left out is "init"; "all" (left out: false) is every process of the container.
- * exec     {"container": ID, "process": ID, "config": PROCESS, "stdin": bool}
+ * exec     {"container": ID, "process": ID, "config": PROCESS, "stdin": bool, "user": USER}
  *     PROCESS is an object as "process" of a config.json. It starts at once, in a container that is
  *     "created" or "running". Without "capabilities" it has those of the container.
+ *     "user" (1.1) as above.
  *     Answer: {"pid": N}.
  * wait     {"container": ID, "process": ID}   Answer: EXIT, also for one that has ended already.
  * resize   {"container": ID, "process": ID, "columns": N, "rows": N}   the terminal's size
@@ -172,7 +181,7 @@
 #define HUSK_AGENT_H
 
 #define HUSK_AGENT_MAJOR 1
-#define HUSK_AGENT_MINOR 0
+#define HUSK_AGENT_MINOR 1
 #define HUSK_AGENT_PORT  1024
 
 #define HUSK_AGENT_FRAME_MAX        (1u << 20) /* bytes after the length */

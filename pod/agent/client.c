@@ -283,13 +283,15 @@ static void on_ready(void *arg, uint32_t events)
         if (ret)
             error_set(&error, -ret, peer, "cannot be watched", NULL);
     }
-    if (ret) {
-        /* Whatever broke it: the agent, or the way to it, is gone. */
-        if (error.code != EPROTO && error.code != ENOMEM)
-            error.code = ECONNRESET;
-        lose(client, &error);
+    if (!ret || client->closed) {
+        leave(client);
+        return;
     }
-    leave(client);
+    /* Whatever broke it: the agent, or the way to it, is gone. */
+    if (error.code != EPROTO && error.code != ENOMEM)
+        error.code = ECONNRESET;
+    client->busy--;
+    lose(client, &error);
 }
 
 /* ---- opening ---- */

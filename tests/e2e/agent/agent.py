@@ -40,6 +40,16 @@ class Failure(Exception):
     pass
 
 
+def refused(code, function, *arguments, **named):
+    """The error, which must have this code."""
+    try:
+        function(*arguments, **named)
+    except Refused as error:
+        require(error.code == code, f"refused with {error}, not {code}")
+        return error
+    raise Failure(f"was not refused with {code}")
+
+
 def require(condition, message):
     if not condition:
         raise Failure(message)
@@ -110,7 +120,7 @@ class Connection:
         return json.loads(self.exactly(length))
 
     def hello(self, **members):
-        self.send({"husk": {"major": 1, "minor": 0}, **members})
+        self.send({"husk": {"major": 1, "minor": 1}, **members})
         answer = self.receive()
         if "error" in answer:
             raise Refused(answer["error"])
@@ -188,7 +198,8 @@ class Container:
 
     count = 0
 
-    def __init__(self, place, changes=None, command=None, stdin=False, rootfs=None, name=None):
+    def __init__(self, place, changes=None, command=None, stdin=False, rootfs=None, name=None,
+                 user=None):
         Container.count += 1
         self.place, self.control = place, place.control
         self.name = name or f"c{Container.count}"
@@ -196,6 +207,8 @@ class Container:
         if command is not None:
             config["process"]["args"] = SHELL + [command]
         extra = {"rootfs": rootfs} if rootfs else {}
+        if user is not None:
+            extra["user"] = user
         self.pid = self.control.call("create", container=self.name, config=config, stdin=stdin, **extra)["pid"]
 
     def __enter__(self):
@@ -230,10 +243,12 @@ class Container:
         ended = self.wait()
         return ended, out.text(), err.text()
 
-    def exec(self, name, command, stdin=False, **process):
+    def exec(self, name, command, stdin=False, asked=None, **process):
+        """asked: further members of the request."""
         config = {"args": SHELL + [command], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0},
                   **process}
-        return self.control.call("exec", container=self.name, process=name, config=config, stdin=stdin)
+        return self.control.call("exec", container=self.name, process=name, config=config, stdin=stdin,
+                                 **(asked or {}))
 
     def output(self, name, command, **process):
         self.exec(name, command, **process)
@@ -249,13 +264,18 @@ def make_root(path):
         (path / name).mkdir(parents=True)
     shutil.copy("/bin/busybox", path / "bin/busybox")
     for applet in ("sh", "cat", "ls", "id", "mount", "umount", "mknod", "ps", "sleep", "stat", "grep", "head",
-                   "touch", "dd", "kill", "stty", "echo", "readlink", "chroot", "unshare", "nsenter", "ionice"):
+                   "touch", "dd", "kill", "stty", "echo", "readlink", "chroot", "unshare", "nsenter", "ionice", "mkfifo", "rm", "mkdir", "ln", "printf"):
         (path / "bin" / applet).symlink_to("busybox")
     probe = os.environ.get("HUSK_AGENT_PROBE")
     if probe:
         shutil.copy(probe, path / "bin/probe")
-    (path / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\n")
-    (path / "etc/group").write_text("root:x:0:\n")
+    (path / "etc/passwd").write_text(
+        "root:x:0:0::/:/bin/sh\n\nbroken:x:abc:1::/:\nnegative:x:-1:1::/:\n"
+        "alice:x:1000:1001:Alice:/home/alice:/bin/sh\nalice:x:3:3::/three:/bin/sh\n"
+        "1234:x:77:77::/seven:/bin/sh\nhomeless:x:1002:1002\nnine:x:9:9::/:")
+    (path / "etc/group").write_text(
+        "root:x:0:\nstaff:x:50:bob,alice\nwheel:x:10:alicex,alice\nali:x:60:ali\nvideo:x:44:root\nodd:x:x:alice\n"
+        "again:x:50:alice")
     (path / "escape").symlink_to("../../../../../..")
     (path / "absolute").symlink_to("/mnt")
     (path / "magic").symlink_to("/proc/1/root")

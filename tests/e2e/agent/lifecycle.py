@@ -4,18 +4,9 @@ signals, pause, statistics, deletion, and what the states refuse."""
 import signal
 import time
 
-from agent import CAPABILITIES, Connection, Container, Failure, Reader, Refused, require
+from agent import CAPABILITIES, Connection, Container, Failure, Reader, Refused, refused, require
 
 SLEEP = "sleep 1000"
-
-
-def refused(code, function, *arguments, **named):
-    try:
-        function(*arguments, **named)
-    except Refused as error:
-        require(error.code == code, f"refused with {error}, not {code}")
-        return error
-    raise Failure(f"was not refused with {code}")
 
 
 def states(place):
