@@ -43,6 +43,9 @@ static int bind(struct vfio_iommu *iommu, int device_fd, const char *name, struc
         return error_set(err, EBUSY, name, CANNOT_ATTACH,
                          "it is in use, or another device of its IOMMU group has a driver of the "
                          "host");
+    case -EINVAL: /* linux/vfio.h: the file was bound before, or another of the device's is open. */
+        return error_set(err, EINVAL, name, CANNOT_ATTACH,
+                         "it is in use by another VM or program, or its IOMMU is of no use here");
     default:
         return ret < 0 ? error_set(err, -ret, name, CANNOT_ATTACH,
                                    "it cannot be bound to the IOMMU: %s", error_text(-ret))

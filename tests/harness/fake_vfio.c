@@ -308,8 +308,8 @@ static int device_ioctl(struct fake_vfio *fake, unsigned long request, uintptr_t
     switch (request) {
     case VFIO_DEVICE_BIND_IOMMUFD:
         breach(fake, fake->files == 0);
-        fake->bound = true;
-        return 0;
+        fake->bound = fake->bind_errno == 0;
+        return -fake->bind_errno;
     case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
         breach(fake, ((struct vfio_device_attach_iommufd_pt *)argument)->pt_id != IOAS);
         fake->in_ioas = true;

@@ -88,6 +88,7 @@ struct fake_vfio {
     uint32_t group_flags;
     unsigned groups_inside;
     bool iommu_set, bound, in_ioas;
+    int bind_errno; /* with which iommufd refuses the device; 0: it does not */
     struct fake_range mapped[FAKE_MAPPED_MAX];
     unsigned mapped_count;
     struct fake_range usable[8]; /* what the IOMMU says that it can use; none: it does not say */

@@ -134,6 +134,26 @@ static void test_group(void **state)
     end();
 }
 
+static void test_bind(void **state)
+{
+    static const struct {
+        int code;
+        const char *why;
+    } refusals[] = {
+        {EPERM, "does not remap interrupts"},
+        {EBUSY, "has a driver of the host"},
+        {EINVAL, "in use by another VM"},
+        {ENOMEM, "cannot be bound"},
+    };
+
+    begin(VFIO_IOMMUFD);
+    for (unsigned i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        f.fake.bind_errno = refusals[i].code;
+        refuses(VFIO_IOMMUFD, refusals[i].code, refusals[i].why);
+    }
+    end();
+}
+
 static void test_two_devices(void **state)
 {
     struct device *second = NULL;
@@ -292,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_every_call_fails_once),
         cmocka_unit_test(test_hidden_until_the_guest_looks),
         cmocka_unit_test(test_group),
+        cmocka_unit_test(test_bind),
         cmocka_unit_test(test_two_devices),
         cmocka_unit_test(test_wrong_device),
         cmocka_unit_test(test_without_reset),
