@@ -154,8 +154,8 @@ static const struct init_command *find_in(const struct init_command *table, cons
 static int run_command(char *text)
 {
     const struct init_command *const tables[] = {init_machine_commands, init_disk_commands,
-                                                 init_net_commands, init_vsock_commands,
-                                                 init_measure_commands};
+                                                 init_net_commands,     init_pci_commands,
+                                                 init_vsock_commands,   init_measure_commands};
     const struct init_command *command = NULL;
     char *argv[MAX_ARGUMENTS + 1] = {NULL};
     unsigned argc = 0;

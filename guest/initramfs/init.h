@@ -27,6 +27,7 @@ struct init_command {
 extern const struct init_command init_disk_commands[];
 extern const struct init_command init_net_commands[];
 extern const struct init_command init_machine_commands[];
+extern const struct init_command init_pci_commands[];
 extern const struct init_command init_vsock_commands[];
 extern const struct init_command init_measure_commands[];
 

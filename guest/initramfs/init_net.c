@@ -55,6 +55,35 @@ static int run_net(char **argv)
     return 0;
 }
 
+static int has_carrier(const char *interface)
+{
+    char path[64];
+    FILE *file;
+    int carrier = 0;
+
+    snprintf(path, sizeof(path), "/sys/class/net/%s/carrier", interface);
+    file = fopen(path, "re");
+    if (!file)
+        return 0;
+    /* Reading fails while the interface is down. */
+    carrier = fgetc(file) == '1';
+    fclose(file);
+    return carrier;
+}
+
+/* link:IF waits until its link is up. */
+static int run_link(char **argv)
+{
+    for (int attempt = 0; attempt < 300; attempt++) {
+        if (has_carrier(argv[1])) {
+            report(argv[0], "%s up", argv[1]);
+            return 0;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+    return report_failure(argv[0], 0, "%s has none", argv[1]);
+}
+
 /* RFC 1071, for an even number of bytes. */
 static uint16_t ip_checksum(const void *data, size_t len)
 {
@@ -154,6 +183,6 @@ static int run_tcp_recv(char **argv)
 }
 
 const struct init_command init_net_commands[] = {
-    {"net", 3, run_net},           {"ping", 1, run_ping}, {"tcp-send", 4, run_tcp_send},
-    {"tcp-recv", 1, run_tcp_recv}, {NULL, 0, NULL},
+    {"net", 3, run_net},           {"link", 1, run_link},         {"ping", 1, run_ping},
+    {"tcp-send", 4, run_tcp_send}, {"tcp-recv", 1, run_tcp_recv}, {NULL, 0, NULL},
 };

@@ -57,12 +57,14 @@ class Result:
 
 
 class Tests:
-    """Runs cases by name and keeps count. Used as a context manager for its temporary directory."""
+    """Runs cases by name and keeps count. Used as a context manager for its temporary directory.
+    `more` names what a program takes beside HUSK and INIT."""
 
-    def __init__(self):
-        if len(sys.argv) != 3:
-            sys.exit(f"usage: {sys.argv[0]} HUSK INIT")
-        self.husk, self.init = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:])
+    def __init__(self, *more):
+        if len(sys.argv) != 3 + len(more):
+            sys.exit(f"usage: {' '.join((sys.argv[0], 'HUSK', 'INIT', *more))}")
+        self.husk, self.init = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
+        self.more = sys.argv[3:]
         self.directory = tempfile.TemporaryDirectory(prefix="husk-e2e-")
         self.path = pathlib.Path(self.directory.name)
         self.passed = self.failed = self.skipped = 0
