@@ -15,6 +15,7 @@
 
 #include "base/checked.h"
 #include "base/io.h"
+#include "guest/agent/seccomp_newer.h"
 
 #define ARCHITECTURES_MAX 32
 #define RULES_MAX         1024
@@ -185,7 +186,7 @@ static int add_rule(scmp_filter_ctx filter, uint32_t action, int call,
 }
 
 static int parse_rule(const struct node *rule, scmp_filter_ctx filter, uint32_t fallback,
-                      struct husk_error *err)
+                      struct seccomp_newest *newest, struct husk_error *err)
 {
     struct scmp_arg_cmp args[ARGUMENTS];
     struct node names = node_member(rule, "names");
@@ -200,8 +201,7 @@ static int parse_rule(const struct node *rule, scmp_filter_ctx filter, uint32_t 
         ret = node_need(&names, err);
     if (!ret)
         ret = node_array(rule, "names", NAMES_MAX, &array, err);
-    /* libseccomp refuses rules that say what happens anyway. */
-    if (ret || action == fallback)
+    if (ret)
         return ret;
     for (size_t i = 0; i < node_count(&array) && !ret; i++) {
         struct node element = node_element(&array, i);
@@ -211,8 +211,10 @@ static int parse_rule(const struct node *rule, scmp_filter_ctx filter, uint32_t 
         ret = node_text_value(&element, 1, 64, &name, err);
         if (ret)
             return ret;
+        seccomp_newest_note(newest, name);
         call = seccomp_syscall_resolve_name(name);
-        if (call == __NR_SCMP_ERROR)
+        /* libseccomp refuses rules that say what happens anyway. */
+        if (call == __NR_SCMP_ERROR || action == fallback)
             continue;
         ret = add_rule(filter, action, call, args, count);
         if (ret)
@@ -246,8 +248,8 @@ static int export(scmp_filter_ctx filter, struct sock_fprog *program)
     return ret;
 }
 
-static int fill(const struct node *node, scmp_filter_ctx filter, uint32_t fallback, unsigned *flags,
-                struct husk_error *err)
+static int fill(const struct node *node, scmp_filter_ctx filter, uint32_t fallback,
+                struct seccomp_newest *newest, unsigned *flags, struct husk_error *err)
 {
     struct node rules;
     int ret = parse_architectures(node, filter, err);
@@ -261,7 +263,7 @@ static int fill(const struct node *node, scmp_filter_ctx filter, uint32_t fallba
 
         ret = node_object_at(&rules, i, &rule, err);
         if (!ret)
-            ret = parse_rule(&rule, filter, fallback, err);
+            ret = parse_rule(&rule, filter, fallback, newest, err);
     }
     return ret;
 }
@@ -269,6 +271,7 @@ static int fill(const struct node *node, scmp_filter_ctx filter, uint32_t fallba
 int seccomp_parse(const struct node *up, struct sock_fprog *program, unsigned *flags,
                   struct husk_error *err)
 {
+    struct seccomp_newest newest = SECCOMP_NEWEST_INIT;
     uint32_t fallback = 0;
     scmp_filter_ctx filter;
     struct node node;
@@ -284,9 +287,11 @@ int seccomp_parse(const struct node *up, struct sock_fprog *program, unsigned *f
     filter = seccomp_init(fallback);
     if (!filter)
         return node_error(&node, ENOMEM, err, "libseccomp cannot make a filter");
-    ret = fill(&node, filter, fallback, flags, err);
+    ret = fill(&node, filter, fallback, &newest, flags, err);
     if (!ret) {
         ret = export(filter, program);
+        if (!ret && fallback != SCMP_ACT_ALLOW && fallback != SCMP_ACT_LOG)
+            ret = seccomp_newest_refuse(&newest, filter, program);
         if (ret)
             node_error(&node, -ret, err, "the filter cannot be compiled: %s", error_text(-ret));
     }

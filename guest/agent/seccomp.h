@@ -6,7 +6,8 @@
 #include "guest/agent/oci.h"
 
 /* The member "seccomp" of node as a program, which is the caller's to free; none when it is absent.
- * Names of system calls that libseccomp does not know are passed over. */
+ * Names of system calls that libseccomp does not know are passed over; see seccomp_newer.h for what
+ * becomes of the calls. */
 int seccomp_parse(const struct node *node, struct sock_fprog *program, unsigned *flags,
                   struct husk_error *err);
 
