@@ -51,7 +51,10 @@ struct jail_plan {
     int first_free_fd;   /* this descriptor and all above are closed */
     unsigned nofile;     /* descriptors that may be open at a time */
     uint64_t memlock_bytes; /* locked memory; UINT64_MAX: unlimited, 0: what rings need */
-    bool strict;            /* a wall that cannot be put up is an error */
+    /* Of the last two only the soft limits are lowered: whoever made the process may raise them
+     * later, by prlimit(2); it itself may not, under its filters. */
+    bool may_grow;
+    bool strict; /* a wall that cannot be put up is an error */
 };
 
 /* Walls that are missing. */

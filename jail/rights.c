@@ -92,27 +92,37 @@ int wall_capabilities(struct jail_progress *progress)
     return 0;
 }
 
-/* Lower both limits to `most`. A hard limit that is lower already stays; the soft one becomes the
- * same, for that of the caller is made for the caller, not for what its VM needs. */
-static int limit(int resource, rlim_t most)
+/* Lower both limits to `most`; only the soft one if it may grow. A hard limit that is lower already
+ * stays; the soft one becomes the same, for that of the caller is made for the caller, not for what
+ * its VM needs. */
+static int limit(int resource, rlim_t most, bool may_grow)
 {
     struct rlimit now;
 
     if (getrlimit((__rlimit_resource_t)resource, &now) < 0)
         return -errno;
-    if (now.rlim_max > most)
-        now.rlim_max = most;
-    now.rlim_cur = now.rlim_max;
+    now.rlim_cur = now.rlim_max > most ? most : now.rlim_max;
+    if (!may_grow)
+        now.rlim_max = now.rlim_cur;
     return setrlimit((__rlimit_resource_t)resource, &now) < 0 ? -errno : 0;
 }
 
+static bool has_soft(int resource, rlim_t least)
+{
+    struct rlimit now;
+
+    return getrlimit((__rlimit_resource_t)resource, &now) == 0 && now.rlim_cur >= least;
+}
+
 /* Memory for devices may take more than the caller has: who may raise a limit, raises it. */
-static int limit_memlock(uint64_t wanted)
+static int limit_memlock(uint64_t wanted, bool may_grow)
 {
     rlim_t most = wanted == UINT64_MAX ? RLIM_INFINITY : wanted ? wanted : MEMLOCK_BYTES;
     const struct rlimit exactly = {.rlim_cur = most, .rlim_max = most};
 
-    return setrlimit(RLIMIT_MEMLOCK, &exactly) == 0 ? 0 : limit(RLIMIT_MEMLOCK, most);
+    if (may_grow && limit(RLIMIT_MEMLOCK, most, true) == 0 && has_soft(RLIMIT_MEMLOCK, most))
+        return 0;
+    return setrlimit(RLIMIT_MEMLOCK, &exactly) == 0 ? 0 : limit(RLIMIT_MEMLOCK, most, may_grow);
 }
 
 /*
@@ -121,25 +131,27 @@ static int limit_memlock(uint64_t wanted)
  */
 int wall_limits(struct jail_progress *progress)
 {
+    const struct jail_plan *plan = progress->plan;
     const struct {
         int resource;
         rlim_t most;
+        bool may_grow;
     } limits[] = {
-        {RLIMIT_CORE, 0}, /* would hold the guest's memory */
-        {RLIMIT_NOFILE, progress->plan->nofile},
-        {RLIMIT_MSGQUEUE, 0},
-        {RLIMIT_LOCKS, 0},
-        {RLIMIT_RTPRIO, 0},
-        {RLIMIT_NICE, 0},
+        {RLIMIT_CORE, 0, false}, /* would hold the guest's memory */
+        {RLIMIT_NOFILE, plan->nofile, plan->may_grow},
+        {RLIMIT_MSGQUEUE, 0, false},
+        {RLIMIT_LOCKS, 0, false},
+        {RLIMIT_RTPRIO, 0, false},
+        {RLIMIT_NICE, 0, false},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(limits); i++) {
-        int ret = limit(limits[i].resource, limits[i].most);
+        int ret = limit(limits[i].resource, limits[i].most, limits[i].may_grow);
 
         if (ret)
             return ret;
     }
-    return limit_memlock(progress->plan->memlock_bytes);
+    return limit_memlock(plan->memlock_bytes, plan->may_grow);
 }
 
 int wall_no_new_privs(struct jail_progress *progress)

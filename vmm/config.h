@@ -53,12 +53,14 @@ struct net_config {
     struct husk_rate rx_bandwidth, tx_bandwidth, rx_operations, tx_operations;
 };
 
-/* A device of the host. Exactly one of device_fd and group_fd is open from machine_open() on. */
+/* A device of the host. Exactly one of device_fd and group_fd is open from machine_open() on, but
+ * for a device that is plugged and of a group that the VM has already. */
 struct vfio_config {
     char id[CONFIG_ID_MAX + 1];
     char address[PCI_ADDRESS_SIZE]; /* "": only device_fd is given */
     enum husk_vfio_iommu iommu;     /* what was asked for */
     int device_fd, group_fd;        /* -1, or owned */
+    uint64_t group_rdev;            /* of vfio_device_config; 0 before the build */
 };
 
 struct vsock_config {
@@ -130,12 +132,17 @@ int config_make_drive(const struct machine_config *config, const struct husk_dri
                       struct drive_config *drive, struct husk_error *err);
 int config_make_net(const struct machine_config *config, const struct husk_net_options *options,
                     struct net_config *net, struct husk_error *err);
+/* *iommu_fd: as given, or -1. Descriptors stay the caller's here. */
+int config_make_vfio(const struct machine_config *config, const struct husk_vfio_options *options,
+                     struct vfio_config *vfio, int *iommu_fd, struct husk_error *err);
 
 /* Whether a device that was made before still fits: its id is free, and there is room. */
 int config_check_drive(const struct machine_config *config, const struct drive_config *drive,
                        struct husk_error *err);
 int config_check_net(const struct machine_config *config, const struct net_config *net,
                      struct husk_error *err);
+int config_check_vfio(const struct machine_config *config, const struct vfio_config *vfio,
+                      struct husk_error *err);
 
 /* config_vsock.c. -EEXIST when there is one. */
 int machine_config_set_vsock(struct machine_config *config,

@@ -127,6 +127,16 @@ int config_check_net(const struct machine_config *config, const struct net_confi
     return ret ? ret : config_check_room(config, config->net_count, name, err);
 }
 
+int config_check_vfio(const struct machine_config *config, const struct vfio_config *vfio,
+                      struct husk_error *err)
+{
+    char id[CONFIG_ID_MAX + 1], name[CONFIG_NAME_MAX];
+    int ret = config_choose_vfio_id(config, vfio->id, id, err);
+
+    snprintf(name, sizeof(name), "vfio %u", config->vfio_count + 1);
+    return ret ? ret : config_check_vfio_room(config, name, err);
+}
+
 /* The same with an error, in which what the caller gave must not be taken for granted. */
 static int find_or_explain(const struct machine_config *config, id_of_fn id_of, unsigned count,
                            const char *id, const char *kind, const char *what,

@@ -88,11 +88,10 @@ static int check_vfio(const struct machine_config *config, const struct husk_vfi
     return check_others(config, interface_of(options), address, name, err);
 }
 
-int machine_config_add_vfio(struct machine_config *config, const struct husk_vfio_options *given,
-                            struct husk_error *err)
+int config_make_vfio(const struct machine_config *config, const struct husk_vfio_options *given,
+                     struct vfio_config *vfio, int *iommu_fd, struct husk_error *err)
 {
     struct husk_vfio_options options = HUSK_VFIO_OPTIONS_INIT;
-    struct vfio_config *vfio = &config->vfios[config->vfio_count];
     char name[CONFIG_NAME_MAX], id[CONFIG_ID_MAX + 1], address[PCI_ADDRESS_SIZE];
     int ret;
 
@@ -113,11 +112,23 @@ int machine_config_add_vfio(struct machine_config *config, const struct husk_vfi
     };
     memcpy(vfio->id, id, sizeof(vfio->id));
     memcpy(vfio->address, address, sizeof(vfio->address));
-    config->vfio_count++;
+    *iommu_fd = given_fd(options.iommu_fd);
+    return 0;
+}
+
+int machine_config_add_vfio(struct machine_config *config, const struct husk_vfio_options *options,
+                            struct husk_error *err)
+{
+    struct vfio_config vfio;
+    int iommu_fd, ret = config_make_vfio(config, options, &vfio, &iommu_fd, err);
+
+    if (ret)
+        return ret;
+    config->vfios[config->vfio_count++] = vfio;
     if (config->vfio_iommu_fd < 0)
-        config->vfio_iommu_fd = given_fd(options.iommu_fd);
+        config->vfio_iommu_fd = iommu_fd;
     else
-        close_fd(&options.iommu_fd);
+        close_fd(&iommu_fd);
     return 0;
 }
 

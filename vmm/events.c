@@ -34,7 +34,7 @@ static void remove_at(struct event_queue *queue, unsigned index)
 /* Make room for one of this type: its oldest goes when there are as many as can be. */
 static void make_room(struct event_queue *queue, enum husk_event_type type)
 {
-    unsigned most = type == HUSK_EVENT_DEVICE_REMOVED ? EVENT_REMOVALS_MAX : 1;
+    unsigned most = type >= HUSK_EVENT_DEVICE_REMOVED ? EVENT_REMOVALS_MAX : 1;
     unsigned count = 0, oldest = 0;
 
     for (unsigned i = queue->count; i-- > 0;) {

@@ -3,9 +3,9 @@
  * The events of a VM on their way to the host program.
  *
  * Bounded without losing anything that matters: at most one event of each type waits, and of
- * devices that are gone the newest EVENT_REMOVALS_MAX. A newer one takes the place of an unread
- * older one of its type, at the end of the queue, so that the order of what is left is the order in
- * which it last happened.
+ * devices that are gone, or wanted, the newest EVENT_REMOVALS_MAX each. A newer one takes the place
+ * of an unread older one of its type, at the end of the queue, so that the order of what is left is
+ * the order in which it last happened.
  *
  * Threads: any.
  */
@@ -17,7 +17,8 @@
 #include "husk/husk.h"
 
 #define EVENT_REMOVALS_MAX 64u
-#define EVENTS_MAX         (HUSK_EVENT_DEVICE_REMOVED + EVENT_REMOVALS_MAX) /* it is the last type */
+/* Events of devices are the last types. */
+#define EVENTS_MAX         (HUSK_EVENT_DEVICE_REMOVED + 2 * EVENT_REMOVALS_MAX)
 
 struct event_queue {
     pthread_mutex_t lock;

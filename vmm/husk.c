@@ -143,36 +143,12 @@ int husk_vm_check_built(const struct husk_vm *vm, const char *what, struct husk_
     return husk_vm_is_built(vm) ? 0 : error_set(err, EINVAL, "", what, "the VM is not built");
 }
 
-/* Devices of the host come and go before the build only. */
-static int check_pluggable(const struct husk_vm *vm, const char *what, struct husk_error *err)
-{
-    if (husk_vm_is_built(vm))
-        return error_set(err, EOPNOTSUPP, "", what,
-                         "the VM is built already, and devices of the host cannot be plugged");
-    return husk_vm_check_not_built(vm, what, err);
-}
-
-int husk_vm_add_vfio(struct husk_vm *vm, const struct husk_vfio_options *options,
-                     struct husk_error *err)
-{
-    int ret = check_pluggable(vm, "cannot add a device of the host", err);
-
-    return ret ? ret : machine_config_add_vfio(&vm->config, options, err);
-}
-
 int husk_vm_set_vsock(struct husk_vm *vm, const struct husk_vsock_options *options,
                       struct husk_error *err)
 {
     int ret = husk_vm_check_not_built(vm, "cannot add a vsock device", err);
 
     return ret ? ret : machine_config_set_vsock(&vm->config, options, err);
-}
-
-int husk_vm_remove_vfio(struct husk_vm *vm, const char *id, struct husk_error *err)
-{
-    int ret = check_pluggable(vm, "cannot remove a device of the host", err);
-
-    return ret ? ret : machine_config_remove_vfio(&vm->config, id, err);
 }
 
 /* With a callback, the console's descriptors are of our making. */

@@ -25,8 +25,7 @@
 #define CANNOT_REMOVE_DRIVE "cannot remove a drive"
 #define CANNOT_REMOVE_NET   "cannot remove a network device"
 
-/* Before anything is opened; the machine checks again. */
-static int check_transport(const struct husk_vm *vm, const char *what, struct husk_error *err)
+int husk_vm_check_transport(const struct husk_vm *vm, const char *what, struct husk_error *err)
 {
     if (vm->config.transport == HUSK_TRANSPORT_PCI)
         return 0;
@@ -65,19 +64,32 @@ static void forget_nets(struct husk_vm *vm)
     }
 }
 
-/* Of both kinds: they share the room. */
-static void forget_gone(struct husk_vm *vm)
+static void forget_vfios(struct husk_vm *vm)
+{
+    struct machine_config *config = &vm->config;
+
+    for (unsigned i = config->vfio_count; i-- > 0;) {
+        if (vm_process_has_vfio(vm->process, config->vfios[i].id, NULL) != -ENOENT)
+            continue;
+        pthread_mutex_lock(&config->devices_lock);
+        machine_config_remove_vfio(config, config->vfios[i].id, NULL);
+        pthread_mutex_unlock(&config->devices_lock);
+    }
+}
+
+/* Of all kinds: they share the room. */
+void husk_vm_forget_gone(struct husk_vm *vm)
 {
     if (!vm->process)
         return;
     forget_drives(vm);
     forget_nets(vm);
+    forget_vfios(vm);
 }
 
 /* ---- descriptors ---- */
 
-/* Exchange each for a duplicate of its own; on failure none is the caller's. */
-static int duplicate(int *fds, unsigned count)
+int husk_vm_duplicate(int *fds, unsigned count)
 {
     int ret = 0;
 
@@ -93,7 +105,7 @@ static int duplicate(int *fds, unsigned count)
     return ret;
 }
 
-static void close_all(const int *fds, unsigned count)
+void husk_vm_close_all(const int *fds, unsigned count)
 {
     for (unsigned i = 0; fds && i < count; i++) {
         int fd = fds[i];
@@ -132,7 +144,7 @@ static int plug_drive(struct husk_vm *vm, const struct husk_drive_options *optio
     char name[CONFIG_NAME_MAX];
     int ret, callers_fd;
 
-    forget_gone(vm);
+    husk_vm_forget_gone(vm);
     pthread_mutex_lock(&config->devices_lock);
     snprintf(name, sizeof(name), "drive %u", config->drive_count + 1);
     ret = config_make_drive(config, options, &drive, err);
@@ -140,7 +152,7 @@ static int plug_drive(struct husk_vm *vm, const struct husk_drive_options *optio
     if (ret)
         return ret;
     callers_fd = drive.fd;
-    ret = duplicate(&drive.fd, 1);
+    ret = husk_vm_duplicate(&drive.fd, 1);
     if (ret)
         error_set(err, -ret, name, CANNOT_ADD_DRIVE, NULL);
     else
@@ -151,7 +163,7 @@ static int plug_drive(struct husk_vm *vm, const struct husk_drive_options *optio
     }
     ret = hand_over_drive(vm, &drive, err);
     if (!ret)
-        close_all(&callers_fd, 1);
+        husk_vm_close_all(&callers_fd, 1);
     return ret;
 }
 
@@ -164,7 +176,7 @@ int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_options *optio
         ret = husk_vm_check_not_built(vm, CANNOT_ADD_DRIVE, err);
         return ret ? ret : machine_config_add_drive(&vm->config, options, err);
     }
-    ret = check_transport(vm, CANNOT_ADD_DRIVE, err);
+    ret = husk_vm_check_transport(vm, CANNOT_ADD_DRIVE, err);
     if (ret)
         return ret;
     pthread_mutex_lock(&vm->plug_lock);
@@ -181,7 +193,7 @@ int husk_vm_remove_drive(struct husk_vm *vm, const char *id, struct husk_error *
         ret = husk_vm_check_not_built(vm, CANNOT_REMOVE_DRIVE, err);
         return ret ? ret : machine_config_remove_drive(&vm->config, id, err);
     }
-    ret = check_transport(vm, CANNOT_REMOVE_DRIVE, err);
+    ret = husk_vm_check_transport(vm, CANNOT_REMOVE_DRIVE, err);
     if (ret)
         return ret;
     return vm->process ? vm_process_unplug_drive(vm->process, id, err)
@@ -213,8 +225,8 @@ static int open_net(struct husk_vm *vm, struct net_config *net, unsigned index,
                     struct husk_error *err)
 {
     char name[CONFIG_NAME_MAX];
-    int ret = duplicate(net->tap_fds, CONFIG_QUEUES_MAX);
-    int vhost = duplicate(net->vhost_fds, CONFIG_QUEUES_MAX);
+    int ret = husk_vm_duplicate(net->tap_fds, CONFIG_QUEUES_MAX);
+    int vhost = husk_vm_duplicate(net->vhost_fds, CONFIG_QUEUES_MAX);
 
     snprintf(name, sizeof(name), "net %u", index + 1);
     if (ret || vhost)
@@ -230,7 +242,7 @@ static int plug_net(struct husk_vm *vm, const struct husk_net_options *options,
     unsigned index;
     int ret;
 
-    forget_gone(vm);
+    husk_vm_forget_gone(vm);
     pthread_mutex_lock(&config->devices_lock);
     index = config->net_count;
     ret = config_make_net(config, options, &net, err);
@@ -246,8 +258,8 @@ static int plug_net(struct husk_vm *vm, const struct husk_net_options *options,
     ret = hand_over_net(vm, &net, err);
     if (ret)
         return ret;
-    close_all(callers.tap_fds, CONFIG_QUEUES_MAX);
-    close_all(callers.vhost_fds, CONFIG_QUEUES_MAX);
+    husk_vm_close_all(callers.tap_fds, CONFIG_QUEUES_MAX);
+    husk_vm_close_all(callers.vhost_fds, CONFIG_QUEUES_MAX);
     return 0;
 }
 
@@ -260,7 +272,7 @@ int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,
         ret = husk_vm_check_not_built(vm, CANNOT_ADD_NET, err);
         return ret ? ret : machine_config_add_net(&vm->config, options, err);
     }
-    ret = check_transport(vm, CANNOT_ADD_NET, err);
+    ret = husk_vm_check_transport(vm, CANNOT_ADD_NET, err);
     if (ret)
         return ret;
     pthread_mutex_lock(&vm->plug_lock);
@@ -277,7 +289,7 @@ int husk_vm_remove_net(struct husk_vm *vm, const char *id, struct husk_error *er
         ret = husk_vm_check_not_built(vm, CANNOT_REMOVE_NET, err);
         return ret ? ret : machine_config_remove_net(&vm->config, id, err);
     }
-    ret = check_transport(vm, CANNOT_REMOVE_NET, err);
+    ret = husk_vm_check_transport(vm, CANNOT_REMOVE_NET, err);
     if (ret)
         return ret;
     return vm->process ? vm_process_unplug_net(vm->process, id, err)

@@ -43,4 +43,14 @@ static inline bool husk_vm_is_built(const struct husk_vm *vm)
 int husk_vm_check_not_built(const struct husk_vm *vm, const char *what, struct husk_error *err);
 int husk_vm_check_built(const struct husk_vm *vm, const char *what, struct husk_error *err);
 
+/* ---- husk_plug.c: devices of a VM that is built ---- */
+
+/* Whether they can come and go, before anything is opened; the machine checks again. */
+int husk_vm_check_transport(const struct husk_vm *vm, const char *what, struct husk_error *err);
+/* What a jailed VM's process has no more. plug_lock held. */
+void husk_vm_forget_gone(struct husk_vm *vm);
+/* Exchange each for a duplicate of its own; on failure none is the caller's. */
+int husk_vm_duplicate(int *fds, unsigned count);
+void husk_vm_close_all(const int *fds, unsigned count);
+
 #endif

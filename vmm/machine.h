@@ -36,6 +36,7 @@
 #define HUSK_VMM_MACHINE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -74,7 +75,10 @@ struct machine_vcpu {
 
 /* A device of the host; owned through `devices`. */
 struct machine_vfio {
+    struct machine *machine;
     struct device *device; /* NULL: this place is free */
+    atomic_uint slot;      /* its number on the PCI bus; 0: not there (yet) */
+    bool wanted;           /* the host asked for it; I/O thread */
     char id[CONFIG_ID_MAX + 1];
     char name[CONFIG_ID_MAX + 1]; /* in messages: its address where it is known */
 };
@@ -117,8 +121,8 @@ struct machine {
     struct machine_device drives[CONFIG_DEVICES_MAX]; /* as the configuration's, whose lock */
     struct machine_device nets[CONFIG_DEVICES_MAX];   /* guards them */
     struct virtio_device *rng, *vsock;
-    struct vfio_iommu *vfio_iommu; /* where devices of the host do DMA; NULL: there are none */
-    struct machine_vfio vfios[CONFIG_DEVICES_MAX];
+    struct vfio_iommu *vfio_iommu; /* where devices of the host do DMA; NULL: there were none */
+    struct machine_vfio vfios[CONFIG_DEVICES_MAX]; /* these two: as `drives`, in any order */
     struct boot_entry entry;
     struct vcpu_env vcpu_env;
     struct machine_vcpu *vcpus;
@@ -230,6 +234,25 @@ int machine_unplug_net(struct machine *machine, const char *id, struct husk_erro
 /* pci_hotplug_sink.eject; arg is the machine. */
 void machine_eject(void *arg, unsigned number);
 
+/* Whether devices can come and go: 0, or -errno with err saying that `what` cannot be done.
+ * control_lock held. */
+int machine_check_pluggable(struct machine *machine, const char *what, struct husk_error *err);
+/* HUSK_EVENT_DEVICE_*. */
+void machine_tell_of_device(struct machine *machine, enum husk_event_type type,
+                            enum husk_device_kind kind, const char *id);
+
+/* ---- machine_plug_vfio.c: the same for devices of the host ---- */
+
+/* iommu_fd: -1, or for the first one the IOMMU's end of the interface that the device's descriptor
+ * is of. It is used up, too. Blocks while guest memory is pinned. */
+int machine_plug_vfio(struct machine *machine, struct vfio_config *vfio, int iommu_fd,
+                      struct husk_error *err);
+int machine_unplug_vfio(struct machine *machine, const char *id, struct husk_error *err);
+/* For machine_eject(): whether it was one of them. devices_lock held. */
+bool machine_eject_vfio(struct machine *machine, unsigned number);
+/* 0, or -ENOENT with err filled. */
+int machine_has_vfio(struct machine *machine, const char *id, struct husk_error *err);
+
 /* As husk_vm_shutdown(). */
 int machine_shutdown(struct machine *machine, unsigned grace_ms, struct husk_error *err);
 /* The deadline has come; arg is the machine. I/O thread. */
@@ -263,7 +286,17 @@ void machine_console_resize(struct machine *machine, uint16_t columns, uint16_t 
 int machine_create_vfio(struct machine *machine, struct husk_error *err);
 /* After the devices themselves. */
 void machine_destroy_vfio(struct machine *machine);
-/* Guest memory that is pinned now. Any thread. */
+/* Make one more. Its descriptors are used up. devices_lock held, once the machine is built; not on
+ * vCPUs' threads nor the I/O thread. `hotplugged`: the guest turns it on itself. */
+int machine_create_one_vfio(struct machine *machine, struct vfio_config *vfio, bool hotplugged,
+                            struct husk_error *err);
+/* NULL: there is none that is called so, or behind this number. */
+struct machine_vfio *machine_find_vfio(struct machine *machine, const char *id);
+struct machine_vfio *machine_vfio_at(struct machine *machine, unsigned slot);
+/* Take it off the bus and destroy it: the place is free. Not on the I/O thread. Blocks for the
+ * device's reset. */
+void machine_destroy_one_vfio(struct machine_vfio *place);
+/* Guest memory that is pinned now. Any thread but vCPUs' and the I/O thread: takes devices_lock. */
 uint64_t machine_pinned_bytes(struct machine *machine);
 
 /* Make a configured device, behind its transport, for machine_plug_in(). A drive's backend is the
@@ -275,7 +308,9 @@ int machine_attach_net(struct machine *machine, unsigned index, const char *name
 /* Show it to the guest. Not on the I/O thread while vCPUs run. */
 int machine_plug_in(struct machine *machine, const struct machine_device *device, const char *name,
                     struct husk_error *err);
-/* Unlink it from `devices`, and destroy it. I/O thread, or while that does not run. */
+/* Unlink it from `devices`: it is the caller's. I/O thread, or while that does not run. */
+void machine_unlink_device(struct machine *machine, struct device *device);
+/* The same, and destroy it. */
 void machine_destroy_device(struct machine *machine, struct device *device);
 
 /* The image behind an asynchronous engine. The drive's descriptor is used up. */

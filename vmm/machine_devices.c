@@ -246,7 +246,7 @@ static int attach_fixed(struct machine *machine, struct virtio_device *virtio, c
     return ret;
 }
 
-void machine_destroy_device(struct machine *machine, struct device *device)
+void machine_unlink_device(struct machine *machine, struct device *device)
 {
     struct device **at = &machine->devices;
 
@@ -254,6 +254,11 @@ void machine_destroy_device(struct machine *machine, struct device *device)
         at = &(*at)->next;
     if (*at)
         *at = device->next;
+}
+
+void machine_destroy_device(struct machine *machine, struct device *device)
+{
+    machine_unlink_device(machine, device);
     device_destroy(device);
 }
 

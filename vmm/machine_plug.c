@@ -30,8 +30,7 @@
 #define CANNOT_REMOVE_DRIVE "cannot remove the drive"
 #define CANNOT_REMOVE_NET   "cannot remove the network device"
 
-/* control_lock held. */
-static int check_pluggable(struct machine *machine, const char *what, struct husk_error *err)
+int machine_check_pluggable(struct machine *machine, const char *what, struct husk_error *err)
 {
     if (machine_state(machine) == HUSK_STATE_STOPPED)
         return error_set(err, EINVAL, "", what, "the VM is stopped");
@@ -145,7 +144,7 @@ int machine_plug_drive(struct machine *machine, struct drive_config *drive, stru
 
     pthread_mutex_lock(&machine->control_lock);
     pthread_mutex_lock(&config->devices_lock);
-    ret = check_pluggable(machine, CANNOT_ADD_DRIVE, err);
+    ret = machine_check_pluggable(machine, CANNOT_ADD_DRIVE, err);
     if (!ret)
         ret = config_check_drive(config, drive, err);
     if (ret) {
@@ -168,7 +167,7 @@ int machine_plug_net(struct machine *machine, struct net_config *net, struct hus
 
     pthread_mutex_lock(&machine->control_lock);
     pthread_mutex_lock(&config->devices_lock);
-    ret = check_pluggable(machine, CANNOT_ADD_NET, err);
+    ret = machine_check_pluggable(machine, CANNOT_ADD_NET, err);
     if (!ret)
         ret = config_check_net(config, net, err);
     if (ret) {
@@ -186,9 +185,10 @@ int machine_plug_net(struct machine *machine, struct net_config *net, struct hus
 
 /* ---- going ---- */
 
-static void tell_host(struct machine *machine, enum husk_device_kind kind, const char *id)
+void machine_tell_of_device(struct machine *machine, enum husk_event_type type,
+                            enum husk_device_kind kind, const char *id)
 {
-    struct husk_event event = {.type = HUSK_EVENT_DEVICE_REMOVED, .device.kind = kind};
+    struct husk_event event = {.type = type, .device.kind = kind};
 
     snprintf(event.device.id, sizeof(event.device.id), "%s", id);
     event_queue_push(&machine->events, &event);
@@ -209,7 +209,7 @@ static void remove_drive(struct machine *machine, unsigned index)
     take_away(machine, machine->drives[index].transport);
     forget_at(machine->drives, config->drive_count, index);
     machine_config_remove_drive(config, id, NULL);
-    tell_host(machine, HUSK_DEVICE_DRIVE, id);
+    machine_tell_of_device(machine, HUSK_EVENT_DEVICE_REMOVED, HUSK_DEVICE_DRIVE, id);
 }
 
 static void remove_net(struct machine *machine, unsigned index)
@@ -221,7 +221,7 @@ static void remove_net(struct machine *machine, unsigned index)
     take_away(machine, machine->nets[index].transport);
     forget_at(machine->nets, config->net_count, index);
     machine_config_remove_net(config, id, NULL);
-    tell_host(machine, HUSK_DEVICE_NET, id);
+    machine_tell_of_device(machine, HUSK_EVENT_DEVICE_REMOVED, HUSK_DEVICE_NET, id);
 }
 
 /* The one behind this device number, or -1. */
@@ -249,6 +249,8 @@ void machine_eject(void *arg, unsigned number)
         index = find_number(machine->nets, config->net_count, number);
         if (index >= 0)
             remove_net(machine, (unsigned)index);
+        else
+            machine_eject_vfio(machine, number);
     }
     pthread_mutex_unlock(&config->devices_lock);
 }
@@ -260,7 +262,7 @@ int machine_unplug_drive(struct machine *machine, const char *id, struct husk_er
 
     pthread_mutex_lock(&machine->control_lock);
     pthread_mutex_lock(&config->devices_lock);
-    ret = check_pluggable(machine, CANNOT_REMOVE_DRIVE, err);
+    ret = machine_check_pluggable(machine, CANNOT_REMOVE_DRIVE, err);
     index = ret ? ret : machine_config_find_drive(config, id, CANNOT_REMOVE_DRIVE, err);
     if (index < 0)
         ret = index;
@@ -280,7 +282,7 @@ int machine_unplug_net(struct machine *machine, const char *id, struct husk_erro
 
     pthread_mutex_lock(&machine->control_lock);
     pthread_mutex_lock(&config->devices_lock);
-    ret = check_pluggable(machine, CANNOT_REMOVE_NET, err);
+    ret = machine_check_pluggable(machine, CANNOT_REMOVE_NET, err);
     index = ret ? ret : machine_config_find_net(config, id, CANNOT_REMOVE_NET, err);
     if (index < 0)
         ret = index;

@@ -5,8 +5,12 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "base/event_loop.h"
+#include "devices/pci/host.h"
+#include "devices/pci/hotplug.h"
 #include "devices/vfio/kernel.h"
 #include "devices/vfio/vfio.h"
 #include "vmm/kvm.h"
@@ -69,29 +73,39 @@ static struct vfio_vm vm_of(struct machine *machine)
 
 /* ---- devices ---- */
 
-static const char *name_of(const struct machine *machine, const struct device *device)
+/*
+ * The host waits, and asks again every few seconds: so does this, of a guest that runs. Before the
+ * device has its number nothing can be asked for. I/O thread.
+ */
+static void on_request(struct machine_vfio *place)
 {
-    for (unsigned i = 0; i < CONFIG_DEVICES_MAX; i++) {
-        if (machine->vfios[i].device == device)
-            return machine->vfios[i].name;
-    }
-    return "vfio";
+    struct machine *machine = place->machine;
+    unsigned slot = atomic_load(&place->slot);
+
+    if (!slot)
+        return;
+    if (machine_state(machine) != HUSK_STATE_CREATED)
+        pci_hotplug_want(machine->hotplug, slot);
+    if (place->wanted)
+        return;
+    place->wanted = true;
+    log_warn(machine->log, place->name,
+             "the host wants the device back, and waits until it is removed from the VM or the VM "
+             "ends");
+    machine_tell_of_device(machine, HUSK_EVENT_DEVICE_WANTED, HUSK_DEVICE_VFIO, place->id);
 }
 
 /* I/O thread. */
 static void on_event(void *arg, struct device *device, enum vfio_event event)
 {
-    struct machine *machine = arg;
-    const char *name = name_of(machine, device);
+    struct machine_vfio *place = arg;
 
     switch (event) {
     case VFIO_EVENT_REQUEST:
-        log_warn(machine->log, name,
-                 "the host wants the device back, and waits until it is removed "
-                 "from the VM or the VM ends");
+        on_request(place);
         break;
     case VFIO_EVENT_ERROR:
-        log_warn(machine->log, name,
+        log_warn(place->machine->log, place->name,
                  "the device reported an error, and is out of use until it is "
                  "removed and added again, or the VM is started anew");
         break;
@@ -123,8 +137,15 @@ static struct machine_vfio *find_place(struct machine *machine)
     return NULL;
 }
 
-/* Descriptors of `vfio` are used up. */
-static int create_device(struct machine *machine, struct vfio_config *vfio, struct husk_error *err)
+static void append(void *arg)
+{
+    const struct machine_vfio *place = arg;
+
+    machine_append_device(place->machine, place->device);
+}
+
+int machine_create_one_vfio(struct machine *machine, struct vfio_config *vfio, bool hotplugged,
+                            struct husk_error *err)
 {
     struct machine_vfio *place = find_place(machine);
     struct vfio_device_env env = {
@@ -133,12 +154,15 @@ static int create_device(struct machine *machine, struct vfio_config *vfio, stru
         .msi = &machine->msi,
         .levels = &machine->levels,
         .event = on_event,
-        .event_arg = machine,
+        .event_arg = place,
     };
     struct vfio_device_config config = {
         .address = vfio->address,
         .group_fd = vfio->group_fd,
+        .group_rdev = vfio->group_rdev,
         .device_fd = vfio->device_fd,
+        .number = PCI_NEXT_FREE,
+        .hotplugged = hotplugged,
     };
     int ret;
 
@@ -147,15 +171,52 @@ static int create_device(struct machine *machine, struct vfio_config *vfio, stru
     ret = need_iommu(machine, err);
     if (ret)
         return ret;
+    *place = (struct machine_vfio){.machine = machine};
     snprintf(place->id, sizeof(place->id), "%s", vfio->id);
     snprintf(place->name, sizeof(place->name), "%s", vfio->address[0] ? vfio->address : vfio->id);
     config.name = place->name;
     env.iommu = machine->vfio_iommu;
     vfio->group_fd = vfio->device_fd = -1;
     ret = vfio_device_create(&env, &config, &place->device, err);
-    if (!ret)
-        machine_append_device(machine, place->device);
-    return ret;
+    if (ret)
+        return ret;
+    atomic_store(&place->slot, vfio_device_slot(place->device));
+    event_loop_call(machine->loop, append, place);
+    return 0;
+}
+
+struct machine_vfio *machine_find_vfio(struct machine *machine, const char *id)
+{
+    for (unsigned i = 0; i < CONFIG_DEVICES_MAX; i++) {
+        if (machine->vfios[i].device && !strcmp(machine->vfios[i].id, id))
+            return &machine->vfios[i];
+    }
+    return NULL;
+}
+
+struct machine_vfio *machine_vfio_at(struct machine *machine, unsigned slot)
+{
+    for (unsigned i = 0; i < CONFIG_DEVICES_MAX; i++) {
+        if (machine->vfios[i].device && atomic_load(&machine->vfios[i].slot) == slot)
+            return &machine->vfios[i];
+    }
+    return NULL;
+}
+
+static void unlink_device(void *arg)
+{
+    const struct machine_vfio *place = arg;
+
+    machine_unlink_device(place->machine, place->device);
+}
+
+/* On this thread, not on the I/O thread: a reset takes its time, and others' devices go on. */
+void machine_destroy_one_vfio(struct machine_vfio *place)
+{
+    event_loop_call(place->machine->loop, unlink_device, place);
+    device_destroy(place->device);
+    place->device = NULL;
+    atomic_store(&place->slot, 0);
 }
 
 /* What the pinning took, apart from the rest. */
@@ -175,7 +236,7 @@ int machine_create_vfio(struct machine *machine, struct husk_error *err)
     int ret = 0;
 
     for (unsigned i = 0; !ret && i < config->vfio_count; i++)
-        ret = create_device(machine, &config->vfios[i], err);
+        ret = machine_create_one_vfio(machine, &config->vfios[i], false, err);
     if (!ret && config->vfio_count)
         mark_moments(machine);
     return ret;
@@ -191,7 +252,9 @@ uint64_t machine_pinned_bytes(struct machine *machine)
 {
     struct vfio_pinned pinned = {0};
 
+    pthread_mutex_lock(&machine->config->devices_lock);
     if (machine->vfio_iommu)
         vfio_iommu_pinned(machine->vfio_iommu, &pinned);
+    pthread_mutex_unlock(&machine->config->devices_lock);
     return pinned.bytes;
 }

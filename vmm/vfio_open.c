@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -76,6 +77,11 @@ static int cannot_open(const char *where, const char *path, int error, const cha
 
 /* ---- which interface ---- */
 
+static const char *name_of(const struct vfio_config *vfio)
+{
+    return vfio->address[0] ? vfio->address : vfio->id;
+}
+
 static bool has_descriptor(const struct vfio_config *vfio)
 {
     return vfio->device_fd >= 0 || vfio->group_fd >= 0;
@@ -127,14 +133,13 @@ static enum husk_vfio_iommu choose(const struct vfio_host *host,
 
 /* ---- opening ---- */
 
-static int open_iommu(const struct vfio_host *host, struct machine_config *config,
-                      const char *where, struct husk_error *err)
+static int open_iommu(const struct vfio_host *host, bool iommufd, int *iommu_fd, const char *where,
+                      struct husk_error *err)
 {
-    bool iommufd = config->vfio_iommu == HUSK_VFIO_IOMMU_IOMMUFD;
     char path[PATH_MAX];
     int fd;
 
-    if (config->vfio_iommu_fd >= 0)
+    if (*iommu_fd >= 0)
         return 0;
     path_of(host, path, iommufd ? "iommu" : "vfio/vfio");
     fd = open_file(host, path);
@@ -144,7 +149,7 @@ static int open_iommu(const struct vfio_host *host, struct machine_config *confi
                                      "iommu=group"
                                    : "modprobe vfio-pci",
                            err);
-    config->vfio_iommu_fd = fd;
+    *iommu_fd = fd;
     return 0;
 }
 
@@ -194,7 +199,8 @@ static int open_one(const struct vfio_host *host, struct machine_config *config,
                     const struct candidate *candidates, struct husk_error *err)
 {
     struct vfio_config *vfio = &config->vfios[index];
-    int ret = open_iommu(host, config, vfio->address[0] ? vfio->address : vfio->id, err);
+    int ret = open_iommu(host, config->vfio_iommu == HUSK_VFIO_IOMMU_IOMMUFD,
+                         &config->vfio_iommu_fd, name_of(vfio), err);
 
     if (ret)
         return ret;
@@ -222,6 +228,65 @@ int vfio_open_devices(const struct vfio_host *host, struct machine_config *confi
     return ret;
 }
 
+/* ---- one more ---- */
+
+static enum husk_vfio_iommu choose_another(const struct vfio_host *host,
+                                           const struct machine_config *config,
+                                           const struct vfio_config *vfio,
+                                           const struct candidate *candidate, int iommu_fd)
+{
+    char path[PATH_MAX];
+
+    if (config->vfio_count > 0)
+        return config->vfio_iommu;
+    if (vfio->iommu != HUSK_VFIO_IOMMU_AUTO)
+        return vfio->iommu;
+    path_of(host, path, "iommu");
+    if (candidate->number < 0 || (iommu_fd < 0 && !can_open(path)))
+        return HUSK_VFIO_IOMMU_GROUP;
+    path_of(host, path, "vfio/devices/vfio%d", candidate->number);
+    return can_open(path) ? HUSK_VFIO_IOMMU_IOMMUFD : HUSK_VFIO_IOMMU_GROUP;
+}
+
+/* When it is open already, it may be the VM that has it. */
+static int open_another_group(const struct vfio_host *host, const struct machine_config *config,
+                              struct vfio_config *vfio, int group, struct husk_error *err)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    int fd;
+
+    path_of(host, path, "vfio/%d", group);
+    fd = open_file(host, path);
+    if (fd == -EBUSY && config->vfio_count > 0 && stat(path, &st) == 0) {
+        vfio->group_rdev = st.st_rdev;
+        return 0;
+    }
+    if (fd < 0)
+        return cannot_open(vfio->address, path, fd, "is vfio_iommu_type1 loaded?", err);
+    vfio->group_fd = fd;
+    return 0;
+}
+
+int vfio_open_another(const struct vfio_host *host, const struct machine_config *config,
+                      struct vfio_config *vfio, int *iommu_fd, struct husk_error *err)
+{
+    struct candidate candidate;
+    int ret = inspect(host, vfio, &candidate, err);
+    bool iommufd;
+
+    if (ret)
+        return ret;
+    vfio->iommu = choose_another(host, config, vfio, &candidate, *iommu_fd);
+    iommufd = vfio->iommu == HUSK_VFIO_IOMMU_IOMMUFD;
+    if (config->vfio_count == 0)
+        ret = open_iommu(host, iommufd, iommu_fd, name_of(vfio), err);
+    if (ret || has_descriptor(vfio))
+        return ret;
+    return iommufd ? open_by_iommufd(host, vfio, candidate.number, err)
+                   : open_another_group(host, config, vfio, candidate.group, err);
+}
+
 /* ---- locked memory ---- */
 
 uint64_t vfio_locked_bytes(const struct machine_config *config)
@@ -244,10 +309,13 @@ int vfio_check_limit(const struct machine_config *config, uint64_t limit_bytes,
 
 int vfio_check_locked(const struct machine_config *config, bool jailed, struct husk_error *err)
 {
+    return config->vfio_count > 0 ? vfio_check_lockable(config, jailed, err) : 0;
+}
+
+int vfio_check_lockable(const struct machine_config *config, bool jailed, struct husk_error *err)
+{
     struct rlimit limit;
 
-    if (config->vfio_count == 0)
-        return 0;
     /* The jailed process gets what it needs from whoever may give it; else the hard limit is what
      * there is. In this process its soft limit holds, but for those whose memory is not counted. */
     if (jail_has_capability(jailed ? CAP_SYS_RESOURCE : CAP_IPC_LOCK))
@@ -260,10 +328,15 @@ int vfio_check_locked(const struct machine_config *config, bool jailed, struct h
 int vfio_check_cgroup(const struct machine_config *config, uint64_t memory_max_bytes,
                       struct husk_error *err)
 {
+    return config->vfio_count > 0 ? vfio_check_cgroup_room(config, memory_max_bytes, err) : 0;
+}
+
+int vfio_check_cgroup_room(const struct machine_config *config, uint64_t memory_max_bytes,
+                           struct husk_error *err)
+{
     uint64_t needed = vfio_locked_bytes(config);
 
-    if (config->vfio_count == 0 || memory_max_bytes == 0 || memory_max_bytes >= needed ||
-        config->pages == HUSK_PAGES_2M)
+    if (memory_max_bytes == 0 || memory_max_bytes >= needed || config->pages == HUSK_PAGES_2M)
         return 0;
     return error_set(err, ENOMEM, "jail: memory max", "cannot lock the guest's memory",
                      "devices of the host take %llu KiB of it, and the cgroup may have %llu KiB",

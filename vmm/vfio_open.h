@@ -42,6 +42,15 @@ extern const struct vfio_host vfio_this_host;
 int vfio_open_devices(const struct vfio_host *host, struct machine_config *config,
                       struct husk_error *err);
 
+/*
+ * The same for one more device, `vfio`, of a VM that is built: by the interface of its others,
+ * which vfio->iommu is then. *iommu_fd is opened for the first one only, unless it came along. A
+ * device of a group that the VM has already gets group_rdev in place of a descriptor; whether it
+ * has, the machine finds out.
+ */
+int vfio_open_another(const struct vfio_host *host, const struct machine_config *config,
+                      struct vfio_config *vfio, int *iommu_fd, struct husk_error *err);
+
 /* ---- locked memory ---- */
 
 /* What a VM with devices of the host locks: its memory, and something for the kernel's rings. */
@@ -53,6 +62,9 @@ uint64_t vfio_locked_bytes(const struct machine_config *config);
  */
 int vfio_check_locked(const struct machine_config *config, bool jailed, struct husk_error *err);
 
+/* The same for a VM that is to have its first. */
+int vfio_check_lockable(const struct machine_config *config, bool jailed, struct husk_error *err);
+
 /* The same against a limit in bytes. */
 int vfio_check_limit(const struct machine_config *config, uint64_t limit_bytes,
                      struct husk_error *err);
@@ -61,5 +73,8 @@ int vfio_check_limit(const struct machine_config *config, uint64_t limit_bytes,
  * while it is built. The host's reserved huge pages do not count there. -ENOMEM. */
 int vfio_check_cgroup(const struct machine_config *config, uint64_t memory_max_bytes,
                       struct husk_error *err);
+/* The same for a VM that is to have its first. */
+int vfio_check_cgroup_room(const struct machine_config *config, uint64_t memory_max_bytes,
+                           struct husk_error *err);
 
 #endif

@@ -260,3 +260,8 @@ int vfio_device_create(const struct vfio_device_env *env, const struct vfio_devi
     *out = &vfio->device;
     return 0;
 }
+
+unsigned vfio_device_slot(const struct device *device)
+{
+    return ((const struct vfio_device *)device)->function.number;
+}

@@ -44,13 +44,13 @@ static int container_check(struct vfio_iommu *iommu, struct husk_error *err)
 
 /* ---- groups ---- */
 
-/* The group of a descriptor, which becomes the context's. */
-static int take_group(struct vfio_iommu *iommu, int fd, struct vfio_group **out)
+/* The group of a descriptor, which becomes the context's; without one (-1) it is known by rdev. */
+static int take_group(struct vfio_iommu *iommu, int fd, uint64_t rdev, struct vfio_group **out)
 {
     struct vfio_group *unused = NULL;
-    struct stat st;
+    struct stat st = {.st_rdev = rdev};
 
-    if (fstat(fd, &st) < 0)
+    if (fd >= 0 && fstat(fd, &st) < 0)
         return -errno;
     for (unsigned i = 0; i < VFIO_GROUPS_MAX; i++) {
         struct vfio_group *group = &iommu->groups[i];
@@ -64,6 +64,8 @@ static int take_group(struct vfio_iommu *iommu, int fd, struct vfio_group **out)
             return 0;
         }
     }
+    if (fd < 0)
+        return -EBUSY;
     if (!unused)
         return -ENOSPC;
     *unused = (struct vfio_group){.fd = fd, .rdev = st.st_rdev, .users = 1};
@@ -125,7 +127,10 @@ static int container_enter(struct vfio_iommu *iommu, const struct vfio_device_co
     int ret;
 
     close_fd(&device_fd);
-    ret = take_group(iommu, group_fd, &att->group);
+    ret = take_group(iommu, group_fd, config->group_rdev, &att->group);
+    if (ret == -EBUSY)
+        return error_set(err, EBUSY, config->name, CANNOT_ATTACH,
+                         "its IOMMU group is in use: another VM or program has it open");
     if (ret) {
         close_fd(&group_fd);
         return error_set(err, -ret, config->name, CANNOT_ATTACH, NULL);
@@ -251,7 +256,8 @@ static void container_unmap(struct vfio_iommu *iommu, uint64_t iova, uint64_t si
     };
     int ret = vfio_ioctl(iommu->kernel, iommu->fd, VFIO_IOMMU_UNMAP_DMA, &unmap);
 
-    if (ret < 0 || unmap.size != size)
+    /* All is unmapped already when the host took the last device of the last group away. */
+    if (ret < 0 || (unmap.size != size && unmap.size != 0))
         log_warn(iommu->log, "vfio", "guest memory at %#llx stays pinned: %s",
                  (unsigned long long)iova, ret < 0 ? error_text(-ret) : "not all of it was mapped");
 }

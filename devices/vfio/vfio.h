@@ -76,9 +76,12 @@ struct vfio_device_config {
     const char *name;    /* for messages; outlives the device */
     const char *address; /* "0000:01:10.0": in VFIO_CONTAINER, what the group calls it */
     int group_fd;        /* VFIO_CONTAINER, else -1 */
-    int device_fd;       /* VFIO_IOMMUFD, else -1 */
-    unsigned number;     /* on the guest's bus; PCI_NEXT_FREE */
-    bool hotplugged;     /* the guest runs: it turns the device on itself */
+    /* VFIO_CONTAINER with group_fd -1, for a group's file opens once: st_rdev of that file, and the
+     * address space has a device of the group already. */
+    uint64_t group_rdev;
+    int device_fd;   /* VFIO_IOMMUFD, else -1 */
+    unsigned number; /* on the guest's bus; PCI_NEXT_FREE */
+    bool hotplugged; /* the guest runs: it turns the device on itself */
 };
 
 enum vfio_event {
@@ -107,17 +110,20 @@ struct vfio_device_env {
  *
  * Returns 0 or -errno with err filled; nothing then remains of it:
  *   EPERM     the group is not viable: another device of it has a driver of the host
- *   EBUSY     somebody has the group or device
+ *   EBUSY     somebody has the group or device; the address space has no device of group_rdev
  *   ENOMEM    memory cannot be pinned (RLIMIT_MEMLOCK)
  *   ENODEV    the group has no such device, or it is no PCI device
  *   ERANGE    guest memory lies where this IOMMU cannot reach
  *   ENOSPC    no place on the bus, or for a BAR
  *   EPROTO    what the kernel or the device says of itself cannot be
- * The caller destroys *out with device_destroy(), also while the VM runs, from the same threads: it
- * is then gone from the bus, no DMA is in flight, and the device is reset, for which this blocks.
- * It may be created anew from new descriptors.
+ * The caller destroys *out with device_destroy(), also while the VM runs, from the same threads or
+ * from a vCPU's that holds no lock of the bus: it is then gone from the bus, no DMA is in flight,
+ * and the device is reset, for which this blocks. It may be created anew from new descriptors.
  */
 int vfio_device_create(const struct vfio_device_env *env, const struct vfio_device_config *config,
                        struct device **out, struct husk_error *err);
+
+/* Its number on the guest's bus. */
+unsigned vfio_device_slot(const struct device *device);
 
 #endif

@@ -383,12 +383,14 @@ enum husk_event_type {
     HUSK_EVENT_PAUSED, /* every vCPU stands still */
     HUSK_EVENT_RESUMED,
     HUSK_EVENT_STOPPED,        /* the last event of a VM */
-    HUSK_EVENT_DEVICE_REMOVED, /* a drive or a network device is gone: its file or tap is closed,
-                                  its id free. Of those that nobody fetches the newest 64 are kept
-                                */
+    HUSK_EVENT_DEVICE_REMOVED, /* a device is gone: its files are closed, its id free. Of those that
+                                  nobody fetches the newest 64 are kept */
+    HUSK_EVENT_DEVICE_WANTED,  /* the host wants a device of its own back, and waits; once for each.
+                                  A guest that runs has been asked for it, as by
+                                  husk_vm_remove_vfio(). Kept as the former */
 };
 
-enum husk_device_kind { HUSK_DEVICE_DRIVE, HUSK_DEVICE_NET };
+enum husk_device_kind { HUSK_DEVICE_DRIVE, HUSK_DEVICE_NET, HUSK_DEVICE_VFIO };
 
 struct husk_event_device {
     enum husk_device_kind kind;
@@ -401,7 +403,7 @@ struct husk_event {
     uint8_t guest_status;                /* STOPPED by GUEST_EXIT: what the guest wrote */
     __extension__ union {                /* C99 has no unnamed unions */
         struct husk_error error;         /* STOPPED by MONITOR_ERROR */
-        struct husk_event_device device; /* DEVICE_REMOVED */
+        struct husk_event_device device; /* DEVICE_REMOVED, DEVICE_WANTED */
     };
     uint64_t reserved[4]; /* zero; room to grow, for this struct has no size */
 };
@@ -459,7 +461,11 @@ HUSK_API int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_optio
 HUSK_API int husk_vm_add_net(struct husk_vm *vm, const struct husk_net_options *options,
                              struct husk_error *err);
 
-/* The same for a device of the host, before the build only. */
+/*
+ * The same for a device of the host; `iommu` AUTO then means the interface that its others use.
+ * With the first one all guest memory is locked: in a VM that runs this takes as long (blocks), and
+ * everything else that asks for it waits. With the last one it is let go.
+ */
 HUSK_API int husk_vm_add_vfio(struct husk_vm *vm, const struct husk_vfio_options *options,
                               struct husk_error *err);
 
@@ -472,8 +478,8 @@ HUSK_API int husk_vm_set_vsock(struct husk_vm *vm, const struct husk_vsock_optio
  * when the call returns. From a running or paused guest it is asked for: the call returns at once,
  * and HUSK_EVENT_DEVICE_REMOVED comes when the guest has let it go, which may be never; until then
  * everything can be done with it as before. A second call asks once more. A guest may also let go
- * of a drive or a network device that nobody asked for: the event is the same. -EOPNOTSUPP once the
- * VM is built and has no PCI bus, -EINVAL when it is stopped.
+ * of a device that nobody asked for: the event is the same. -EOPNOTSUPP once the VM is built and
+ * has no PCI bus, -EINVAL when it is stopped.
  */
 HUSK_API int husk_vm_remove_drive(struct husk_vm *vm, const char *id, struct husk_error *err);
 HUSK_API int husk_vm_remove_net(struct husk_vm *vm, const char *id, struct husk_error *err);

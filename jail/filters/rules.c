@@ -198,22 +198,22 @@ const struct rule rules[] = {
     IOCTL(C, VFIO_SET_IOMMU),
     IOCTL(C, VFIO_GROUP_GET_STATUS),
     IOCTL(C, VFIO_GROUP_SET_CONTAINER),
-    IOCTL(C, VFIO_GROUP_UNSET_CONTAINER),
+    IOCTL(V | C, VFIO_GROUP_UNSET_CONTAINER), /* V, as the others: the guest ejects it */
     IOCTL(C, VFIO_GROUP_GET_DEVICE_FD),
     IOCTL(C, VFIO_IOMMU_GET_INFO),
     IOCTL(C, VFIO_IOMMU_MAP_DMA),
-    IOCTL(C, VFIO_IOMMU_UNMAP_DMA),
+    IOCTL(V | C, VFIO_IOMMU_UNMAP_DMA),
     IOCTL(C, VFIO_DEVICE_BIND_IOMMUFD),
     IOCTL(C, VFIO_DEVICE_ATTACH_IOMMUFD_PT),
     IOCTL(C, IOMMU_IOAS_ALLOC),
     IOCTL(C, IOMMU_IOAS_IOVA_RANGES),
     IOCTL(C, IOMMU_IOAS_MAP),
-    IOCTL(C, IOMMU_IOAS_UNMAP),
+    IOCTL(V | C, IOMMU_IOAS_UNMAP),
     IOCTL(C, VFIO_DEVICE_GET_INFO),
     IOCTL(C, VFIO_DEVICE_GET_REGION_INFO),
     IOCTL(C, VFIO_DEVICE_GET_IRQ_INFO),
     IOCTL(C, KVM_CREATE_DEVICE), /* KVM's own knowledge of it */
-    IOCTL(C, KVM_SET_DEVICE_ATTR),
+    IOCTL(V | C, KVM_SET_DEVICE_ATTR),
     ALLOW_IF(C, mmap, WITHOUT(2, PROT_EXEC)), /* its BARs; also what the ring of a disk, a kernel,
                                                  and a vCPU share with the builder */
 

@@ -10,7 +10,9 @@
  *     running=1  ejected with the driver in the midst of its work
  *     hostile=1  plays with the registers first
  *
- * A disk that comes holds one letter in its first sector, and gets a z in its second.
+ * A disk that comes holds one letter in its first sector, and gets a z in its second. An NVMe
+ * controller of the host's tells its serial number (NVM Express 1.4), for which it writes to
+ * memory.
  */
 #include "lib/pci.h"
 
@@ -30,6 +32,16 @@
 #define IN_FLIGHT     16u
 #define T_OUT         1u
 #define DEVICE_BIT(n) (1u << (n))
+
+#define CLASS_NVME    0x010802u     /* 2.1.5 */
+#define NVME_BAR      0xe8000000ull /* in the window of BARs */
+#define NVME_BAR_SIZE 0x100000u
+#define NVME_ENTRIES  2u
+#define COMMAND_ON    6u /* memory decoding, bus mastering */
+
+/* 3.1; the doorbell of the administration queue is the first. */
+enum { NVME_CC = 0x14, NVME_CSTS = 0x1c, NVME_AQA = 0x24, NVME_ASQ = 0x28, NVME_ACQ = 0x30 };
+enum { NVME_DOORBELL = 0x1000 };
 
 struct header {
     uint32_t type;
@@ -106,6 +118,59 @@ static void use_net(unsigned slot, struct virtio *net)
     say("net %u", slot);
 }
 
+/* ---- NVMe ---- */
+
+static bool is_nvme(unsigned slot)
+{
+    return mmio_read32(pci_config(slot) + 8) >> 8 == CLASS_NVME;
+}
+
+static bool nvme_is_on(void *arg)
+{
+    return mmio_read32(*(uint64_t *)arg + NVME_CSTS) & 1;
+}
+
+static bool nvme_has_answered(void *arg)
+{
+    return *(volatile uint32_t *)arg & 1u << 16; /* the phase of the first entry, 4.6 */
+}
+
+static void set_address(uint64_t at, const void *to)
+{
+    mmio_write32(at, (uint32_t)(uintptr_t)to);
+    mmio_write32(at + 4, (uint32_t)((uintptr_t)to >> 32));
+}
+
+/* 7.6.1 as far as the administration queue, and an Identify (5.15) of the controller. */
+static void use_nvme(unsigned slot)
+{
+    uint64_t registers = NVME_BAR + slot * NVME_BAR_SIZE;
+    uint32_t *commands = allocate(4096, 4096), *answers = allocate(4096, 4096);
+    char *data = allocate(4096, 4096);
+
+    pci_set_bar(slot, registers);
+    mmio_write16(pci_config(slot) + COMMAND, COMMAND_ON);
+    mmio_write32(registers + NVME_AQA, (NVME_ENTRIES - 1) << 16 | (NVME_ENTRIES - 1));
+    set_address(registers + NVME_ASQ, commands);
+    set_address(registers + NVME_ACQ, answers);
+    answers[3] = 0;
+    mmio_write32(registers + NVME_CC, 4u << 20 | 6u << 16 | 1); /* entries of 16 and 64 bytes */
+    if (!wait_until(nvme_is_on, &registers, 10000))
+        give_up("nvme", "status 0x%x", mmio_read32(registers + NVME_CSTS));
+    for (unsigned i = 0; i < 16; i++)
+        commands[i] = 0;
+    commands[0] = 6; /* Identify */
+    commands[6] = (uint32_t)(uintptr_t)data;
+    commands[7] = (uint32_t)((uintptr_t)data >> 32);
+    commands[10] = 1; /* the controller */
+    mmio_write32(registers + NVME_DOORBELL, 1);
+    if (!wait_until(nvme_has_answered, &answers[3], 10000))
+        give_up("nvme", "no answer");
+    check(answers[3] >> 17 == 0, "identify", "status 0x%x", answers[3]);
+    data[15] = '\0';
+    say("nvme %u is %s", slot, data + 4);
+}
+
 static void eject(unsigned slot)
 {
     out32(EJECT, DEVICE_BIT(slot)); /* and the next one may be there already */
@@ -124,9 +189,11 @@ static void take_up(unsigned slot)
     }
     check(mmio_read16(config + COMMAND) == 0, "a new device decodes nothing", "command 0x%x",
           mmio_read16(config + COMMAND));
-    if (!virtio_pci_probe(slot, slot, &devices[slot]))
+    if (!is_nvme(slot) && !virtio_pci_probe(slot, slot, &devices[slot]))
         give_up("probe", "slot %u: 0x%x", slot, id_of(slot));
-    if (id_of(slot) == BLK_DEVICE)
+    if (is_nvme(slot))
+        use_nvme(slot);
+    else if (id_of(slot) == BLK_DEVICE)
         use_disk(slot, &devices[slot]);
     else
         use_net(slot, &devices[slot]);
@@ -144,7 +211,7 @@ static void let_go(unsigned slot)
         say("deaf to %u", slot);
         return;
     }
-    if (!option("running"))
+    if (!option("running") && !is_nvme(slot))
         virtio_reset(&devices[slot]);
     eject(slot);
 }

@@ -155,6 +155,22 @@ struct husk_vm *api_vm(const struct api *api)
     return api->vm;
 }
 
+static void device_gone(struct api *api, const struct husk_event *event)
+{
+    static const char *const kinds[] = {
+        [HUSK_DEVICE_DRIVE] = "drive",
+        [HUSK_DEVICE_NET] = "network interface",
+        [HUSK_DEVICE_VFIO] = "device of the host",
+    };
+
+    log_print(&api->log, HUSK_LOG_INFO, "The %s %s is gone.", kinds[event->device.kind],
+              event->device.id);
+    if (event->device.kind == HUSK_DEVICE_DRIVE)
+        drive_gone(api, event->device.id);
+    else if (event->device.kind == HUSK_DEVICE_NET)
+        net_gone(api, event->device.id);
+}
+
 void api_note_event(struct api *api, const struct husk_event *event)
 {
     char text[600];
@@ -169,13 +185,10 @@ void api_note_event(struct api *api, const struct husk_event *event)
     case HUSK_EVENT_RESUMED:
         break;
     case HUSK_EVENT_DEVICE_REMOVED:
-        log_print(&api->log, HUSK_LOG_INFO, "The %s %s is gone.",
-                  event->device.kind == HUSK_DEVICE_DRIVE ? "drive" : "network interface",
-                  event->device.id);
-        if (event->device.kind == HUSK_DEVICE_DRIVE)
-            drive_gone(api, event->device.id);
-        else
-            net_gone(api, event->device.id);
+        device_gone(api, event);
+        break;
+    case HUSK_EVENT_DEVICE_WANTED:
+        log_print(&api->log, HUSK_LOG_WARN, "The host wants the device %s back.", event->device.id);
         break;
     case HUSK_EVENT_STOPPED:
         if (event->reason == HUSK_STOP_MONITOR_ERROR)

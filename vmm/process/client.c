@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -63,13 +64,13 @@ static unsigned descriptors_of_devices(const struct machine_config *machine)
 
 /* How many descriptors a VM may need: its own, and some for devices that change. On a PCI bus they
  * may become as many as there is room for. */
-static unsigned descriptors_needed(const struct machine_config *machine)
+static unsigned descriptors_needed(const struct machine_config *machine, unsigned vfio_count)
 {
     unsigned count = DESCRIPTORS_BASE + machine->vcpus;
 
     count += machine->transport == HUSK_TRANSPORT_PCI ? DESCRIPTORS_PCI
                                                       : descriptors_of_devices(machine);
-    count += DESCRIPTORS_VFIO * machine->vfio_count;
+    count += DESCRIPTORS_VFIO * vfio_count;
     return count + (machine->vsock.present ? DESCRIPTORS_VSOCK : 0);
 }
 
@@ -77,11 +78,18 @@ static unsigned descriptors_needed(const struct machine_config *machine)
  * Locked memory. Groups count what this process locks; iommufd counts what its user does, in all of
  * his VMs (Linux, drivers/iommu/iommufd/pages.c), so that no figure would do.
  */
-static uint64_t memlock_needed(const struct machine_config *machine)
+static uint64_t memlock_needed(const struct machine_config *machine, enum husk_vfio_iommu iommu)
 {
-    if (machine->vfio_count == 0)
-        return 0;
-    return machine->vfio_iommu == HUSK_VFIO_IOMMU_IOMMUFD ? UINT64_MAX : vfio_locked_bytes(machine);
+    return iommu == HUSK_VFIO_IOMMU_IOMMUFD ? UINT64_MAX : vfio_locked_bytes(machine);
+}
+
+int process_make_room(struct vm_process *process, const struct machine_config *machine,
+                      enum husk_vfio_iommu iommu, struct husk_error *err)
+{
+    int ret = process_raise(process, RLIMIT_NOFILE,
+                            descriptors_needed(machine, machine->vfio_count + 1), err);
+
+    return ret ? ret : process_raise(process, RLIMIT_MEMLOCK, memlock_needed(machine, iommu), err);
 }
 
 static int send_hello(struct vm_process *process, const struct process_config *config,
@@ -100,8 +108,9 @@ static int send_hello(struct vm_process *process, const struct process_config *c
     wire_put_u32(&call.out, config->jail.uid);
     wire_put_u32(&call.out, config->jail.gid);
     wire_put_u8(&call.out, config->jail.strict != 0);
-    wire_put_u32(&call.out, descriptors_needed(machine));
-    wire_put_u64(&call.out, memlock_needed(machine));
+    wire_put_u32(&call.out, descriptors_needed(machine, machine->vfio_count));
+    wire_put_u64(&call.out, machine->vfio_count ? memlock_needed(machine, machine->vfio_iommu) : 0);
+    wire_put_u8(&call.out, machine->transport == HUSK_TRANSPORT_PCI);
     message_put_fd(&process->request, &call.out, vsock_directory);
     ret = call_finish(&call, LONG_ANSWER_MS, err); /* the program is read from disk, too */
     if (!ret)
@@ -235,7 +244,8 @@ int vm_process_build(const struct process_config *config, const struct machine_c
     pthread_mutex_init(&process->request_lock, NULL);
     pthread_mutex_init(&process->events_lock, NULL);
     pthread_mutex_init(&process->end_lock, NULL);
-    atomic_init(&process->devices, machine->drive_count + machine->net_count);
+    atomic_init(&process->devices, machine->drive_count + machine->net_count + machine->vfio_count);
+    atomic_init(&process->wants, machine->vfio_count);
     ret = process_limits_create(config, machine, log, &process->limits, err);
     if (!ret)
         ret = start_process(process, config, err);

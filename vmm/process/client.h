@@ -69,6 +69,13 @@ int vm_process_plug_net(struct vm_process *process, const struct net_config *net
 int vm_process_unplug_drive(struct vm_process *process, const char *id, struct husk_error *err);
 int vm_process_unplug_net(struct vm_process *process, const char *id, struct husk_error *err);
 
+/* machine: without it. The process's limits are raised first. Blocks while memory is pinned. */
+int vm_process_plug_vfio(struct vm_process *process, const struct machine_config *machine,
+                         const struct vfio_config *vfio, int iommu_fd, struct husk_error *err);
+int vm_process_unplug_vfio(struct vm_process *process, const char *id, struct husk_error *err);
+/* 0, or -ENOENT with err filled. */
+int vm_process_has_vfio(struct vm_process *process, const char *id, struct husk_error *err);
+
 int vm_process_stats(struct vm_process *process, struct husk_vm_stats *stats,
                      struct husk_error *err);
 int vm_process_drive_stats(struct vm_process *process, const char *id,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Devices of a jailed VM that come and go: see client.h. */
+#include "base/checked.h"
 #include "vmm/process/config_wire.h"
 #include "vmm/process/internal.h"
 
@@ -41,8 +42,36 @@ int vm_process_plug_net(struct vm_process *process, const struct net_config *net
     return ret;
 }
 
-static int unplug(struct vm_process *process, enum protocol_kind kind, const char *what,
-                  const char *id, struct husk_error *err)
+/* A VM that is as large as it gets is pinned in time; the host may be busy. */
+static int pinning_ms(const struct machine_config *machine)
+{
+    const uint64_t gib = machine->memory_bytes >> 30;
+
+    return LONG_ANSWER_MS + (int)min_u64(gib, 1000000) * 2000;
+}
+
+int vm_process_plug_vfio(struct vm_process *process, const struct machine_config *machine,
+                         const struct vfio_config *vfio, int iommu_fd, struct husk_error *err)
+{
+    struct call call;
+    int ret = process_limits_add_vfio(process->limits, machine, err);
+
+    if (!ret)
+        ret = process_make_room(process, machine, vfio->iommu, err);
+    if (ret)
+        return ret;
+    call_begin(&call, process, PROTOCOL_PLUG_VFIO, "cannot add a device of the host");
+    config_put_plugged_vfio(&process->request, &call.out, vfio, iommu_fd);
+    ret = call_finish(&call, pinning_ms(machine), err);
+    expect_removal(process, ret);
+    if (!ret)
+        atomic_fetch_add(&process->wants, 1);
+    call_end(&call);
+    return ret;
+}
+
+static int ask_about(struct vm_process *process, enum protocol_kind kind, const char *what,
+                     const char *id, struct husk_error *err)
 {
     struct call call;
     int ret;
@@ -56,10 +85,22 @@ static int unplug(struct vm_process *process, enum protocol_kind kind, const cha
 
 int vm_process_unplug_drive(struct vm_process *process, const char *id, struct husk_error *err)
 {
-    return unplug(process, PROTOCOL_UNPLUG_DRIVE, "cannot remove the drive", id, err);
+    return ask_about(process, PROTOCOL_UNPLUG_DRIVE, "cannot remove the drive", id, err);
 }
 
 int vm_process_unplug_net(struct vm_process *process, const char *id, struct husk_error *err)
 {
-    return unplug(process, PROTOCOL_UNPLUG_NET, "cannot remove the network device", id, err);
+    return ask_about(process, PROTOCOL_UNPLUG_NET, "cannot remove the network device", id, err);
+}
+
+int vm_process_unplug_vfio(struct vm_process *process, const char *id, struct husk_error *err)
+{
+    return ask_about(process, PROTOCOL_UNPLUG_VFIO, "cannot remove the device of the host", id,
+                     err);
+}
+
+int vm_process_has_vfio(struct vm_process *process, const char *id, struct husk_error *err)
+{
+    return ask_about(process, PROTOCOL_HAS_VFIO, "cannot tell about the device of the host", id,
+                     err);
 }

@@ -277,16 +277,10 @@ void config_put_vfio(struct message *message, struct wire_writer *writer,
     message_put_fd(message, writer, vfio->group_fd);
 }
 
-int config_get_vfio(struct message *message, struct wire_reader *reader,
-                    struct machine_config *config)
+static void get_vfio(struct message *message, struct wire_reader *reader, struct vfio_config *vfio)
 {
-    struct vfio_config *vfio = &config->vfios[config->vfio_count];
     const char *address;
 
-    if (config->vfio_count == CONFIG_DEVICES_MAX)
-        return -EPROTO;
-    config->vfio_count++;
-    vfio->iommu = config->vfio_iommu;
     get_id(reader, vfio->id);
     address = wire_get_string(reader);
     if (!address || strlen(address) >= sizeof(vfio->address))
@@ -295,6 +289,35 @@ int config_get_vfio(struct message *message, struct wire_reader *reader,
         memcpy(vfio->address, address, strlen(address) + 1);
     vfio->device_fd = message_take_fd(message, reader);
     vfio->group_fd = message_take_fd(message, reader);
+}
+
+int config_get_vfio(struct message *message, struct wire_reader *reader,
+                    struct machine_config *config)
+{
+    struct vfio_config *vfio = &config->vfios[config->vfio_count];
+
+    if (config->vfio_count == CONFIG_DEVICES_MAX)
+        return -EPROTO;
+    config->vfio_count++;
+    vfio->iommu = config->vfio_iommu;
+    get_vfio(message, reader, vfio);
+    return outcome(reader, false);
+}
+
+void config_put_plugged_vfio(struct message *message, struct wire_writer *writer,
+                             const struct vfio_config *vfio, int iommu_fd)
+{
+    config_put_vfio(message, writer, vfio);
+    wire_put_u64(writer, vfio->group_rdev);
+    message_put_fd(message, writer, iommu_fd);
+}
+
+int config_get_plugged_vfio(struct message *message, struct wire_reader *reader,
+                            struct vfio_config *vfio, int *iommu_fd)
+{
+    get_vfio(message, reader, vfio);
+    vfio->group_rdev = wire_get_u64(reader);
+    *iommu_fd = message_take_fd(message, reader);
     return outcome(reader, false);
 }
 

@@ -39,6 +39,12 @@ void config_put_vfio(struct message *message, struct wire_writer *writer,
 int config_get_vfio(struct message *message, struct wire_reader *reader,
                     struct machine_config *config);
 
+/* Into a zeroed one of its own, and the IOMMU's descriptor; -1: there is one already. */
+void config_put_plugged_vfio(struct message *message, struct wire_writer *writer,
+                             const struct vfio_config *vfio, int iommu_fd);
+int config_get_plugged_vfio(struct message *message, struct wire_reader *reader,
+                            struct vfio_config *vfio, int *iommu_fd);
+
 /* Inside the jail, connections are made in JAIL_VSOCK_DIRECTORY. */
 void config_put_vsock(struct message *message, struct wire_writer *writer,
                       const struct vsock_config *vsock);

@@ -26,15 +26,15 @@ static bool parse_event(struct wire_reader *reader, struct husk_event *event)
     wire_get_error(reader, &error);
     kind = wire_get_u8(reader);
     wire_get_text(reader, id, sizeof(id));
-    if (!wire_complete(reader) || type > HUSK_EVENT_DEVICE_REMOVED ||
-        reason > HUSK_STOP_MONITOR_ERROR || kind > HUSK_DEVICE_NET ||
+    if (!wire_complete(reader) || type > HUSK_EVENT_DEVICE_WANTED ||
+        reason > HUSK_STOP_MONITOR_ERROR || kind > HUSK_DEVICE_VFIO ||
         (type == HUSK_EVENT_STOPPED) != (reason != HUSK_STOP_NONE))
         return false;
     event->type = type;
     event->reason = reason;
     if (reason == HUSK_STOP_MONITOR_ERROR)
         event->error = error;
-    if (type == HUSK_EVENT_DEVICE_REMOVED) {
+    if (type >= HUSK_EVENT_DEVICE_REMOVED) {
         event->device.kind = kind;
         memcpy(event->device.id, id, sizeof(id));
     }
@@ -51,7 +51,7 @@ static bool take_one_of(atomic_uint *count)
 
 /*
  * Whether it can have happened: the guest is ready once, pauses and goes on when it is told to, and
- * loses no more devices than it had.
+ * loses no more devices than it had; the host wants each of its own back once.
  * Events without end would keep a caller who fetches until there are none, and all its other VMs.
  */
 static bool is_due(struct vm_process *process, const struct husk_event *event)
@@ -68,6 +68,8 @@ static bool is_due(struct vm_process *process, const struct husk_event *event)
         return take_one_of(&process->resumes);
     case HUSK_EVENT_DEVICE_REMOVED:
         return take_one_of(&process->devices);
+    case HUSK_EVENT_DEVICE_WANTED:
+        return take_one_of(&process->wants);
     case HUSK_EVENT_STOPPED:
         break;
     }

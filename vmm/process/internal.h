@@ -36,7 +36,8 @@ struct vm_process {
     bool ready_delivered;
 
     atomic_uint pauses, resumes; /* asked for; of as many at most the process may tell */
-    atomic_uint devices;         /* drives and network devices that it has; as above, their end */
+    atomic_uint devices;         /* that it has and that can go; as above, their end */
+    atomic_uint wants;           /* of them the host's own; as above, that the host wants them */
 
     pthread_mutex_t end_lock; /* guards the rest */
     struct child child;
@@ -81,6 +82,17 @@ bool process_has_ended(struct vm_process *process);
 
 /* Hands over what lines of log are left; events are forgotten. Nobody else reads any more. */
 void process_drain_log(struct vm_process *process);
+
+/* ---- client.c, client_raise.c ---- */
+
+/* Raise the process's limits to what one more device of the host needs. */
+int process_make_room(struct vm_process *process, const struct machine_config *machine,
+                      enum husk_vfio_iommu iommu, struct husk_error *err);
+
+/* Raise a soft limit (RLIMIT_*) to `needed`, and the hard one with it if it must be and may be;
+ * else as far as that goes. Limits are never lowered. 0 or -errno with err filled. */
+int process_raise(struct vm_process *process, int resource, uint64_t needed,
+                  struct husk_error *err);
 
 /* Fills err with the end of the process as the reason; returns -EPIPE. */
 int process_gone(struct vm_process *process, const char *what, struct husk_error *err);

@@ -23,7 +23,7 @@ struct process_limits {
     const struct log *log;
     struct cgroup *cgroup;
     struct registry *registry;
-    uint64_t io_max_bytes;
+    uint64_t io_max_bytes, memory_max_bytes;
     int slots[1 + PARENTS_MAX]; /* what is recorded: parents that were missing, then the cgroup */
     unsigned slot_count;
 };
@@ -161,6 +161,7 @@ int process_limits_create(const struct process_config *config, const struct mach
         return error_set(err, ENOMEM, "", "cannot limit the VM", NULL);
     limits->log = log;
     limits->io_max_bytes = config->jail.io_max_bytes;
+    limits->memory_max_bytes = config->jail.memory_max_bytes;
     sweep(log);
     ret = make_cgroup(limits, config, err);
     if (!ret)
@@ -183,6 +184,12 @@ int process_limits_add_drive(struct process_limits *limits, int fd, struct husk_
     return limits && limits->io_max_bytes
                ? cgroup_limit_io(limits->cgroup, fd, limits->io_max_bytes, err)
                : 0;
+}
+
+int process_limits_add_vfio(const struct process_limits *limits,
+                            const struct machine_config *machine, struct husk_error *err)
+{
+    return limits ? vfio_check_cgroup_room(machine, limits->memory_max_bytes, err) : 0;
 }
 
 void process_limits_destroy(struct process_limits *limits)

@@ -27,6 +27,10 @@ int process_limits_attach(struct process_limits *limits, pid_t pid, struct husk_
 /* A drive more. NULL is fine: nothing to do. */
 int process_limits_add_drive(struct process_limits *limits, int fd, struct husk_error *err);
 
+/* Whether there is room for a device of the host. NULL is fine. */
+int process_limits_add_vfio(const struct process_limits *limits,
+                            const struct machine_config *machine, struct husk_error *err);
+
 /* The process has ended. NULL is fine. */
 void process_limits_destroy(struct process_limits *limits);
 

@@ -54,6 +54,7 @@ static int on_hello(struct server *server, struct wire_reader *in, struct wire_w
     plan.strict = wire_get_u8(in) != 0;
     plan.nofile = wire_get_u32(in);
     plan.memlock_bytes = wire_get_u64(in);
+    plan.may_grow = wire_get_u8(in) != 0;
     plan.vsock_dir_fd = message_take_fd(&server->message, in);
     if (!wire_complete(in) || !version || level > LOG_LEVEL_DEBUG || server->jailed)
         ret = request_refused(err, EPROTO);
@@ -299,6 +300,38 @@ static int on_plug_net(struct server *server, struct wire_reader *in, struct wir
     return request_refused(err, -ret);
 }
 
+static int on_plug_vfio(struct server *server, struct wire_reader *in, struct wire_writer *out,
+                        struct husk_error *err)
+{
+    struct vfio_config vfio = {.device_fd = -1, .group_fd = -1};
+    int iommu_fd = -1;
+    int ret = config_get_plugged_vfio(&server->message, in, &vfio, &iommu_fd);
+
+    if (!ret)
+        return machine_plug_vfio(server->machine, &vfio, iommu_fd, err);
+    vfio_config_release(&vfio);
+    close_fd(&iommu_fd);
+    return request_refused(err, -ret);
+}
+
+static int on_unplug_vfio(struct server *server, struct wire_reader *in, struct wire_writer *out,
+                          struct husk_error *err)
+{
+    const char *id = wire_get_string(in);
+
+    return wire_complete(in) && id ? machine_unplug_vfio(server->machine, id, err)
+                                   : request_refused(err, EPROTO);
+}
+
+static int on_has_vfio(struct server *server, struct wire_reader *in, struct wire_writer *out,
+                       struct husk_error *err)
+{
+    const char *id = wire_get_string(in);
+
+    return wire_complete(in) && id ? machine_has_vfio(server->machine, id, err)
+                                   : request_refused(err, EPROTO);
+}
+
 static int on_unplug_drive(struct server *server, struct wire_reader *in, struct wire_writer *out,
                            struct husk_error *err)
 {
@@ -390,6 +423,9 @@ const struct request requests[] = {
     [PROTOCOL_DRIVE_STATS] = {on_drive_stats, true},
     [PROTOCOL_NET_STATS] = {on_net_stats, true},
     [PROTOCOL_VFIO] = {on_vfio, false},
+    [PROTOCOL_PLUG_VFIO] = {on_plug_vfio, true},
+    [PROTOCOL_UNPLUG_VFIO] = {on_unplug_vfio, true},
+    [PROTOCOL_HAS_VFIO] = {on_has_vfio, true},
     [PROTOCOL_FREE] = {on_free, false},
 };
 

@@ -104,7 +104,7 @@ static int serve_request(struct server *server)
 static void put_details(struct wire_writer *writer, const struct husk_event *event)
 {
     const struct husk_error none = {0};
-    bool device = event->type == HUSK_EVENT_DEVICE_REMOVED;
+    bool device = event->type >= HUSK_EVENT_DEVICE_REMOVED;
 
     wire_put_error(writer, device ? &none : &event->error);
     wire_put_u8(writer, device ? (uint8_t)event->device.kind : 0);

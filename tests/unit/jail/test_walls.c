@@ -340,6 +340,36 @@ static void test_user_without_namespaces(void **state)
     assert_true(as_ordinary_user(go_without_namespaces));
 }
 
+/* Only what it may use at present is lowered; the rest is for whoever made it to give. */
+static void check_growing(struct prisoner *prisoner)
+{
+    struct rlimit limit;
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == NOFILE);
+    CHECK(limit.rlim_max == 2 * NOFILE);
+    CHECK(fcntl(STDERR_FILENO, F_DUPFD, NOFILE) < 0);
+    CHECK(getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == 4096);
+    CHECK(limit.rlim_max == 65536);
+    CHECK(getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max == 0);
+}
+
+static void go_with_room(void)
+{
+    const struct rlimit files = {.rlim_cur = NOFILE, .rlim_max = 2 * NOFILE};
+    const struct rlimit memory = {.rlim_cur = 8192, .rlim_max = 65536};
+    struct prisoner prisoner = new_prisoner();
+
+    CHECK(setrlimit(RLIMIT_NOFILE, &files) == 0 && setrlimit(RLIMIT_MEMLOCK, &memory) == 0);
+    prisoner.plan.may_grow = true;
+    prisoner.plan.memlock_bytes = 4096;
+    CHECK(imprison(&prisoner, check_growing) == 0);
+}
+
+static void test_limits_that_may_grow(void **state)
+{
+    assert_true(as_ordinary_user(go_with_room));
+}
+
 /* A container's root: it may become another user, but not make namespaces. */
 static void test_root_without_admin(void **state)
 {
@@ -462,6 +492,7 @@ int main(void)
         cmocka_unit_test(test_user),
         cmocka_unit_test(test_root_without_clone_flags),
         cmocka_unit_test(test_user_without_namespaces),
+        cmocka_unit_test(test_limits_that_may_grow),
         cmocka_unit_test(test_root_without_admin),
         cmocka_unit_test(test_root_must_give_up),
         cmocka_unit_test(test_fewer_namespaces),

@@ -11,6 +11,8 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "devices/vfio/iommu.h"
@@ -177,6 +179,40 @@ static void test_two_devices(void **state)
     end();
 }
 
+/* The group's file opens once: its second device is found by the file's number. */
+static void test_group_by_number(void **state)
+{
+    struct husk_error err = {0};
+    struct device *second = NULL;
+    struct vfio_device_config config = {
+        .name = "vfio 2", .address = FAKE_VFIO_ADDRESS, .group_fd = -1, .device_fd = -1};
+    int group = -1;
+    struct stat st;
+
+    begin(VFIO_CONTAINER);
+    group = fake_vfio_group(&f.fake, 0);
+    assert_int_equal(fstat(group, &st), 0);
+    close(group);
+    config.group_rdev = st.st_rdev;
+    f.env.iommu = f.iommu;
+    assert_int_equal(vfio_device_create(&f.env, &config, &second, &err), -EBUSY);
+    assert_non_null(strstr(err.why, "another VM or program"));
+    assert_int_equal(vfio_fixture_plug(&f, VFIO_CONTAINER, NULL), 0);
+    f.env.event = NULL;
+    assert_int_equal(vfio_device_create(&f.env, &config, &second, NULL), 0);
+    assert_int_equal(vfio_device_slot(f.device), 1);
+    assert_int_equal(vfio_device_slot(second), 2);
+    assert_int_equal(f.fake.groups_inside, 1);
+    assert_int_equal(f.fake.files, 1);
+    vfio_fixture_unplug(&f); /* the one that brought it */
+    assert_int_equal(f.fake.groups_inside, 1);
+    assert_int_equal(f.fake.mapped_count, guest_memory_region_count(f.around.memory));
+    device_destroy(second);
+    assert_int_equal(f.fake.groups_inside, 0);
+    assert_int_equal(f.fake.mapped_count, 0);
+    end();
+}
+
 static void test_wrong_device(void **state)
 {
     struct husk_error err = {0};
@@ -313,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_hidden_until_the_guest_looks),
         cmocka_unit_test(test_group),
         cmocka_unit_test(test_bind),
+        cmocka_unit_test(test_group_by_number),
         cmocka_unit_test(test_two_devices),
         cmocka_unit_test(test_wrong_device),
         cmocka_unit_test(test_without_reset),

@@ -82,7 +82,7 @@ static void test_bound(void **state)
     event_queue_release(&queue);
 }
 
-/* Of devices that are gone, the newest. */
+/* Of devices that are gone, and that are wanted, the newest. */
 static void test_removals(void **state)
 {
     struct event_queue queue;
@@ -91,12 +91,16 @@ static void test_removals(void **state)
     push(&queue, HUSK_EVENT_READY, 7);
     for (unsigned i = 0; i < EVENT_REMOVALS_MAX + 2; i++)
         push(&queue, HUSK_EVENT_DEVICE_REMOVED, (uint8_t)i);
+    for (unsigned i = 0; i < EVENT_REMOVALS_MAX + 3; i++)
+        push(&queue, HUSK_EVENT_DEVICE_WANTED, (uint8_t)i);
     push(&queue, HUSK_EVENT_PAUSED, 0);
     push(&queue, HUSK_EVENT_RESUMED, 0);
     push(&queue, HUSK_EVENT_STOPPED, 1);
     assert_pop(&queue, HUSK_EVENT_READY, 7);
     for (unsigned i = 2; i < EVENT_REMOVALS_MAX + 2; i++)
         assert_pop(&queue, HUSK_EVENT_DEVICE_REMOVED, (uint8_t)i);
+    for (unsigned i = 3; i < EVENT_REMOVALS_MAX + 3; i++)
+        assert_pop(&queue, HUSK_EVENT_DEVICE_WANTED, (uint8_t)i);
     assert_pop(&queue, HUSK_EVENT_PAUSED, 0);
     assert_pop(&queue, HUSK_EVENT_RESUMED, 0);
     assert_pop(&queue, HUSK_EVENT_STOPPED, 1);

@@ -317,6 +317,65 @@ static void test_given(void **state)
     assert_int_equal(t.config.vfios[0].device_fd, options.device_fd);
 }
 
+/* ---- one more, of a VM that is built ---- */
+
+static int open_another(const char *address, enum husk_vfio_iommu iommu, struct vfio_config *vfio,
+                        int *iommu_fd)
+{
+    struct husk_vfio_options options = HUSK_VFIO_OPTIONS_INIT;
+
+    options.address = address;
+    options.iommu = iommu;
+    assert_int_equal(config_make_vfio(&t.config, &options, vfio, iommu_fd, &t.err), 0);
+    t.err = (struct husk_error){0};
+    return vfio_open_another(&t.host, &t.config, vfio, iommu_fd, &t.err);
+}
+
+static void test_another_first(void **state)
+{
+    struct vfio_config vfio;
+    int iommu_fd;
+
+    assert_int_equal(open_another(FAKE_VF, HUSK_VFIO_IOMMU_AUTO, &vfio, &iommu_fd), 0);
+    assert_int_equal(vfio.iommu, HUSK_VFIO_IOMMU_GROUP);
+    assert_true(iommu_fd >= 0 && vfio.group_fd >= 0 && vfio.device_fd == -1);
+    vfio_config_release(&vfio);
+    close(iommu_fd);
+    make_iommufd(FAKE_VF, 3);
+    assert_int_equal(open_another(FAKE_VF, HUSK_VFIO_IOMMU_AUTO, &vfio, &iommu_fd), 0);
+    assert_int_equal(vfio.iommu, HUSK_VFIO_IOMMU_IOMMUFD);
+    assert_true(iommu_fd >= 0 && vfio.device_fd >= 0 && vfio.group_fd == -1);
+    vfio_config_release(&vfio);
+    close(iommu_fd);
+    assert_int_equal(open_another(FAKE_VF, HUSK_VFIO_IOMMU_GROUP, &vfio, &iommu_fd), 0);
+    assert_true(vfio.group_fd >= 0);
+    vfio_config_release(&vfio);
+    close(iommu_fd);
+    assert_int_equal(open_another("0000:09:00.0", HUSK_VFIO_IOMMU_AUTO, &vfio, &iommu_fd), -ENODEV);
+}
+
+/* By the interface of the others; a group that is in use may be the VM's. */
+static void test_another_second(void **state)
+{
+    struct vfio_config vfio;
+    int iommu_fd;
+
+    add(OTHER, HUSK_VFIO_IOMMU_GROUP);
+    t.config.vfio_iommu = HUSK_VFIO_IOMMU_GROUP;
+    make_iommufd(FAKE_VF, 3);
+    assert_int_equal(open_another(FAKE_VF, HUSK_VFIO_IOMMU_AUTO, &vfio, &iommu_fd), 0);
+    assert_true(iommu_fd == -1 && vfio.group_fd >= 0);
+    vfio_config_release(&vfio);
+    t.failing = "/vfio/10";
+    t.failure = -EBUSY;
+    assert_int_equal(open_another(FAKE_VF, HUSK_VFIO_IOMMU_AUTO, &vfio, &iommu_fd), 0);
+    assert_true(iommu_fd == -1 && vfio.group_fd == -1 && vfio.device_fd == -1);
+    t.config.vfio_count = 0;
+    assert_int_equal(open_another(FAKE_VF, HUSK_VFIO_IOMMU_GROUP, &vfio, &iommu_fd), -EBUSY);
+    assert_non_null(strstr(t.err.why, "is in use"));
+    close(iommu_fd);
+}
+
 static void test_none(void **state)
 {
     assert_int_equal(open_devices(), 0);
@@ -376,6 +435,8 @@ int main(void)
         CASE(test_iommufd_for_all),
         CASE(test_asked_for_groups),
         CASE(test_given),
+        CASE(test_another_first),
+        CASE(test_another_second),
         CASE(test_none),
         CASE(test_limit),
         CASE(test_cgroup),

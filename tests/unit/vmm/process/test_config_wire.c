@@ -272,6 +272,32 @@ static void test_vfio(void **state)
     vfio_config_release(&vfio);
 }
 
+static void test_plugged_vfio(void **state)
+{
+    struct vfio_config vfio = {
+        .id = "nic", .address = "0000:01:10.0", .device_fd = -1, .group_fd = -1, .group_rdev = 1};
+    struct vfio_config got = {.device_fd = -1, .group_fd = -1};
+    int iommu_fd = null_fd(), got_iommu_fd = -1;
+    struct wire_writer writer;
+    struct wire_reader reader;
+
+    vfio.group_rdev += UINT64_C(1) << 40;
+    for (size_t cut = 0; cut < 2; cut++) {
+        message_begin(&t.message, &writer, PROTOCOL_PLUG_VFIO);
+        config_put_plugged_vfio(&t.message, &writer, &vfio, iommu_fd);
+        carry(&writer, &reader, cut);
+        assert_int_equal(config_get_plugged_vfio(&t.message, &reader, &got, &got_iommu_fd),
+                         cut ? -EPROTO : 0);
+        assert_string_equal(got.id, "nic");
+        assert_string_equal(got.address, "0000:01:10.0");
+        assert_true(got.device_fd == -1 && got.group_fd == -1);
+        assert_true(got.group_rdev == vfio.group_rdev);
+        assert_true(cut || got_iommu_fd >= 0);
+        close_fd(&got_iommu_fd);
+    }
+    close_fd(&iommu_fd);
+}
+
 static void test_vsock(void **state)
 {
     struct vsock_config vsock = {.guest_cid = 42, .path = "/run/vm/v.sock", .listen_fd = null_fd()};
@@ -353,6 +379,7 @@ int main(void)
         TEST(test_drive),
         TEST(test_net),
         TEST(test_vfio),
+        TEST(test_plugged_vfio),
         TEST(test_vsock),
         TEST(test_all_queue_pairs),
         TEST(test_text),
