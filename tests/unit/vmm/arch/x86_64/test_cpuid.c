@@ -302,10 +302,11 @@ static void test_full_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_intel_topology), cmocka_unit_test(test_amd_topology),
-        cmocka_unit_test(test_features),       cmocka_unit_test(test_tiles),
-        cmocka_unit_test(test_kvm_leaves),     cmocka_unit_test(test_personalize_again),
-        cmocka_unit_test(test_address_end),    cmocka_unit_test(test_full_table),
+        cmocka_unit_test(test_intel_topology),    cmocka_unit_test(test_amd_topology),
+        cmocka_unit_test(test_features),          cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_kvm_leaves),        cmocka_unit_test(test_exit_at_eoi),
+        cmocka_unit_test(test_personalize_again), cmocka_unit_test(test_address_end),
+        cmocka_unit_test(test_full_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
