@@ -15,6 +15,7 @@
 #include "guest/agent/overlay.h"
 #include "guest/agent/passwd.h"
 #include "guest/agent/process.h"
+#include "guest/agent/volume.h"
 
 const char *container_status_name(enum container_status status)
 {
@@ -121,6 +122,7 @@ static int build(struct container *container, const struct node *params, struct 
                             .field = "process",
                             .container = -1};
     struct node config, rootfs = node_member(params, "rootfs");
+    const char **fill = NULL;
     bool with_stdin = false;
     int ret = node_object(params, "config", &config, err);
 
@@ -138,11 +140,16 @@ static int build(struct container *container, const struct node *params, struct 
         ret = make_root(container, &rootfs, err);
     if (!ret)
         ret = make_cgroup(container, err);
+    if (!ret)
+        ret = volume_fill_list(container->agent, params, &fill, err);
     if (ret)
         return ret;
     launch.root_path = container->root_path;
     launch.cgroup = container->cgroup.dir;
-    return process_launch(container, "init", &launch, with_stdin, &container->init_launched, err);
+    launch.fill = fill;
+    ret = process_launch(container, "init", &launch, with_stdin, &container->init_launched, err);
+    free(fill);
+    return ret;
 }
 
 int container_create(struct agent *agent, const char *name, const struct node *params,

@@ -74,7 +74,8 @@ static void take_descriptor(struct msghdr *header, int *out)
 }
 
 /* 1: ready; 0: the channel was closed (executed, or dead); else -errno with the error. */
-static int await(struct launched *launched, const char *field, struct husk_error *err)
+static int await(struct launched *launched, const char *field, unsigned patience_ms,
+                 struct husk_error *err)
 {
     struct launch_message message;
     union {
@@ -87,7 +88,7 @@ static int await(struct launched *launched, const char *field, struct husk_error
                             .msg_control = &control,
                             .msg_controllen = sizeof(control)};
     struct pollfd wait = {.fd = launched->channel, .events = POLLIN};
-    uint64_t end = monotonic_ns() + LAUNCH_PATIENCE_MS * 1000000ull, now;
+    uint64_t end = monotonic_ns() + patience_ms * 1000000ull, now;
     ssize_t len;
     int ready = 0;
 
@@ -147,7 +148,8 @@ int launch_prepare(const struct launch *launch, struct launched *out, struct hus
     if (!ret) {
         ret = go(out);
         if (!ret)
-            ret = await(out, launch->field, err);
+            ret = await(out, launch->field,
+                        launch->fill ? LAUNCH_FILL_PATIENCE_MS : LAUNCH_PATIENCE_MS, err);
         if (ret == 0)
             ret =
                 error_set(err, ECHILD, launch->field, "died while it was being prepared", "%s", "");
@@ -168,7 +170,7 @@ int launch_start(const struct launch *launch, struct launched *launched, struct 
     if (!ret && go(launched) < 0)
         ret = error_set(err, ECHILD, launch->field, "has died before its start", "%s", "");
     if (!ret) {
-        ret = await(launched, launch->field, err);
+        ret = await(launched, launch->field, LAUNCH_PATIENCE_MS, err);
         if (ret > 0)
             ret = error_set(err, EPROTO, launch->field, "did not start", "it is ready twice");
     }

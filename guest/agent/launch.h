@@ -8,25 +8,28 @@
  * program. Until then, whatever fails on either side is an error with its field, and nothing stays.
  *
  * The child sees of the agent's descriptors only its three streams and the socket; everything is
- * closed before anything hostile could look. Each wait of the agent ends after LAUNCH_PATIENCE_MS.
+ * closed before anything hostile could look. Each wait of the agent ends after LAUNCH_PATIENCE_MS
+ * (LAUNCH_FILL_PATIENCE_MS).
  */
 #ifndef HUSK_GUEST_AGENT_LAUNCH_H
 #define HUSK_GUEST_AGENT_LAUNCH_H
 
 #include "guest/agent/oci.h"
 
-#define LAUNCH_PATIENCE_MS 10000
+#define LAUNCH_PATIENCE_MS      10000
+#define LAUNCH_FILL_PATIENCE_MS 120000 /* where volumes are filled before */
 
 /* What to start. Everything stays the caller's. */
 struct launch {
     const struct oci_config *config;   /* of the container */
     const struct oci_process *process; /* the config's own, or one to be executed in it */
     const char *field;                 /* what the process is called in errors */
-    const char *user;      /* to be looked up in the root (user.h); NULL: the config's */
-    const char *root_path; /* of the root file system; NULL to enter a container */
-    int container;         /* pidfd of its first process; -1 to make one */
-    int cgroup;            /* directory */
-    int streams[3];        /* standard input, output, error; unused with a terminal */
+    const char *user;        /* to be looked up in the root (user.h); NULL: the config's */
+    const char *root_path;   /* of the root file system; NULL to enter a container */
+    const char *const *fill; /* names of volumes (copy.h), NULL-terminated, or NULL */
+    int container;           /* pidfd of its first process; -1 to make one */
+    int cgroup;              /* directory */
+    int streams[3];          /* standard input, output, error; unused with a terminal */
 };
 
 struct launched {

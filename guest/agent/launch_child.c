@@ -5,7 +5,8 @@
  *
  *   1. own session, signals as any program expects them, nothing open but streams and the socket;
  *   2. (for a new container) root file system, kernel parameters and names while the agent's /proc
- *      is there, mounts, devices, masks, then the new root: the agent's files are gone from here;
+ *      is there, volumes filled, mounts, devices, masks, then the new root: the agent's files are
+ * gone from here;
  *   3. the user's ids, by the files of the root; terminal; "ready"; wait;
  *   4. directory, rights, system call filter: the filter comes last where the process gains no
  *      privileges, and has to come before the rights go where it may.
@@ -30,6 +31,7 @@
 #include "base/checked.h"
 #include "base/io.h"
 #include "guest/agent/capabilities.h"
+#include "guest/agent/copy.h"
 #include "guest/agent/devices.h"
 #include "guest/agent/inroot.h"
 #include "guest/agent/launch.h"
@@ -133,6 +135,8 @@ static int make_container(const struct launch *launch, struct husk_error *err)
     ret = write_sysctls(config, err);
     if (!ret)
         ret = namespaces_set_names(config, err);
+    if (!ret)
+        ret = copy_fill(root, config, launch->fill, err);
     if (!ret)
         ret = mounts_make(root, config, err);
     if (!ret)

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,30 +146,15 @@ int overlay_mount(struct container *container, const struct node *rootfs, struct
     return ret ? error_set(err, -ret, "rootfs", "cannot be mounted", NULL) : 0;
 }
 
-/* In a process of its own, which has nothing of the agent's open. */
-static void remove_elsewhere(const char *base, const char *trash)
-{
-    pid_t child = fork();
-
-    if (child)
-        return;
-    close_range(0, ~0u, 0);
-    tree_remove(base, trash);
-    _exit(0);
-}
-
 void overlay_unmount(struct container *container)
 {
-    char base[PATH_SIZE], from[PATH_SIZE * 2], to[PATH_SIZE * 2], trash[32];
+    char base[PATH_SIZE], own[PATH_SIZE];
 
     if (!container->root_is_overlay)
         return;
     umount2(container->root_path, MNT_DETACH | UMOUNT_NOFOLLOW);
     rmdir(container->root_path);
     upper_base(container, base);
-    snprintf(trash, sizeof(trash), "trash-%u", container->agent->trash_count++);
-    snprintf(from, sizeof(from), "%s/c-%s", base, container->name);
-    snprintf(to, sizeof(to), "%s/%s", base, trash);
-    if (rename(from, to) == 0)
-        remove_elsewhere(base, trash);
+    snprintf(own, sizeof(own), "c-%s", container->name);
+    tree_discard(base, own, container->agent->trash_count++);
 }

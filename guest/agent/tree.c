@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,4 +100,26 @@ int tree_remove(const char *base, const char *name)
     close_fd(&removal.top);
     close(dir);
     return removal.error ? removal.error : ret;
+}
+
+/* It has nothing of the agent's open. */
+static void remove_elsewhere(const char *base, const char *trash)
+{
+    pid_t child = fork();
+
+    if (child)
+        return;
+    close_range(0, ~0u, 0);
+    tree_remove(base, trash);
+    _exit(0);
+}
+
+void tree_discard(const char *base, const char *name, unsigned number)
+{
+    char from[PATH_MAX], to[PATH_MAX], trash[32];
+
+    snprintf(trash, sizeof(trash), "trash-%u", number);
+    if (snprintf(from, sizeof(from), "%s/%s", base, name) < (int)sizeof(from) &&
+        snprintf(to, sizeof(to), "%s/%s", base, trash) < (int)sizeof(to) && rename(from, to) == 0)
+        remove_elsewhere(base, trash);
 }

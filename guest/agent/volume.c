@@ -16,13 +16,14 @@
 #include "guest/agent/container.h"
 #include "guest/agent/files.h"
 #include "guest/agent/mounts.h"
+#include "guest/agent/tree.h"
 
 #define SERIAL_MAX  20 /* virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID */
 #define OPTIONS_MAX 32
 #define PATH_SIZE   (sizeof(HUSK_AGENT_VOLUMES) + HUSK_AGENT_NAME_MAX + 2)
 
 struct wish {
-    const char *name, *disk, *tag, *type;
+    const char *name, *disk, *tag, *type, *parent;
     uint64_t tmpfs_bytes;
     bool is_tmpfs, readonly;
     const char **options;
@@ -75,6 +76,8 @@ static int read_wish(const struct node *params, struct wish *wish, struct husk_e
         ret = node_unsigned(params, "tmpfs_bytes", INT64_MAX, &wish->tmpfs_bytes, &wish->is_tmpfs,
                             err);
     if (!ret)
+        ret = node_text(params, "directory", 1, HUSK_AGENT_NAME_MAX, &wish->parent, err);
+    if (!ret)
         ret = node_text(params, "fstype", 1, 32, &wish->type, err);
     if (!ret)
         ret = node_flag(params, "readonly", &wish->readonly, err);
@@ -82,16 +85,51 @@ static int read_wish(const struct node *params, struct wish *wish, struct husk_e
         ret = node_texts(params, "options", OPTIONS_MAX, 255, &wish->options, err);
     if (ret)
         return ret;
-    sources = (wish->disk != NULL) + (wish->tag != NULL) + wish->is_tmpfs;
+    sources = (wish->disk != NULL) + (wish->tag != NULL) + wish->is_tmpfs + (wish->parent != NULL);
     if (sources != 1)
-        return node_error(params, EINVAL, err, "wants one of disk, virtiofs, tmpfs_bytes");
+        return node_error(params, EINVAL, err,
+                          "wants one of disk, virtiofs, tmpfs_bytes, directory");
+    if (wish->parent && wish->options)
+        return node_error(params, EINVAL, err, "a directory has no options");
     if (!wish->disk == (wish->type != NULL))
         return node_error(params, EINVAL, err, "wants an fstype for a disk, and only then");
     return 0;
 }
 
+static bool is_writable(const struct agent *agent, const char *name)
+{
+    const struct volume *volume = volume_find(agent, name);
+
+    return volume && !volume->readonly;
+}
+
+/* A new directory "v-NAME" of a writable volume, in which only the agent makes names, as a detached
+ * mount. */
+static int mount_directory(const struct agent *agent, const struct wish *wish, uint64_t attributes,
+                           struct husk_error *err)
+{
+    char path[2 * PATH_SIZE];
+    struct mount_attr attr = {.attr_set = attributes};
+    int fd;
+
+    if (!is_writable(agent, wish->parent))
+        return error_set(err, ENOENT, wish->parent, "there is no such writable volume", "%s", "");
+    snprintf(path, sizeof(path), "%s/%s/v-%s", HUSK_AGENT_VOLUMES, wish->parent, wish->name);
+    if (mkdir(path, 0755) < 0)
+        return error_set(err, errno, path, "cannot be made", NULL);
+    fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+    if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0) {
+        int ret = error_set(err, errno, path, "cannot be mounted", NULL);
+
+        close_fd(&fd);
+        rmdir(path);
+        return ret;
+    }
+    return fd;
+}
+
 /* A detached mount of what is wished. */
-static int mount_wish(const struct wish *wish, struct husk_error *err)
+static int mount_wish(const struct agent *agent, const struct wish *wish, struct husk_error *err)
 {
     uint64_t attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
     char device[256], why[192] = "", size[40];
@@ -100,6 +138,8 @@ static int mount_wish(const struct wish *wish, struct husk_error *err)
 
     if (wish->readonly)
         attributes |= MOUNT_ATTR_RDONLY;
+    if (wish->parent)
+        return mount_directory(agent, wish, attributes, err);
     if (wish->disk) {
         const char *readonly[OPTIONS_MAX + 2] = {"ro"};
 
@@ -134,6 +174,15 @@ static int put_in_place(int fd, const char *name, struct husk_error *err)
     return 0;
 }
 
+static void discard_directory(struct agent *agent, const char *parent, const char *name)
+{
+    char base[PATH_SIZE], own[HUSK_AGENT_NAME_MAX + 3];
+
+    snprintf(base, sizeof(base), "%s/%s", HUSK_AGENT_VOLUMES, parent);
+    snprintf(own, sizeof(own), "v-%s", name);
+    tree_discard(base, own, agent->trash_count++);
+}
+
 int volume_add(struct agent *agent, const struct node *params, struct husk_error *err)
 {
     struct wish wish = {.options = NULL};
@@ -153,17 +202,23 @@ int volume_add(struct agent *agent, const struct node *params, struct husk_error
     wish.name = name;
     ret = read_wish(params, &wish, err);
     if (!ret) {
-        fd = mount_wish(&wish, err);
+        volume = calloc(1, sizeof(*volume));
+        ret = volume ? 0 : error_set(err, ENOMEM, name, "cannot be added", NULL);
+    }
+    if (!ret) {
+        fd = mount_wish(agent, &wish, err);
         ret = fd < 0 ? fd : put_in_place(fd, name, err);
+        if (ret && fd >= 0 && wish.parent)
+            discard_directory(agent, wish.parent, name);
     }
     close_fd(&fd);
     free(wish.options);
-    if (ret)
+    if (ret) {
+        free(volume);
         return ret;
-    volume = calloc(1, sizeof(*volume));
-    if (!volume)
-        return error_set(err, ENOMEM, name, "cannot be added", NULL);
+    }
     snprintf(volume->name, sizeof(volume->name), "%s", name);
+    snprintf(volume->parent, sizeof(volume->parent), "%s", wish.parent ? wish.parent : "");
     volume->readonly = wish.readonly;
     volume->next = agent->volumes;
     agent->volumes = volume;
@@ -199,6 +254,8 @@ static void unmount(struct agent *agent, struct volume *volume)
     snprintf(path, sizeof(path), "%s/%s", HUSK_AGENT_VOLUMES, volume->name);
     umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
     rmdir(path);
+    if (volume->parent[0])
+        discard_directory(agent, volume->parent, volume->name);
     while (*at != volume)
         at = &(*at)->next;
     *at = volume->next;
@@ -216,6 +273,10 @@ int volume_remove(struct agent *agent, const char *name, struct husk_error *err)
         if (uses(at, name))
             return error_set(err, ESTALE, name, "is in use", "by the container %s", at->name);
     }
+    for (const struct volume *at = agent->volumes; at; at = at->next) {
+        if (!strcmp(at->parent, name))
+            return error_set(err, ESTALE, name, "is in use", "by the volume %s", at->name);
+    }
     unmount(agent, volume);
     return 0;
 }
@@ -224,4 +285,23 @@ void volume_remove_all(struct agent *agent)
 {
     while (agent->volumes)
         unmount(agent, agent->volumes);
+}
+
+int volume_fill_list(const struct agent *agent, const struct node *params, const char ***out,
+                     struct husk_error *err)
+{
+    struct node array = node_member(params, "fill");
+    int ret = node_texts(params, "fill", HUSK_AGENT_VOLUMES_MAX, HUSK_AGENT_NAME_MAX, out, err);
+
+    for (size_t i = 0; !ret && *out && (*out)[i]; i++) {
+        struct node element = node_element(&array, i);
+
+        if (!is_writable(agent, (*out)[i]))
+            ret = node_error(&element, ENOENT, err, "there is no such writable volume");
+    }
+    if (ret) {
+        free(*out);
+        *out = NULL;
+    }
+    return ret;
 }

@@ -77,7 +77,8 @@
  *
  * CONTAINERS (the life cycle of the OCI runtime specification)
  *
- * create   {"container": ID, "config": CONFIG, "rootfs": ROOTFS, "stdin": bool, "user": USER}
+ * create   {"container": ID, "config": CONFIG, "rootfs": ROOTFS, "stdin": bool, "user": USER,
+ *           "fill": [VOLUME, …]}
  *     CONFIG is a whole config.json of OCI runtime specification 1.0.2 to 1.2 as an object. What the
  *     agent does not support is refused with the field's name (docs/agent.md has the list); unknown
  *     members are ignored. Relative paths start at "/".
@@ -92,6 +93,8 @@
  *     does ("not-found"). Without a group it is that of the user's entry, or the config's, and the
  *     process is in all groups that list the user's name. HOME is added to the environment when
  *     that has none: the entry's, or "/". An empty name is the config's uid.
+ *     "fill" (1.1): each of these writable volumes that CONFIG mounts, and in which there is nothing
+ *     yet (but "lost+found"), gets what the container's root has at that place: contents, owner, mode.
  *     Answer: {"pid": N}, the process's id in the guest.
  * start    {"container": ID}
  *     When the program cannot be executed, the process ends with the error, and the container is
@@ -142,6 +145,8 @@
  *                            kernel's, and the others have none
  *         "virtiofs": TAG    a shared folder
  *         "tmpfs_bytes": N   memory of the guest, at most N bytes
+ *         "directory": VOLUME   (1.1) a new, empty directory of another, writable volume, which goes
+ *                            with this volume and keeps the other one from being removed
  *     "not-found" while the guest has not seen the disk (a moment, after a hot-plug): ask again.
  *     The volume is mounted at HUSK_AGENT_VOLUMES/NAME, never with device nodes or set-user-id
  *     programs outside of a root file system. A config.json names it by that path, or one below it,

@@ -199,14 +199,14 @@ class Container:
     count = 0
 
     def __init__(self, place, changes=None, command=None, stdin=False, rootfs=None, name=None,
-                 user=None):
+                 user=None, **more):
         Container.count += 1
         self.place, self.control = place, place.control
         self.name = name or f"c{Container.count}"
         config = patched(base_config(place.root), changes or {})
         if command is not None:
             config["process"]["args"] = SHELL + [command]
-        extra = {"rootfs": rootfs} if rootfs else {}
+        extra = {"rootfs": rootfs, **more} if rootfs else more
         if user is not None:
             extra["user"] = user
         self.pid = self.control.call("create", container=self.name, config=config, stdin=stdin, **extra)["pid"]
