@@ -44,6 +44,9 @@ int control_client_send(struct control_client *client, const char *method, json_
 /* For a poll loop: readable when control_client_receive() has something to do. */
 int control_client_fd(const struct control_client *client);
 
+/* Whether messages were kept (below), for which the descriptor does not become readable. */
+bool control_client_has_kept(const struct control_client *client);
+
 /* The next answer or event: 1 with *out filled, 0 when there is none yet and wait is false,
  * -ECONNRESET when the supervisor is gone (its end too), -EPROTO. */
 int control_client_receive(struct control_client *client, bool wait, struct control_message *out,
@@ -51,10 +54,9 @@ int control_client_receive(struct control_client *client, bool wait, struct cont
 
 /*
  * Sends a request and waits for its answer, however long it takes; events and answers to others
- * that come meanwhile are kept for control_client_receive(). An error of the answer is returned:
- * "invalid" -EINVAL, "unsupported" -EOPNOTSUPP, "not-found" -ENOENT, "exists" -EEXIST, "state"
- * -EBUSY, "limit" -ENOSPC, "version" -EPROTO, "failed" -EIO; out->status is filled then, too. On
- * success *out is the caller's to clear; it may be NULL.
+ * that come meanwhile are kept for control_client_receive(). An error of the answer is returned
+ * with the code of agent_read_error() (pod/agent/answer.h); out->status is filled then, too. *out,
+ * which may be NULL, is the caller's to clear.
  */
 int control_client_call(struct control_client *client, const char *method, json_t *params,
                         struct control_message *out, struct husk_error *err);

@@ -13,6 +13,7 @@
 
 #include "base/event_loop.h"
 #include "base/log.h"
+#include "pod/agent/connector.h"
 #include "pod/supervisor/record.h"
 
 struct machine;
@@ -43,9 +44,8 @@ struct machine_ops {
      * err filled, and nothing left. */
     int (*start)(const struct container_spec *spec, const struct machine_host *host,
                  struct machine **out, struct machine_plan *plan, struct husk_error *err);
-    /* A new connection to the agent, before its hello: a non-blocking descriptor, the caller's, or
-     * -errno; -EAGAIN while nobody listens yet. Does not block. */
-    int (*connect)(struct machine *machine);
+    /* Where connections to its agent come from; lives as long as the machine. */
+    const struct agent_connector *(*connector)(struct machine *machine);
     /* The process whose end is the machine's, for the record; 0: none. */
     int (*pid)(const struct machine *machine);
     /* End it at once; `stopped` is called. */

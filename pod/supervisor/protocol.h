@@ -13,7 +13,7 @@
  * The socket is `control.sock` in the container's directory (store.h): a unix stream socket, which
  * lives as long as the supervisor. It takes connections of the user that runs it and of root
  * (SO_PEERCRED), and closes others. It is there from the moment at which the container has its
- * name; what is asked before the machine runs is answered when it does.
+ * name, and connections are answered as soon as the supervisor runs.
  *
  * The command that makes a container gets the first connection from container_spawn() (spawn.h).
  *
@@ -56,20 +56,22 @@
  *
  * STATE is {"status": "created"|"running"|"paused"|"exited", "supervisor": {"pid": N, "start": N},
  * "machine_pid": N, "created_ns", "started_ns", "finished_ns": nanoseconds since 1970 or 0,
- * "exit": EXIT when exited, "oom_kills": N, "error": TEXT or "", "log_lost_lines": N, "log_error":
+ * "exit": EXIT once its process has ended, "oom_kills": N, "error": TEXT or "", "log_lost_lines": N, "log_error":
  * TEXT or ""}, as in state.json, which has "version" beside these.
  *
  * THE LIFE OF THE CONTAINER
  *
  * start    {}
- *     Only while "created", once. Answered when the container's program runs; an error means that
- *     the container has ended, with the error's status, and that everything is being cleaned up.
+ *     Once; the machine may still be booting. Answered when the container's program runs; an error
+ *     means that the container has ended, with the error's status, and that everything is being
+ *     cleaned up.
  *     When every connection is closed before this was asked, nobody is left who could: the container
  *     ends with status 125.
  * inspect  {}                  Answer: STATE
  * wait     {"process": PROCESS}
  *     For the container: EXIT when all is over: the machine is off, the record written and, for
- *     a container that removes itself, the directory gone. The supervisor ends after that.
+ *     a container that removes itself, the directory gone. The supervisor ends after that, and with
+ *     it all connections: ask before "start", or find the end in state.json.
  *     For a process of "exec": EXIT when it has ended. Answered also after the end, as long as the
  *     supervisor knows it: it forgets a process when the connection that made it is closed and the
  *     process has ended, and the oldest beyond CONTROL_PROCESSES_MAX that have ended.
@@ -97,10 +99,10 @@
  *     container. Further members that "exec" of husk/agent.h takes ("user") are passed on.
  *     Answer: {"process": NAME, "pid": N, "streams": [TEXT, …]} with as many descriptors, in that
  *     order: "terminal" (both ways) with config.terminal; else "stdin" (when asked for), "stdout",
- *     "stderr". They are connected to the agent: the supervisor sees nothing of what passes, and
- *     they work on when this connection is closed. Each is a stream socket; a stream of output ends
- *     with everything that was written, stdin is ended by shutdown(SHUT_WR). With "detach" there
- *     are none, and the supervisor swallows the output.
+ *     "stderr". They are connected to the agent: the supervisor sees nothing of what passes. Each is
+ *     a stream socket; a stream of output ends with everything that was written, stdin is ended by
+ *     shutdown(SHUT_WR). Keep the connection until all was read: with it, and the process, the
+ *     streams go. With "detach" there are none, and the supervisor swallows the output.
  * attach   {"stdin": bool, "wait": bool}
  *     To the container's first process. Answer: {"streams": [TEXT, …]} and descriptors, as "exec";
  *     "stdin" only when asked for and when the container has one. What is written from now on is

@@ -74,7 +74,9 @@ struct container_state {
     uint64_t supervisor_start;        /* field 22 of /proc/PID/stat: tells a reused pid */
     int machine_pid;                  /* of husk-vmm; 0: none */
     uint64_t started_ns, finished_ns; /* since 1970; 0: not yet */
-    struct container_exit exit;       /* when exited */
+    bool ended;                       /* its process has: "exit" is there, maybe before the
+                                         machine is off and the status is "exited" */
+    struct container_exit exit;
     uint64_t oom_kills;
     char error[CONTAINER_ERROR_BYTES]; /* printable; why husk ended it, or could not start it */
     uint64_t log_lost_lines;           /* that could not be written */

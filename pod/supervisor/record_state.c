@@ -73,7 +73,8 @@ static int decode(const json_t *document, struct container_state *out, const cha
     if (ret == 0)
         ret = image_json_text(document, "log_error", true, out->log_error, sizeof(out->log_error),
                               where, err);
-    if (ret == 0 && out->status == CONTAINER_EXITED)
+    out->ended = out->status == CONTAINER_EXITED || json_object_get(document, "exit");
+    if (ret == 0 && out->ended)
         ret = decode_exit(document, &out->exit, where, err);
     return ret;
 }
@@ -94,7 +95,7 @@ json_t *container_state_encode(const struct container_state *state, uint64_t cre
 {
     json_t *exited = NULL;
 
-    if (state->status == CONTAINER_EXITED) {
+    if (state->ended || state->status == CONTAINER_EXITED) {
         exited = json_pack("{s:i, s:i, s:b}", "status", (int)state->exit.status, "signal",
                            (int)state->exit.signal, "oom", (int)state->exit.oom);
         if (!exited)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -161,4 +162,36 @@ int container_spawn(struct container *container, const char *program, struct hus
         return error_set(err, -ret, launch.program, "cannot be started as a supervisor", NULL);
     }
     return pair[0];
+}
+
+int container_inherit(const char *name, struct container **out, struct husk_error *err)
+{
+    char link[32];
+    struct container *container;
+    ssize_t len;
+
+    for (int fd = SPAWN_FD_DIR; fd <= SPAWN_FD_FIRST; fd++) {
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+            return error_set(err, EINVAL, "supervise", "is not for people",
+                             "`husk run` starts it, with descriptors 3 to 6");
+    }
+    container = calloc(1, sizeof(*container));
+    if (!container)
+        return error_set(err, ENOMEM, name, "cannot be supervised", NULL);
+    snprintf(container->name, sizeof(container->name), "%s", name);
+    container->dir = SPAWN_FD_DIR;
+    container->lock = SPAWN_FD_LOCK;
+    container->listener = SPAWN_FD_LISTENER;
+    container->owner = true;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", SPAWN_FD_DIR);
+    len = readlink(link, container->path, sizeof(container->path) - 1);
+    container->path[len > 0 ? len : 0] = '\0';
+    /* Nothing but the same open file can take it once more. */
+    if (len <= 0 || container_lock_life(container->lock)) {
+        container_close(container);
+        return error_set(err, EINVAL, name, "cannot be supervised",
+                         "its lock is held by somebody else");
+    }
+    *out = container;
+    return 0;
 }

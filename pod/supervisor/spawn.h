@@ -26,4 +26,8 @@
  */
 int container_spawn(struct container *container, const char *program, struct husk_error *err);
 
+/* In the supervisor: what it was given, but for the first connection. -EINVAL when it was not
+ * started by container_spawn(). */
+int container_inherit(const char *name, struct container **out, struct husk_error *err);
+
 #endif

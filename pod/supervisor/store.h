@@ -81,6 +81,9 @@ int container_load_state(const struct container *container, struct container_sta
 int container_save_state(const struct container *container, const struct container_state *state,
                          uint64_t created_ns, struct husk_error *err);
 
+/* By its supervisor: the container is not alive any more from now on. */
+void container_give_up(struct container *container);
+
 /* Removes the directory with everything in it. -EBUSY while it is alive. One that is being removed
  * by somebody else is no error. */
 int container_remove(struct container_store *store, struct container *container,

@@ -54,6 +54,12 @@ int container_lock_life(int lock)
     return set_lock(lock, LOCK_LIFE, F_WRLCK, F_OFD_SETLK);
 }
 
+void container_give_up(struct container *container)
+{
+    (void)set_lock(container->lock, LOCK_LIFE, F_UNLCK, F_OFD_SETLK);
+    container->owner = false;
+}
+
 int container_lock_mark(int lock)
 {
     return set_lock(lock, LOCK_MARK, F_WRLCK, F_OFD_SETLKW);

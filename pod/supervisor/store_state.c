@@ -82,7 +82,7 @@ int container_save_state(const struct container *container, const struct contain
         if (ret == 0 &&
             renameat(container->dir, CONTAINER_STATE_NEW, container->dir, CONTAINER_STATE_FILE) < 0)
             ret = -errno;
-        if (ret && state->status == CONTAINER_EXITED && write_spare(container->dir, bytes) == 0)
+        if (ret && state->ended && write_spare(container->dir, bytes) == 0)
             ret = 0;
     }
     if (ret == 0 && fsync(container->dir) < 0)
@@ -140,16 +140,20 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* The supervisor's end is what nobody has written down. */
+/* Its process may have ended before the supervisor did: then only the status is out of date. */
 static void mark(const struct container *container, struct container_state *state)
 {
     struct container_spec spec;
 
     state->status = CONTAINER_EXITED;
-    state->exit = (struct container_exit){.status = STATUS_SUPERVISOR_DIED};
-    state->finished_ns = now_ns();
-    snprintf(state->error, sizeof(state->error),
-             "the container's supervisor ended without a word: it was killed, or the host stopped");
+    if (!state->ended) {
+        state->ended = true;
+        state->exit = (struct container_exit){.status = STATUS_SUPERVISOR_DIED};
+        state->finished_ns = now_ns();
+        snprintf(state->error, sizeof(state->error), "%s",
+                 "the container's supervisor ended without a word: it was killed, or the host "
+                 "stopped");
+    }
     if (container_load_spec(container, &spec, NULL))
         return;
     /* Where it cannot be written the next one who looks finds the same out. */

@@ -217,6 +217,7 @@ static void the_end_is_recorded_on_the_spare(void **state)
     assert_true(container_save_state(made, &record, 1, NULL) < 0);
     assert_int_equal(container_load_state(made, &seen, NULL), 0);
     record.status = CONTAINER_EXITED;
+    record.ended = true;
     record.exit.status = 3;
     assert_int_equal(container_save_state(made, &record, 1, NULL), 0);
     assert_int_equal(container_load_state(made, &seen, NULL), 0);

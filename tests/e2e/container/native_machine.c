@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The agent on this host: see native_machine.h. */
+#include "tests/e2e/container/native_machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/io.h"
+
+struct machine {
+    struct machine_host host;
+    struct agent_connector connector;
+    char socket[4200], group[128];
+    pid_t pid;
+    int pidfd;
+    struct event_source *source;
+};
+
+static bool fault(const char *word)
+{
+    const char *asked = getenv("HUSK_NATIVE_FAULT");
+
+    return asked && !strcmp(asked, word);
+}
+
+/* The whole life of the agent, as one command of a shell in new namespaces. */
+static void format_script(const struct machine *machine, char *out, size_t size)
+{
+    const char *path = machine->host.path;
+
+    if (fault("dies"))
+        snprintf(out, size, "echo it is dead >&2; exit 3");
+    else if (fault("silent"))
+        snprintf(out, size, "echo it says nothing >&2; exec sleep 1000");
+    else
+        snprintf(out, size,
+                 "mkdir -p '%s/cgroup' && mount -t tmpfs -o mode=755 run /run && "
+                 "mount -t cgroup2 none '%s/cgroup' && mkdir '%s/cgroup/%s' && "
+                 "exec '%s' --listen '%s' --cgroup '%s/cgroup/%s'",
+                 path, path, path, machine->group, getenv("HUSK_AGENT"), machine->socket, path,
+                 machine->group);
+}
+
+static _Noreturn void run(const struct machine *machine, const char *script, int log)
+{
+    sigset_t none;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* as a jailed VM ends with who has it */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (dup2(log, 1) < 0 || dup2(log, 2) < 0)
+        _exit(126);
+    execlp("unshare", "unshare", "--mount", "--ipc", "--uts", "--net", "--pid", "--fork",
+           "--kill-child", "--mount-proc", "--", "sh", "-c", script, NULL);
+    _exit(127);
+}
+
+static void on_end(void *arg, uint32_t events)
+{
+    struct machine *machine = arg;
+    char why[64] = "";
+    int status = 0;
+
+    (void)events;
+    event_source_remove(machine->source);
+    machine->source = NULL;
+    if (waitpid(machine->pid, &status, 0) == machine->pid && status)
+        snprintf(why, sizeof(why), "the agent ended with %#x", (unsigned)status);
+    machine->pid = 0;
+    machine->host.stopped(machine->host.arg, why);
+}
+
+static void clean_up(const struct machine *machine)
+{
+    char script[5000];
+
+    snprintf(
+        script, sizeof(script),
+        "unshare --mount sh -c \"mount -t cgroup2 none '%s/cgroup' && find '%s/cgroup/%s' -depth "
+        "-type d -exec rmdir {} +\" 2>/dev/null",
+        machine->host.path, machine->host.path, machine->group);
+    (void)!system(script);
+}
+
+static void destroy(struct machine *machine)
+{
+    if (!machine)
+        return;
+    event_source_remove(machine->source);
+    if (machine->pid > 0) {
+        kill(machine->pid, SIGKILL);
+        while (waitpid(machine->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    close_fd(&machine->pidfd);
+    clean_up(machine);
+    free(machine);
+}
+
+static int start(const struct container_spec *spec, const struct machine_host *host,
+                 struct machine **out, struct machine_plan *plan, struct husk_error *err)
+{
+    struct machine *machine = calloc(1, sizeof(*machine));
+    int log = openat(host->dir, "agent.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    char script[20000];
+
+    (void)plan;
+    if (!machine || log < 0 || !getenv("HUSK_AGENT")) {
+        free(machine);
+        close_fd(&log);
+        return error_set(err, ENOENT, "HUSK_AGENT", "is not set", "or there is no agent.log");
+    }
+    machine->host = *host;
+    machine->pidfd = -1;
+    snprintf(machine->socket, sizeof(machine->socket), "%s/agent.sock", host->path);
+    snprintf(machine->group, sizeof(machine->group), "husk-native-%.64s", spec->id);
+    machine->connector =
+        (struct agent_connector){.connect = agent_connector_path, .arg = machine->socket};
+    format_script(machine, script, sizeof(script));
+    machine->pid = fork();
+    if (machine->pid == 0)
+        run(machine, script, log);
+    close_fd(&log);
+    if (machine->pid > 0)
+        machine->pidfd = (int)syscall(SYS_pidfd_open, machine->pid, 0);
+    if (machine->pidfd < 0 ||
+        event_loop_add(host->loop, machine->pidfd, EPOLLIN, on_end, machine, &machine->source)) {
+        destroy(machine);
+        return error_set(err, EIO, "the agent", "cannot be started", NULL);
+    }
+    *out = machine;
+    return 0;
+}
+
+static const struct agent_connector *connector(struct machine *machine)
+{
+    return &machine->connector;
+}
+
+static int pid_of(const struct machine *machine)
+{
+    return machine->pid;
+}
+
+static void power_off(struct machine *machine)
+{
+    if (machine->pid > 0)
+        kill(machine->pid, SIGKILL);
+}
+
+static int stats(struct machine *machine, struct machine_stats *out)
+{
+    (void)machine;
+    (void)out;
+    return -ENOTSUP;
+}
+
+static void last_words(struct machine *machine, char *text, size_t size)
+{
+    int fd = openat(machine->host.dir, "agent.log", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, text, size - 1);
+
+    close_fd(&fd);
+    text[len > 0 ? len : 0] = '\0';
+    if (len > 0 && text[len - 1] == '\n')
+        text[len - 1] = '\0';
+    make_printable(text);
+}
+
+const struct machine_ops native_machine_ops = {
+    .start = start,
+    .connector = connector,
+    .pid = pid_of,
+    .power_off = power_off,
+    .stats = stats,
+    .last_words = last_words,
+    .destroy = destroy,
+};
