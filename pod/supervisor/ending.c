@@ -177,6 +177,17 @@ static void finish(struct supervisor *s)
     s->leave_at_ns = monotonic_ns() + LEAVE_NS;
 }
 
+/* What was said has been heard. A container may fail before the command that made it has asked for
+ * anything: then that is waited for, or nobody could be told why. */
+static bool may_leave(const struct supervisor *s)
+{
+    if (!hub_flushed(s->hub))
+        return false;
+    if (monotonic_ns() > s->leave_at_ns)
+        return true;
+    return server_is_idle(s->server) && (s->state.started_ns || server_count(s->server) == 0);
+}
+
 void ending_timer(void *arg)
 {
     struct supervisor *s = arg;
@@ -197,7 +208,7 @@ void ending_timer(void *arg)
         return;
     if (!s->finished)
         finish(s);
-    if (hub_flushed(s->hub) && (server_is_idle(s->server) || monotonic_ns() > s->leave_at_ns))
+    if (may_leave(s))
         event_loop_stop(s->loop);
     else
         event_timer_arm(s->phase_timer, LEAVE_STEP_NS);

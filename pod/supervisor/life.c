@@ -179,6 +179,11 @@ void life_start(struct supervisor *s, struct ticket ticket)
 {
     struct husk_error error;
 
+    if (!s->start_asked && s->failure.code) {
+        s->start_asked = true;
+        server_refuse(s->server, ticket, &s->failure, s->state.exit.status);
+        return;
+    }
     if (s->start_asked || s->phase >= PHASE_DRAINING) {
         error_set(&error, EBUSY, "start", "is not possible", "%s",
                   s->phase >= PHASE_DRAINING ? "the container has ended" : "it was asked already");
@@ -193,6 +198,7 @@ void life_start(struct supervisor *s, struct ticket ticket)
 
 void life_refuse_start(struct supervisor *s, const struct husk_error *error, uint8_t status)
 {
+    s->failure = *error;
     if (s->start.connection)
         server_refuse(s->server, s->start, error, status);
     s->start = (struct ticket){.connection = 0};

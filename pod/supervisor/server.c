@@ -193,6 +193,11 @@ void server_tell(struct server *server, json_t *event)
     json_decref(event);
 }
 
+unsigned server_count(const struct server *server)
+{
+    return server->count;
+}
+
 bool server_is_idle(const struct server *server)
 {
     const struct connection *at;

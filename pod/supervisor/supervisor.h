@@ -83,7 +83,8 @@ struct supervisor {
     uint64_t next_process;
 
     bool start_asked;
-    bool ended_early; /* its end was told before the answer to "start", which says more */
+    struct husk_error failure; /* why it did not come to the program's start; code 0: nothing yet */
+    bool ended_early;          /* its end was told before the answer to "start", which says more */
     struct agent_exit early;
     struct ticket start;    /* who asked */
     struct waiters waiters; /* of "wait" and "stop" for the container */
