@@ -109,6 +109,7 @@ static bool interrupted(void *arg)
 
 static void inside(void)
 {
+    static const uint8_t milliseconds[6] = {0x00, 0x00, 0x10, 0x20, 0x30, 0x01};
     uint8_t *page = allocate(PAGE, PAGE), *stamp = allocate(PAGE, PAGE);
     const char *serial = option("serial");
     uint32_t before = interrupt_counts[VECTOR];
@@ -120,7 +121,7 @@ static void inside(void)
         length++;
     check(memcmp(page + 4, serial, length) == 0, "what it writes", "another serial number");
     /* 5.21.1.14: six bytes of milliseconds, read by the controller, then written by it. */
-    memcpy(stamp, "\x00\x00\x10\x20\x30\x01", 6);
+    memcpy(stamp, milliseconds, sizeof(milliseconds));
     status = carry_out(ADMIN_SET, TIMESTAMP, (uint64_t)stamp);
     check(status == 0, "read inside", "status 0x%x", status);
     memset(stamp, 0, 8);
