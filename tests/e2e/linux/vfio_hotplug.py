@@ -10,7 +10,7 @@ It takes devices away from the host, so it runs in the lab only (tests/lab/run -
 import subprocess
 import sys
 
-from husktest import Failure
+from husktest import LAB_WORDS, Failure
 from live import Live
 from vfioguests import INTERFACES, Guests, guest_kernel
 from vfiohost import ADDRESS, MAC, VF_ADDRESS, Host, driver
@@ -25,7 +25,7 @@ class Guest(Live):
     def __init__(self, tests, commands, interface, address):
         kernel = guest_kernel()
         super().__init__(tests, (tests.more[0], kernel, tests.initrd(kernel),
-                                 f"quiet husk.run={','.join(commands)}", interface, address), subprocess.PIPE)
+                                 f"quiet {LAB_WORDS} husk.run={','.join(commands)}", interface, address), subprocess.PIPE)
 
     def tell(self, line):
         self.process.stdin.write(f"{line}\n".encode())
