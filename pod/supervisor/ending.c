@@ -169,6 +169,7 @@ static void finish(struct supervisor *s)
     if (s->record.remove && container_remove_own(s->container, &error))
         log_error(s->log, "supervisor", "%s", error_format(&error, text, sizeof(text)));
     container_give_up(s->container);
+    server_stop_listening(s->server);
     exit = ending_exit_json(s);
     waiters_answer(&s->waiters, s->server, exit);
     json_decref(exit);

@@ -169,9 +169,12 @@ void life_prepared(struct supervisor *s)
     if (s->phase != PHASE_PREPARING)
         return;
     s->phase = PHASE_READY;
-    if (await_exit(s, &error))
+    if (await_exit(s, &error)) {
         life_fail(s, &error, STATUS_HUSK);
-    else if (s->start_asked)
+        return;
+    }
+    process_begin_all(s);
+    if (s->start_asked)
         start_now(s);
 }
 

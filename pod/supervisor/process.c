@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Processes of "exec": see supervisor.h and protocol.h. The supervisor asks the agent for the
- * process and for its streams, hands the connected descriptors to the client, and keeps nothing but
- * the name and, later, how it ended. A detached one's output is read here and thrown away.
+ * Processes of "exec" and of archives: see supervisor.h and protocol.h. The supervisor asks the
+ * agent for the process and for its streams, hands the connected descriptors to the client, and
+ * keeps nothing but the name and, later, how it ended. A detached one's output is read here and
+ * thrown away.
  *
  *     asked --pid--> dialing its streams --all there--> answered --exit--> forgotten
  */
@@ -35,7 +36,10 @@ struct process {
     char name[NAME_BYTES];
     uint64_t connection; /* that made it; 0 when it is closed, or nobody's */
     struct ticket ticket;
-    bool detached, terminal, with_stdin;
+    const char *method;      /* of the agent's */
+    json_t *params;          /* for it, until it is asked */
+    bool wants[HUB_STREAMS]; /* the streams that it will have */
+    bool detached;
     int pid;
     struct process_stream streams[CONTROL_FDS_MAX];
     unsigned stream_count, dialing;
@@ -65,6 +69,7 @@ static void destroy(struct process *process)
         close_stream(&process->streams[i]);
     LIST_REMOVE(process, next);
     process->s->process_count--;
+    json_decref(process->params);
     free(process->waiters.list);
     free(process);
 }
@@ -274,16 +279,15 @@ static int dial(struct process *process, enum hub_stream which)
     return 0;
 }
 
-static int dial_all(struct process *process, bool terminal, bool with_stdin)
+static int dial_all(struct process *process)
 {
-    int ret;
+    int ret = 0;
 
-    if (terminal)
-        return dial(process, HUB_TERMINAL);
-    ret = with_stdin ? dial(process, HUB_STDIN) : 0;
-    if (ret == 0)
-        ret = dial(process, HUB_STDOUT);
-    return ret ? ret : dial(process, HUB_STDERR);
+    for (unsigned i = 0; ret == 0 && i < HUB_STREAMS; i++) {
+        if (process->wants[i])
+            ret = dial(process, i);
+    }
+    return ret;
 }
 
 static void on_made(void *arg, const json_t *result, const struct husk_error *error)
@@ -293,7 +297,7 @@ static void on_made(void *arg, const json_t *result, const struct husk_error *er
     struct husk_error wrong;
     int ret;
 
-    if (!error && agent_read_pid(result, "exec", &process->pid, &wrong))
+    if (!error && agent_read_pid(result, process->method, &process->pid, &wrong))
         error = &wrong;
     if (error) {
         server_refuse(s->server, process->ticket, error, life_status_of(error));
@@ -305,7 +309,7 @@ static void on_made(void *arg, const json_t *result, const struct husk_error *er
         json_pack("{s:s, s:s}", "container", s->record.name, "process", process->name), 0,
         on_process_exit, process, &wrong);
     if (ret == 0) {
-        ret = dial_all(process, process->terminal, process->with_stdin);
+        ret = dial_all(process);
         if (ret)
             error_set(&wrong, -ret, process->name, "has streams that cannot be reached", NULL);
     }
@@ -330,12 +334,13 @@ static int make_room(struct supervisor *s)
     return 0;
 }
 
-/* Reads what is the supervisor's of the request; the rest is for the agent to check. */
-static int read_params(struct process *process, const json_t *params, struct husk_error *err)
+/* Reads what is the supervisor's of "exec"; the rest is for the agent to check. */
+static int read_exec(struct process *process, const json_t *params, struct husk_error *err)
 {
     const json_t *config = json_object_get(params, "config");
     const json_t *with_stdin = json_object_get(params, "stdin");
     const json_t *detach = json_object_get(params, "detach");
+    bool terminal;
 
     if (!json_is_object(config))
         return error_set(err, EINVAL, "config", "is wrong", "an object as \"process\"");
@@ -343,56 +348,130 @@ static int read_params(struct process *process, const json_t *params, struct hus
         return error_set(err, EINVAL, "stdin", "is wrong", "true or false");
     if (detach && !json_is_boolean(detach))
         return error_set(err, EINVAL, "detach", "is wrong", "true or false");
-    process->terminal = json_is_true(json_object_get(config, "terminal"));
+    terminal = json_is_true(json_object_get(config, "terminal"));
     process->detached = json_is_true(detach);
-    process->with_stdin = json_is_true(with_stdin) && !process->detached && !process->terminal;
+    process->wants[HUB_TERMINAL] = terminal;
+    process->wants[HUB_STDIN] = json_is_true(with_stdin) && !process->detached && !terminal;
+    process->wants[HUB_STDOUT] = process->wants[HUB_STDERR] = !terminal;
     return 0;
 }
 
-static json_t *agent_params(const struct process *process, const json_t *params)
+/* What the agent is asked. */
+static int make_params(struct process *process, const json_t *params, struct husk_error *err)
 {
-    json_t *copy = json_copy((json_t *)params);
+    json_t *copy = process->params = json_copy((json_t *)params);
+    int ret = copy ? 0 : -ENOMEM;
 
-    if (!copy)
-        return NULL;
-    json_object_del(copy, "detach");
-    if (json_object_set_new(copy, "container", json_string(process->s->record.name)) ||
-        json_object_set_new(copy, "process", json_string(process->name)) ||
-        json_object_set_new(copy, "stdin", json_boolean(process->with_stdin))) {
-        json_decref(copy);
-        return NULL;
-    }
-    return copy;
+    (void)json_object_del(copy, "detach");
+    if (ret == 0)
+        ret = json_object_set_new(copy, "container", json_string(process->s->record.name));
+    if (ret == 0)
+        ret = json_object_set_new(copy, "process", json_string(process->name));
+    if (ret == 0 && !strcmp(process->method, "exec"))
+        ret = json_object_set_new(copy, "stdin", json_boolean(process->wants[HUB_STDIN]));
+    return ret ? error_set(err, ENOMEM, process->method, "is not possible", NULL) : 0;
 }
 
-void process_exec(struct supervisor *s, struct ticket ticket, const json_t *params)
+static void ask(struct process *process)
+{
+    struct supervisor *s = process->s;
+    struct husk_error error;
+    json_t *params = process->params;
+
+    process->params = NULL;
+    if (agent_client_call(s->agent, process->method, params, AGENT_CLIENT_TIMEOUT_MS, on_made,
+                          process, &error) == 0)
+        return;
+    server_refuse(s->server, process->ticket, &error, STATUS_HUSK);
+    destroy(process);
+}
+
+static struct process *new_process(struct supervisor *s, struct ticket ticket, const char *method)
 {
     struct process *process = NULL;
     struct husk_error error;
     int ret = make_room(s);
 
-    if (ret == 0 && !(process = calloc(1, sizeof(*process))))
+    if (ret == 0) {
+        process = calloc(1, sizeof(*process));
         ret = -ENOMEM;
-    if (ret || !process) {
-        error_set(&error, -ret, "exec", "is not possible",
-                  ret == -ENOSPC ? "there are %u processes of exec already" : NULL,
+    }
+    if (!process) {
+        error_set(&error, -ret, method, "is not possible",
+                  ret == -ENOSPC ? "there are %u processes beside the container's own" : NULL,
                   CONTROL_PROCESSES_MAX);
         server_refuse(s->server, ticket, &error, STATUS_HUSK);
-        return;
+        return NULL;
     }
     process->s = s;
+    process->method = method;
     process->ticket = ticket;
     process->connection = ticket.connection;
     snprintf(process->name, sizeof(process->name), "e%llu",
              (unsigned long long)(++s->next_process % 1000000000));
     LIST_INSERT_HEAD(&s->processes, process, next);
     s->process_count++;
-    ret = read_params(process, params, &error);
+    return process;
+}
+
+static void begin(struct process *process, const json_t *params, int ret, struct husk_error *error)
+{
+    struct supervisor *s = process->s;
+
     if (ret == 0)
-        ret = agent_client_call(s->agent, "exec", agent_params(process, params),
-                                AGENT_CLIENT_TIMEOUT_MS, on_made, process, &error);
+        ret = make_params(process, params, error);
     if (ret) {
-        server_refuse(s->server, ticket, &error, STATUS_HUSK);
+        server_refuse(s->server, process->ticket, error, STATUS_HUSK);
         destroy(process);
+    } else if (s->phase >= PHASE_READY) {
+        ask(process);
+    } /* else when the container is there */
+}
+
+void process_exec(struct supervisor *s, struct ticket ticket, const json_t *params)
+{
+    struct process *process = new_process(s, ticket, "exec");
+    struct husk_error error = {.code = 0};
+
+    if (process)
+        begin(process, params, read_exec(process, params, &error), &error);
+}
+
+static void begin_archive(struct supervisor *s, struct ticket ticket, const json_t *params,
+                          const char *method, enum hub_stream stream)
+{
+    struct process *process;
+    struct husk_error error = {.code = 0};
+
+    if (s->phase >= PHASE_DRAINING) {
+        error_set(&error, EBUSY, s->record.name, "is not running", "it has ended");
+        server_refuse(s->server, ticket, &error, 0);
+        return;
+    }
+    process = new_process(s, ticket, method);
+    if (!process)
+        return;
+    process->wants[stream] = process->wants[HUB_STDERR] = true;
+    begin(process, params, 0, &error);
+}
+
+void process_archive_get(struct supervisor *s, struct ticket ticket, const json_t *params)
+{
+    begin_archive(s, ticket, params, "archive.get", HUB_STDOUT);
+}
+
+void process_archive_put(struct supervisor *s, struct ticket ticket, const json_t *params)
+{
+    begin_archive(s, ticket, params, "archive.put", HUB_STDIN);
+}
+
+void process_begin_all(struct supervisor *s)
+{
+    struct process *process, *next;
+
+    for (process = LIST_FIRST(&s->processes); process; process = next) {
+        next = LIST_NEXT(process, next);
+        if (process->params)
+            ask(process);
     }
 }

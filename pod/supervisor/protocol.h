@@ -114,9 +114,11 @@
  *     The end of a client's stdin ends the container's when the record says so ("stdin": "once").
  * resize   {"process": PROCESS, "columns": N, "rows": N}   1 to 65535
  *
- * archive.get, archive.put
- *     {…}: as in husk/agent.h without "container"; the answer's descriptor "archive" is the stream.
- *     "unsupported" where the agent does not have them.
+ * archive.get, archive.put     {…}
+ *     As in husk/agent.h without "container" and "process". Answer: as that of "exec", with the
+ *     streams "stdout" and "stderr", or "stdin" and "stderr"; "wait" for the process tells how it
+ *     ended. They may be asked before "start": they are answered when the container is made, and
+ *     find it as its program will.
  *
  * EVENTS
  *

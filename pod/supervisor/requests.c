@@ -337,6 +337,8 @@ static const struct request requests[] = {
      .handle = handle_agent},
     {.method = "events", .handle = handle_events},
     {.method = "exec", .any_params = true, .needs_running = true, .handle = process_exec},
+    {.method = "archive.get", .any_params = true, .handle = process_archive_get},
+    {.method = "archive.put", .any_params = true, .handle = process_archive_put},
     {.method = "attach", .params = {"stdin", "wait"}, .handle = handle_attach},
     {.method = "resize", .params = {"process", "columns", "rows"}, .handle = handle_resize},
 };

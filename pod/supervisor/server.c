@@ -66,7 +66,7 @@ static void destroy(struct connection *connection)
     uint64_t serial = connection->serial;
 
     release(connection);
-    if (event_source_watch(server->source, EPOLLIN))
+    if (server->source && event_source_watch(server->source, EPOLLIN))
         log_error(server->log, "supervisor", "the control socket takes no connections any more");
     server->callbacks.closed(server->callbacks.arg, serial, server->count);
 }
@@ -191,6 +191,13 @@ void server_tell(struct server *server, json_t *event)
             send_json(at, event, NULL, 0);
     }
     json_decref(event);
+}
+
+void server_stop_listening(struct server *server)
+{
+    event_source_remove(server->source);
+    server->source = NULL;
+    close_fd(&server->listener);
 }
 
 unsigned server_count(const struct server *server)
@@ -426,7 +433,6 @@ void server_close(struct server *server)
         next = LIST_NEXT(at, next);
         release(at);
     }
-    event_source_remove(server->source);
-    close_fd(&server->listener);
+    server_stop_listening(server);
     free(server);
 }

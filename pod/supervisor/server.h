@@ -56,6 +56,9 @@ void server_subscribe(struct server *server, struct ticket ticket);
 /* To all who do; the event is stolen, NULL is nothing. */
 void server_tell(struct server *server, json_t *event);
 
+/* Nobody new any more. */
+void server_stop_listening(struct server *server);
+
 /* How many connections there are. */
 unsigned server_count(const struct server *server);
 

@@ -155,6 +155,10 @@ void requests_forward(struct supervisor *s, struct ticket ticket, const char *me
 
 /* process.c */
 void process_exec(struct supervisor *s, struct ticket ticket, const json_t *params);
+void process_archive_get(struct supervisor *s, struct ticket ticket, const json_t *params);
+void process_archive_put(struct supervisor *s, struct ticket ticket, const json_t *params);
+/* The container is there: what was asked before is done now. */
+void process_begin_all(struct supervisor *s);
 /* NULL: there is none of that name. */
 struct process *process_find(struct supervisor *s, const char *name);
 void process_wait(struct supervisor *s, struct process *process, struct ticket ticket);
