@@ -43,6 +43,7 @@ struct kind {
 
 static const struct kind drives = {"drives", "drive_id", "drive"};
 static const struct kind nets = {"network-interfaces", "iface_id", "net"};
+static const struct kind vfios = {"vfio", "vfio_id", "vfio"};
 
 /* Whether the VM has a device of this id. 1, 0 or -errno. */
 static int is_there(struct vm_socket *vm, const struct kind *kind, const char *id,
@@ -145,6 +146,24 @@ static int add_net(struct vm_socket *vm, const struct vm_options *options, struc
     return ret;
 }
 
+static int add_vfio(struct vm_socket *vm, const struct vm_options *options, struct husk_error *err)
+{
+    char id[VM_ID_SIZE], path[128];
+    int ret = 0;
+
+    if (options->vfio.id)
+        snprintf(id, sizeof(id), "%s", options->vfio.id);
+    else
+        ret = choose_id(vm, &vfios, id, err);
+    if (ret)
+        return ret;
+    snprintf(path, sizeof(path), "/vfio/%s", id);
+    ret = ask(vm, "PUT", path, vm_vfio_body(&options->vfio, id), err);
+    if (!ret)
+        printf("%s\n", id);
+    return ret;
+}
+
 static int info(struct vm_socket *vm, const struct vm_options *options, struct husk_error *err)
 {
     json_t *instance = NULL, *config = NULL, *both;
@@ -185,6 +204,10 @@ static int act(struct vm_socket *vm, const struct vm_options *options, struct hu
         return add_net(vm, options, err);
     case VM_NET_REMOVE:
         return remove_device(vm, options->id, &nets, err);
+    case VM_VFIO_ADD:
+        return add_vfio(vm, options, err);
+    case VM_VFIO_REMOVE:
+        return remove_device(vm, options->id, &vfios, err);
     }
     return -EINVAL;
 }
@@ -215,7 +238,8 @@ static int run_vm(int argc, char **argv, uint64_t started_ns)
 const struct command cmd_vm = {
     .name = "vm",
     .summary = "control a running microVM through its API socket",
-    .synopsis = "vm info|pause|resume|ctrl-alt-del SOCKET; vm drive|net add|remove SOCKET ARGUMENT",
+    .synopsis =
+        "vm info|pause|resume|ctrl-alt-del SOCKET; vm drive|net|vfio add|remove SOCKET ARGUMENT",
     .help =
         "  info SOCKET [--json]     what the VM is and has\n"
         "  pause SOCKET             every CPU of it stands still\n"
@@ -227,6 +251,11 @@ const struct command cmd_vm = {
         "  net add SOCKET tap=NAME[,id=ID][,mac=MAC][,mtu=N][,bw=SIZE]\n"
         "                           plug an interface in, as -n; prints its id\n"
         "  net remove SOCKET ID     likewise\n"
+        "  vfio add SOCKET ADDRESS[,id=ID][,iommu=auto|iommufd|group]\n"
+        "                           plug in a PCI device of the host, bound to vfio-pci, as "
+        "--vfio;\n"
+        "                           prints its id\n"
+        "  vfio remove SOCKET ID    likewise\n"
         "\n"
         "SOCKET is what --api-sock of `husk run` or `husk serve` names. Devices come and go on a\n"
         "PCI bus only (--transport pci, --enable-pci).\n"

@@ -22,6 +22,7 @@ int run_api_serve(struct run_api *api, struct husk_vm *vm, const struct run_opti
         .drive_count = options->drive_count,
         .nets = options->nets,
         .net_count = options->net_count,
+        .vfios = options->vfios,
         .vfio_count = options->vfio_count,
         .vsock = options->vsock.path ? &options->vsock : NULL,
     };

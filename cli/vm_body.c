@@ -127,6 +127,16 @@ json_t *vm_net_body(const struct husk_net_options *net, const char *id)
     return NULL;
 }
 
+json_t *vm_vfio_body(const struct husk_vfio_options *vfio, const char *id)
+{
+    static const char *const interfaces[] = {[HUSK_VFIO_IOMMU_AUTO] = "Auto",
+                                             [HUSK_VFIO_IOMMU_IOMMUFD] = "Iommufd",
+                                             [HUSK_VFIO_IOMMU_GROUP] = "Group"};
+
+    return json_pack("{s:s, s:s, s:s}", "vfio_id", id, "address", vfio->address, "iommu",
+                     interfaces[vfio->iommu]);
+}
+
 /* One "what: text" line. Nothing when there is no text. */
 static void print_line(FILE *out, const char *what, const char *text, const char *more)
 {
@@ -187,5 +197,6 @@ void vm_info_print(FILE *out, const json_t *instance, const json_t *config)
     print_devices(out, json_object_get(config, "drives"), "drive", "drive_id", "path_on_host");
     print_devices(out, json_object_get(config, "network-interfaces"), "net", "iface_id",
                   "host_dev_name");
+    print_devices(out, json_object_get(config, "vfio"), "vfio", "vfio_id", "address");
     print_line(out, "vsock", text_of(json_object_get(config, "vsock"), "uds_path"), "");
 }

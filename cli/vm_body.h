@@ -30,6 +30,9 @@ int vm_drive_body(const struct husk_drive_options *drive, const char *id, json_t
 /* The body of PUT /network-interfaces/ID, or NULL without memory. */
 json_t *vm_net_body(const struct husk_net_options *net, const char *id);
 
+/* The body of PUT /vfio/ID, or NULL without memory. */
+json_t *vm_vfio_body(const struct husk_vfio_options *vfio, const char *id);
+
 /* The answers to GET / and GET /vm/config, a line a thing. Whatever they hold, the lines are
  * printable. */
 void vm_info_print(FILE *out, const json_t *instance, const json_t *config);

@@ -23,6 +23,8 @@ static const struct verb verbs[] = {
     {"drive", "remove", VM_DRIVE_REMOVE, "ID"},
     {"net", "add", VM_NET_ADD, "tap=NAME[,WORD]..."},
     {"net", "remove", VM_NET_REMOVE, "ID"},
+    {"vfio", "add", VM_VFIO_ADD, "ADDRESS[,WORD]..."},
+    {"vfio", "remove", VM_VFIO_REMOVE, "ID"},
 };
 
 /* What of a disk or interface cannot be asked for over the socket. */
@@ -41,9 +43,18 @@ static int check_net(const struct vm_options *options)
     return 0;
 }
 
+static int check_vfio(const struct vm_options *options)
+{
+    if (options->vfio.device_fd >= 0 || options->vfio.group_fd >= 0 || options->vfio.iommu_fd >= 0)
+        return cli_usage_error(&cmd_vm, "vfio add: fd=, group-fd=, iommu-fd=: the API takes no "
+                                        "descriptors: the VM's monitor opens the device");
+    return 0;
+}
+
 static int parse_argument(struct vm_options *options, const char *text)
 {
-    static const struct option_place drive = {&cmd_vm, "drive add"}, net = {&cmd_vm, "net add"};
+    static const struct option_place drive = {&cmd_vm, "drive add"}, net = {&cmd_vm, "net add"},
+                                     vfio = {&cmd_vm, "vfio add"};
     int status;
 
     switch (options->action) {
@@ -53,6 +64,9 @@ static int parse_argument(struct vm_options *options, const char *text)
     case VM_NET_ADD:
         status = net_option_parse(&net, text, &options->net, &options->texts);
         return status ? status : check_net(options);
+    case VM_VFIO_ADD:
+        status = vfio_option_parse(&vfio, text, &options->vfio, &options->texts);
+        return status ? status : check_vfio(options);
     default:
         if (!text[0])
             return cli_usage_error(&cmd_vm, "the id is empty");
@@ -71,6 +85,16 @@ static const struct verb *find_verb(const char *const *words, unsigned count)
     return NULL;
 }
 
+/* Whether a second word makes a verb of it. */
+static bool has_second(const char *word)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++) {
+        if (verbs[i].second && !strcmp(verbs[i].first, word))
+            return true;
+    }
+    return false;
+}
+
 static int parse_words(struct vm_options *out, const char *const *words, unsigned count)
 {
     const struct verb *verb = count ? find_verb(words, count) : NULL;
@@ -78,7 +102,7 @@ static int parse_words(struct vm_options *out, const char *const *words, unsigne
 
     if (!count)
         return cli_usage_error(&cmd_vm, "wants a verb");
-    if (!verb && (!strcmp(words[0], "drive") || !strcmp(words[0], "net")))
+    if (!verb && has_second(words[0]))
         return cli_usage_error(&cmd_vm, "%s: wants add or remove", words[0]);
     if (!verb)
         return cli_usage_error(&cmd_vm, "%s: no such verb", words[0]);

@@ -16,6 +16,8 @@ enum vm_action {
     VM_DRIVE_REMOVE,
     VM_NET_ADD,
     VM_NET_REMOVE,
+    VM_VFIO_ADD,
+    VM_VFIO_REMOVE,
 };
 
 struct vm_options {
@@ -25,6 +27,7 @@ struct vm_options {
     const char *id;     /* of argv: what to remove */
     struct husk_drive_options drive;
     struct husk_net_options net;
+    struct husk_vfio_options vfio;
     struct option_texts texts;
 };
 

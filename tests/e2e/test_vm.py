@@ -14,6 +14,7 @@ import time
 import e2e
 
 REFUSED = 1
+NO_DEVICE = "ffff:ff:1f.7"  # no host has it
 
 
 def vm(*words, status=0):
@@ -107,7 +108,8 @@ def test_without_a_bus():
     with running() as (machine, path, directory):
         more = make_disk(directory / "more.img", "M")
         for words in (("drive", "add", path, more), ("drive", "remove", path, "data"),
-                      ("net", "add", path, "tap=nosuch"), ("net", "remove", path, "net1")):
+                      ("net", "add", path, "tap=nosuch"), ("net", "remove", path, "net1"),
+                      ("vfio", "add", path, NO_DEVICE), ("vfio", "remove", path, "vfio1")):
             e2e.require("PCI is not enabled" in vm(*words, status=REFUSED), f"{words}: another fault")
         machine.expect("tick")
 
@@ -120,7 +122,10 @@ def test_refusals():
                             (("drive", "add", path, directory / "fifo"), "fifo"),
                             (("drive", "add", path, f"{directory / 'disk.img'},id=data"), "data"),
                             (("drive", "remove", path, "none"), "none"),
-                            (("net", "remove", path, "none"), "none")):
+                            (("net", "remove", path, "none"), "none"),
+                            (("vfio", "add", path, NO_DEVICE), f"{NO_DEVICE}: "),
+                            (("vfio", "add", path, NO_DEVICE), "no such PCI device"),
+                            (("vfio", "remove", path, "none"), "none")):
             e2e.require(says in vm(*words, status=REFUSED), f"{words}: it does not say {says!r}")
         e2e.require("no-id" in vm("drive", "remove", path, "no-id", status=e2e.MONITOR_ERROR), "another fault")
         e2e.require(len(json.loads(vm("info", path, "--json"))["config"]["drives"]) == 1, "something was added")
@@ -149,7 +154,8 @@ def test_hot_plug():
 
 def test_usage():
     for words in ((), ("info",), ("explode", "s"), ("drive", "s"), ("drive", "add", "s"), ("pause", "s", "t"),
-                  ("drive", "add", "s", "f,nothing=1"), ("net", "add", "s", "t"), ("info", "s", "--yaml")):
+                  ("drive", "add", "s", "f,nothing=1"), ("net", "add", "s", "t"), ("info", "s", "--yaml"),
+                  ("vfio", "s"), ("vfio", "add", "s", "card"), ("vfio", "add", "s", "01:00.0,fd=3")):
         vm(*words, status=e2e.USAGE)
 
 

@@ -36,8 +36,8 @@ int need_pci(const struct api *api, struct api_fault *fault)
     return api->options.enable_pci
                ? 0
                : api_fault_set(fault,
-                               "PCI is not enabled: after the start devices come and go on a "
-                               "PCI bus only (--enable-pci).");
+                               "PCI is not enabled: devices of the host, and all that come and "
+                               "go after the start, are on a PCI bus only (--enable-pci).");
 }
 
 int read_body(const struct api_call *call, const struct json_shape *shape, void *out,
@@ -79,6 +79,8 @@ void api_destroy(struct api *api)
         json_release(&drive_shape, &api->drives[i]);
     for (unsigned i = 0; i < api->net_count; i++)
         json_release(&net_shape, &api->nets[i]);
+    for (unsigned i = 0; i < api->vfio_count; i++)
+        json_release(&vfio_shape, &api->vfios[i]);
     json_release(&vsock_shape, &api->vsock);
     json_release(&serial_shape, &api->serial);
     cpu_release(&api->cpu);
@@ -169,6 +171,8 @@ static void device_gone(struct api *api, const struct husk_event *event)
         drive_gone(api, event->device.id);
     else if (event->device.kind == HUSK_DEVICE_NET)
         net_gone(api, event->device.id);
+    else
+        vfio_gone(api, event->device.id);
 }
 
 void api_note_event(struct api *api, const struct husk_event *event)

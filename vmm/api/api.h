@@ -66,6 +66,7 @@ struct api_machine {
     const struct husk_vm_options *options;
     const struct husk_drive_options *drives;
     const struct husk_net_options *nets;
+    const struct husk_vfio_options *vfios;  /* each has an address */
     const struct husk_vsock_options *vsock; /* NULL: none */
     unsigned drive_count, net_count, vfio_count;
 };

@@ -41,26 +41,44 @@ static void put_rate(struct limiter_settings *limiter, struct bucket_settings *b
     bucket->refill_time = number(1000);
 }
 
-static bool id_taken(const struct api *api, const char *id, bool drive)
+static const char *drive_id(const struct api *api, unsigned i)
 {
-    for (unsigned i = 0; i < (drive ? api->drive_count : api->net_count); i++) {
-        if (!strcmp(drive ? api->drives[i].drive_id : api->nets[i].iface_id, id))
+    return api->drives[i].drive_id;
+}
+
+static const char *net_id(const struct api *api, unsigned i)
+{
+    return api->nets[i].iface_id;
+}
+
+static const char *vfio_id(const struct api *api, unsigned i)
+{
+    return api->vfios[i].vfio_id;
+}
+
+typedef const char *(*id_getter)(const struct api *api, unsigned i);
+
+static bool id_taken(const struct api *api, id_getter id_at, unsigned count, const char *id)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (!strcmp(id_at(api, i), id))
             return true;
     }
     return false;
 }
 
-/* The id of the next device: the given one, or as husk_vm_add_drive() and _net() choose it. */
-static char *id_of(const struct api *api, const char *given, bool drive)
+/* The id of the next device after `count` of its kind: the given one, or as libhusk chooses it. */
+static char *id_of(const struct api *api, id_getter id_at, unsigned count, const char *prefix,
+                   const char *given)
 {
-    unsigned next = (drive ? api->drive_count : api->net_count) + 1;
+    unsigned next = count + 1;
     char id[32];
 
     if (given)
         return strdup(given);
     do
-        snprintf(id, sizeof(id), drive ? "drive%u" : "net%u", next++);
-    while (id_taken(api, id, drive));
+        snprintf(id, sizeof(id), "%s%u", prefix, next++);
+    while (id_taken(api, id_at, count, id));
     return strdup(id);
 }
 
@@ -70,7 +88,7 @@ static bool add_drive(struct api *api, const struct husk_drive_options *options)
 
     if (api->drive_count == API_DEVICES_MAX)
         return false;
-    drive.drive_id = id_of(api, options->id, true);
+    drive.drive_id = id_of(api, drive_id, api->drive_count, "drive", options->id);
     drive.path_on_host = copy_text(options->path);
     drive.is_root_device.given = true;
     drive.cache_type = (struct json_choice){true, CACHE_WRITEBACK};
@@ -95,7 +113,7 @@ static bool add_net(struct api *api, const struct husk_net_options *options)
 
     if (api->net_count == API_DEVICES_MAX)
         return false;
-    net.iface_id = id_of(api, options->id, false);
+    net.iface_id = id_of(api, net_id, api->net_count, "net", options->id);
     net.host_dev_name = copy_text(options->tap_name ? options->tap_name : "");
     if (memcmp(options->mac, none, sizeof(none)) != 0 &&
         asprintf(&net.guest_mac, "%02x:%02x:%02x:%02x:%02x:%02x", options->mac[0], options->mac[1],
@@ -112,6 +130,23 @@ static bool add_net(struct api *api, const struct husk_net_options *options)
         return false;
     }
     api->nets[api->net_count++] = net;
+    return true;
+}
+
+static bool add_vfio(struct api *api, const struct husk_vfio_options *options)
+{
+    struct vfio_settings vfio = {.given = true};
+
+    if (api->vfio_count == API_DEVICES_MAX)
+        return false;
+    vfio.vfio_id = id_of(api, vfio_id, api->vfio_count, "vfio", options->id);
+    vfio.address = copy_text(options->address);
+    vfio.iommu = (struct json_choice){true, options->iommu};
+    if (!vfio.vfio_id || !vfio.address) {
+        json_release(&vfio_shape, &vfio);
+        return false;
+    }
+    api->vfios[api->vfio_count++] = vfio;
     return true;
 }
 
@@ -156,6 +191,8 @@ int api_attach(struct api *api, const struct api_machine *machine, struct husk_e
         all = add_drive(api, &machine->drives[i]);
     for (unsigned i = 0; all && i < machine->net_count; i++)
         all = add_net(api, &machine->nets[i]);
+    for (unsigned i = 0; all && i < machine->vfio_count; i++)
+        all = add_vfio(api, &machine->vfios[i]);
     if (!all)
         return error_set(err, ENOMEM, "", "cannot serve the VM", NULL);
     api->options.enable_pci = has_pci(machine);

@@ -36,6 +36,7 @@ static const struct section sections_known[] = {
     {.name = "boot-source", .put = boot_put, .required = true},
     {.name = "drives", .put = drive_put, .required = true, .is_list = true},
     {.name = "network-interfaces", .put = net_put, .is_list = true},
+    {.name = "vfio", .put = vfio_put, .is_list = true},
     {.name = "vsock", .put = vsock_put},
     {.name = "entropy", .put = entropy_put},
     {.name = "serial", .put = serial_put},

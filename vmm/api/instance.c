@@ -75,12 +75,14 @@ int vm_patch(struct api *api, struct api_call *call, struct api_fault *fault)
     return ret ? ret : change_state(api, vm.state.value, fault);
 }
 
-static json_t *write_drives(const struct api *api)
+/* `count` structs of `size` bytes each. */
+static json_t *write_list(const struct json_shape *shape, const void *first, size_t size,
+                          unsigned count)
 {
     json_t *list = json_array();
 
-    for (unsigned i = 0; list && i < api->drive_count; i++) {
-        if (json_array_append_new(list, json_write(&drive_shape, &api->drives[i]))) {
+    for (unsigned i = 0; list && i < count; i++) {
+        if (json_array_append_new(list, json_write(shape, (const char *)first + i * size))) {
             json_decref(list);
             list = NULL;
         }
@@ -88,18 +90,7 @@ static json_t *write_drives(const struct api *api)
     return list;
 }
 
-static json_t *write_nets(const struct api *api)
-{
-    json_t *list = json_array();
-
-    for (unsigned i = 0; list && i < api->net_count; i++) {
-        if (json_array_append_new(list, json_write(&net_shape, &api->nets[i]))) {
-            json_decref(list);
-            list = NULL;
-        }
-    }
-    return list;
-}
+#define WRITE_LIST(shape, list, count) write_list(&(shape), (list), sizeof((list)[0]), (count))
 
 static json_t *write_boot(const struct api *api)
 {
@@ -123,12 +114,13 @@ int vm_config_get(struct api *api, struct api_call *call, struct api_fault *faul
     json_t *config = json_object();
 
     if (!config || json_put(config, "balloon", json_null()) ||
-        json_put(config, "drives", write_drives(api)) ||
+        json_put(config, "drives", WRITE_LIST(drive_shape, api->drives, api->drive_count)) ||
         json_put(config, "boot-source", write_boot(api)) ||
         json_put(config, "cpu-config", json_null()) || json_put(config, "logger", json_null()) ||
         json_put(config, "machine-config", json_write(&machine_shape, &api->machine)) ||
         json_put(config, "metrics", json_null()) || json_put(config, "mmds-config", json_null()) ||
-        json_put(config, "network-interfaces", write_nets(api)) ||
+        json_put(config, "network-interfaces", WRITE_LIST(net_shape, api->nets, api->net_count)) ||
+        json_put(config, "vfio", WRITE_LIST(vfio_shape, api->vfios, api->vfio_count)) ||
         json_put(config, "vsock", optional(&vsock_shape, &api->vsock, api->vsock.given)) ||
         json_put(config, "entropy", optional(&entropy_shape, &api->entropy, api->entropy.given)) ||
         json_put(config, "pmem", json_array()) || json_put(config, "memory-hotplug", json_null())) {

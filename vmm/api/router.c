@@ -68,6 +68,8 @@ static const struct route routes[] = {
     ROUTE(PUT, "network-interfaces", "*", NETWORK, net_put),
     ROUTE(PATCH, "network-interfaces", "*", NETWORK, net_patch),
     ROUTE(DELETE, "network-interfaces", "*", NONE, net_delete),
+    ROUTE(PUT, "vfio", "*", NONE, vfio_put),
+    ROUTE(DELETE, "vfio", "*", NONE, vfio_delete),
     ROUTE(PUT, "vsock", NULL, VSOCK, vsock_put),
     ROUTE(PUT, "entropy", NULL, NONE, entropy_put),
     ROUTE(PUT, "serial", NULL, SERIAL, serial_put),

@@ -115,6 +115,15 @@ static const struct json_field net_patch_fields[] = {
 };
 const struct json_shape net_patch_shape = JSON_SHAPE(net_patch_fields);
 
+static const char *const iommus[] = {"Auto", "Iommufd", "Group", NULL};
+
+static const struct json_field vfio_fields[] = {
+    TEXT(struct vfio_settings, vfio_id, REQUIRED, DEVICE_ID),
+    TEXT(struct vfio_settings, address, REQUIRED, FREE_TEXT),
+    CHOICE(struct vfio_settings, iommu, .choices = iommus),
+};
+const struct json_shape vfio_shape = JSON_SHAPE(vfio_fields);
+
 static const struct json_field vsock_fields[] = {
     TEXT(struct vsock_settings, vsock_id, FREE_TEXT, .quiet = true),
     NUMBER(struct vsock_settings, guest_cid, REQUIRED, .min = 3, .max = UINT32_MAX - 1),

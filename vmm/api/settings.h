@@ -11,7 +11,7 @@
 
 #define API_PATH_MAX    4095u
 #define API_ID_MAX      64u
-#define API_DEVICES_MAX 32u /* drives; network interfaces */
+#define API_DEVICES_MAX 32u /* drives; network interfaces; devices of the host */
 
 struct bucket_settings {
     bool given;
@@ -69,6 +69,12 @@ struct net_patch {
     struct limiter_settings rx_rate_limiter, tx_rate_limiter;
 };
 
+struct vfio_settings {
+    bool given;
+    char *vfio_id, *address;  /* the address as sysfs spells it */
+    struct json_choice iommu; /* index: enum husk_vfio_iommu */
+};
+
 struct vsock_settings {
     bool given;
     char *vsock_id, *uds_path;
@@ -106,8 +112,8 @@ extern const char *const log_levels[]; /* NULL-terminated; log_level_of[] says w
 extern const unsigned char log_level_of[];
 
 extern const struct json_shape machine_shape, machine_patch_shape, boot_shape, drive_shape,
-    drive_patch_shape, net_shape, net_patch_shape, vsock_shape, entropy_shape, serial_shape,
-    logger_shape, metrics_shape;
+    drive_patch_shape, net_shape, net_patch_shape, vfio_shape, vsock_shape, entropy_shape,
+    serial_shape, logger_shape, metrics_shape;
 
 /*
  * A token bucket as a rate. The bucket refills at size / refill_time; a size or a time of 0 does

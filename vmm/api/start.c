@@ -158,6 +158,14 @@ void net_options_of(const struct net_settings *net, struct husk_net_options *out
     out->tx_operations = rate_of_bucket(&net->tx_rate_limiter.ops);
 }
 
+void vfio_options_of(const struct vfio_settings *vfio, struct husk_vfio_options *out)
+{
+    *out = (struct husk_vfio_options)HUSK_VFIO_OPTIONS_INIT;
+    out->id = vfio->vfio_id;
+    out->address = vfio->address;
+    out->iommu = (enum husk_vfio_iommu)vfio->iommu.value;
+}
+
 static int add_devices(struct api *api, struct husk_vm *vm, struct husk_error *err)
 {
     struct husk_vsock_options vsock = HUSK_VSOCK_OPTIONS_INIT;
@@ -174,6 +182,12 @@ static int add_devices(struct api *api, struct husk_vm *vm, struct husk_error *e
 
         net_options_of(&api->nets[i], &net);
         ret = husk_vm_add_net(vm, &net, err);
+    }
+    for (unsigned i = 0; !ret && i < api->vfio_count; i++) {
+        struct husk_vfio_options vfio;
+
+        vfio_options_of(&api->vfios[i], &vfio);
+        ret = husk_vm_add_vfio(vm, &vfio, err);
     }
     if (ret || !api->vsock.given)
         return ret;

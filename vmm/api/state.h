@@ -38,6 +38,8 @@ struct api {
     unsigned drive_count;
     struct net_settings nets[API_DEVICES_MAX];
     unsigned net_count;
+    struct vfio_settings vfios[API_DEVICES_MAX];
+    unsigned vfio_count;
     struct vsock_settings vsock;
     struct entropy_settings entropy;
     struct serial_settings serial;
@@ -83,6 +85,10 @@ int net_put(struct api *api, struct api_call *call, struct api_fault *fault);
 int net_patch(struct api *api, struct api_call *call, struct api_fault *fault);
 int net_delete(struct api *api, struct api_call *call, struct api_fault *fault);
 void net_gone(struct api *api, const char *id);
+/* vfios.c */
+int vfio_put(struct api *api, struct api_call *call, struct api_fault *fault);
+int vfio_delete(struct api *api, struct api_call *call, struct api_fault *fault);
+void vfio_gone(struct api *api, const char *id);
 /* devices.c */
 int vsock_put(struct api *api, struct api_call *call, struct api_fault *fault);
 int entropy_put(struct api *api, struct api_call *call, struct api_fault *fault);

@@ -7,6 +7,7 @@ time is made wrong. The fault must name that member, and the configuration must 
 """
 import copy
 import json
+import re
 
 import e2e
 import serve
@@ -57,6 +58,8 @@ def good_bodies(server):
             "rx_rate_limiter": LIMITS, "tx_rate_limiter": LIMITS}, False),
         ("PATCH", "/network-interfaces/{iface_id}"): ("/network-interfaces/eth0", {
             "iface_id": "eth0", "rx_rate_limiter": LIMITS, "tx_rate_limiter": LIMITS}, True),
+        ("PUT", "/vfio/{vfio_id}"): ("/vfio/card", {
+            "vfio_id": "card", "address": "ffff:ff:1f.7", "iommu": "Group"}, False),
         ("PUT", "/actions"): ("/actions", {"action_type": "InstanceStart"}, False),
         ("PATCH", "/vm"): ("/vm", {"state": "Resumed"}, True),
     }
@@ -179,7 +182,8 @@ def test_optional_members():
     """null is as good as absent, and neither is an error."""
     with Server() as server:
         for verb, path, body, schema, after_boot in requests(server):
-            if after_boot or path in ("/actions", "/metrics") or path.startswith("/network"):
+            if after_boot or path in ("/actions", "/metrics") or path.startswith("/network") or \
+                    (path.startswith("/vfio") and e2e.TRANSPORT != "pci"):
                 continue
             for fewer in optional(schema, copy.deepcopy(body)):
                 if path.startswith("/drives") and not fewer.get("path_on_host"):
@@ -217,6 +221,8 @@ def test_ids():
         server.api.refused("PUT", "/drives/a/b", serve.drive("a", disk))
         server.api.refused("PUT", "/network-interfaces/a", {"iface_id": "b", "host_dev_name": "t"}, "a", "b")
         server.api.refused("PUT", "/network-interfaces/a-b", {"iface_id": "a-b", "host_dev_name": "t"})
+        server.api.refused("PUT", "/vfio/a", {"vfio_id": "b", "address": "01:10.0"}, "a", "b")
+        server.api.refused("PUT", "/vfio/a-b", {"vfio_id": "a-b", "address": "01:10.0"})
         server.api.refused("PUT", "/drives/" + "a" * 4000, serve.drive("a" * 4000, disk))
         e2e.require(server.api.get("/vm/config")["drives"] == [], "a bad id was taken")
         server.api.put("/drives/A_z0", serve.drive("A_z0", disk))
@@ -250,7 +256,7 @@ def test_every_other_verb():
     with Server() as server:
         have = {(verb, template) for verb, template, _ in CONTRACT.operations()}
         for template, _, _ in CONTRACT.paths:
-            path = template.replace("{drive_id}", "a").replace("{iface_id}", "a").replace("{id}", "a")
+            path = re.sub(r"{\w+}", "a", template)
             for verb in ("GET", "PUT", "PATCH", "DELETE", "POST", "OPTIONS", "TRACE"):
                 if (verb, template) not in have:
                     body = {} if verb in ("PUT", "PATCH", "POST") else None
@@ -287,7 +293,7 @@ def test_unsupported():
                 server.start(args="tick")
             for verb, template, operation in CONTRACT.operations():
                 if "unsupported" in operation["tags"]:
-                    path = template.replace("{drive_id}", "a").replace("{iface_id}", "a").replace("{id}", "a")
+                    path = re.sub(r"{\w+}", "a", template)
                     body = bodies.get(template, {}) if verb in ("PUT", "PATCH") else None
                     fault = server.api.refused(verb, path, body)
                     e2e.require("not supported" in fault or "not found" in fault.lower(), f"{verb} {path}: {fault}")
@@ -377,10 +383,13 @@ def test_nothing_is_unseen():
         server.api.action("FlushMetrics")
         server.api.patch("/vm", {"state": "Resumed"})
         server.api.refused("DELETE", "/drives/none")
+        server.api.refused("DELETE", "/vfio/none")
     missing = [what for what in CONTRACT.unseen()
                # GETs that cannot fail with a good request; the interfaces' successes are in test_api_sdk.py,
                # and those of drives after the start in test_api_states.py.
                if not what.startswith("GET ") and "/network-interfaces" not in what and
+               # Only where there is a PCI bus; and a device to remove.
+               what not in ("PUT /vfio/{vfio_id}: 204", "DELETE /vfio/{vfio_id}: 204") and
                what not in ("PATCH /drives/{drive_id}: 204", "DELETE /drives/{drive_id}: 204", "PUT /metrics: 204",
                                 "PUT /cpu-config: 204")]
     e2e.require(not missing, f"never seen: {missing}")

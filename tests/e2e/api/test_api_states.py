@@ -20,6 +20,7 @@ PREBOOT_ONLY = (
     ("PUT", "/metrics", {"metrics_path": "late.metrics"}),
     ("PUT", "/actions", {"action_type": "InstanceStart"}),
 )
+NO_DEVICE = {"vfio_id": "two", "address": "ffff:ff:1f.7"}  # no host has it
 POSTBOOT_ONLY = (
     ("PATCH", "/vm", {"state": "Paused"}),
     ("PATCH", "/vm", {"state": "Resumed"}),
@@ -27,6 +28,7 @@ POSTBOOT_ONLY = (
     ("PUT", "/actions", {"action_type": "SendCtrlAltDel"}),
     ("PATCH", "/drives/one", {"drive_id": "one", "path_on_host": "other"}),
     ("PATCH", "/network-interfaces/eth0", {"iface_id": "eth0"}),
+    ("DELETE", "/vfio/card", None),
 )
 
 
@@ -56,6 +58,8 @@ def test_pre_boot_only():
                 server.api.refused("PUT", "/network-interfaces/two", {"iface_id": "two", "host_dev_name": "vm0"},
                                    "PCI is not enabled")
                 server.api.refused("DELETE", "/network-interfaces/two", None, "PCI is not enabled")
+                server.api.refused("PUT", "/vfio/two", NO_DEVICE, "PCI is not enabled")
+                server.api.refused("DELETE", "/vfio/two", None, "PCI is not enabled")
             if not again:
                 server.api.patch("/vm", {"state": "Paused"})
         e2e.require(server.api.get("/vm/config") == before, "the configuration changed")
@@ -237,6 +241,28 @@ def test_drives_come_and_go():
         api.patch("/drives/more", {"drive_id": "more", "path_on_host": server.disk("next", "N")})
         text = api.request("GET", "/metrics", headers={"Accept": "text/plain"}).text
         e2e.require('drive="more"' in text and 'drive="data"' not in text, "metrics of another set of drives")
+
+
+def test_devices_of_the_host():
+    """What there is of it without such a device."""
+    if e2e.TRANSPORT != "pci":
+        with Server() as server:
+            server.api.refused("PUT", "/vfio/two", NO_DEVICE, "PCI is not enabled", "--enable-pci")
+        return
+    with Server() as server:
+        server.api.put("/vfio/two", NO_DEVICE)
+        server.api.refused("PUT", "/vfio/three", {**NO_DEVICE, "vfio_id": "three"}, "address", "given to two")
+        e2e.require(server.api.get("/vm/config")["vfio"] == [{**NO_DEVICE, "iommu": None}], "another list")
+        server.configure(args="tick")
+        server.api.refused("PUT", "/actions", {"action_type": "InstanceStart"}, "ffff:ff:1f.7", "no such PCI device")
+        e2e.require(state(server) == "Not started", "a failed start left another state")
+    with Server() as server:
+        server.start(args="tick")
+        server.api.refused("PUT", "/vfio/two", NO_DEVICE, "ffff:ff:1f.7", "no such PCI device")
+        server.api.refused("PUT", "/vfio/two", {**NO_DEVICE, "address": "card"}, "address", "card")
+        server.api.refused("DELETE", "/vfio/two", None, "Device not found")
+        e2e.require(server.api.get("/vm/config")["vfio"] == [], "a device that is not there")
+        server.ticks(1)
 
 
 def test_serial_to_a_file():

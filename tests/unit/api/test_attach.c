@@ -22,6 +22,7 @@ struct fixture {
     struct husk_vm_options options;
     struct husk_drive_options drives[2];
     struct husk_net_options nets[1];
+    struct husk_vfio_options vfios[1];
     struct husk_vsock_options vsock;
     struct api_machine machine;
 };
@@ -31,6 +32,7 @@ static int set_up(void **state)
     static const struct husk_vm_options vm = HUSK_VM_OPTIONS_INIT;
     static const struct husk_drive_options drive = HUSK_DRIVE_OPTIONS_INIT;
     static const struct husk_net_options net = HUSK_NET_OPTIONS_INIT;
+    static const struct husk_vfio_options vfio = HUSK_VFIO_OPTIONS_INIT;
     static const struct husk_vsock_options vsock = HUSK_VSOCK_OPTIONS_INIT;
     struct fixture *f = calloc(1, sizeof(*f));
 
@@ -53,6 +55,9 @@ static int set_up(void **state)
     f->nets[0].mac[0] = 2;
     f->nets[0].mtu = 9000;
     f->nets[0].tx_operations.per_second = 10;
+    f->vfios[0] = vfio;
+    f->vfios[0].address = "0000:01:10.0";
+    f->vfios[0].iommu = HUSK_VFIO_IOMMU_GROUP;
     f->vsock = vsock;
     f->vsock.guest_cid = 7;
     f->vsock.path = "/v";
@@ -60,12 +65,15 @@ static int set_up(void **state)
     for (unsigned i = 0; i < 2; i++)
         assert_int_equal(husk_vm_add_drive(f->vm, &f->drives[i], NULL), 0);
     assert_int_equal(husk_vm_add_net(f->vm, &f->nets[0], NULL), 0);
+    assert_int_equal(husk_vm_add_vfio(f->vm, &f->vfios[0], NULL), 0);
     f->machine = (struct api_machine){.vm = f->vm,
                                       .options = &f->options,
                                       .drives = f->drives,
                                       .drive_count = 2,
                                       .nets = f->nets,
                                       .net_count = 1,
+                                      .vfios = f->vfios,
+                                      .vfio_count = 1,
                                       .vsock = &f->vsock};
     *state = f;
     return 0;
@@ -108,6 +116,8 @@ static void test_what_is_told(void **state)
     expect_config(api, "\"iface_id\":\"net1\",\"host_dev_name\":\"t0\","
                        "\"guest_mac\":\"02:00:00:00:00:00\",\"mtu\":9000");
     expect_config(api, "\"size\":4096");
+    expect_config(
+        api, "\"vfio\":[{\"vfio_id\":\"vfio1\",\"address\":\"0000:01:10.0\",\"iommu\":\"Group\"}]");
     REFUSED(PUT, "/actions", "{\"action_type\":\"InstanceStart\"}", "after starting");
     REFUSED(PUT, "/boot-source", "{\"kernel_image_path\":\"" FILE_PATH "\"}", "after starting");
 }
@@ -149,6 +159,30 @@ static void test_devices_come_and_go(void **state)
     assert_string_equal(api->nets[0].iface_id, "e");
 }
 
+static void test_devices_of_the_host_come_and_go(void **state)
+{
+    struct fixture *f = *state;
+    struct api *api = f->api;
+
+    assert_int_equal(api_attach(api, &f->machine, NULL), 0);
+    DONE(PUT, "/vfio/v", "{\"vfio_id\":\"v\",\"address\":\"01:10.2\"}");
+    assert_string_equal(api->vfios[1].address, "0000:01:10.2");
+    REFUSED(PUT, "/vfio/v", "{\"vfio_id\":\"v\",\"address\":\"01:10.4\"}", "Device ID in use");
+    REFUSED(PUT, "/vfio/w", "{\"vfio_id\":\"w\",\"address\":\"0000:01:10.0\"}",
+            "given to vfio1 already");
+    /* What libhusk says. */
+    REFUSED(PUT, "/vfio/w", "{\"vfio_id\":\"w\",\"address\":\"01:10.4\",\"iommu\":\"Iommufd\"}",
+            "all devices use either groups or iommufd");
+    REFUSED(DELETE, "/vfio/none", NULL, "Device not found");
+    DONE(DELETE, "/vfio/vfio1", NULL);
+    REFUSED(DELETE, "/vfio/vfio1", NULL, "Device not found");
+    assert_int_equal(api->vfio_count, 1);
+    assert_string_equal(api->vfios[0].vfio_id, "v");
+    vfio_gone(api, "none");
+    vfio_gone(api, "v");
+    assert_int_equal(api->vfio_count, 0);
+}
+
 static void test_the_root_drive_stays(void **state)
 {
     struct fixture *f = *state;
@@ -171,6 +205,8 @@ static void test_without_a_bus(void **state)
     REFUSED(PUT, "/network-interfaces/e", "{\"iface_id\":\"e\",\"host_dev_name\":\"t1\"}",
             "PCI is not enabled");
     REFUSED(DELETE, "/network-interfaces/net1", NULL, "PCI is not enabled");
+    REFUSED(PUT, "/vfio/v", "{\"vfio_id\":\"v\",\"address\":\"01:10.2\"}", "PCI is not enabled");
+    REFUSED(DELETE, "/vfio/vfio1", NULL, "PCI is not enabled");
     assert_int_equal(api->drive_count, 2);
 }
 
@@ -180,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_what_is_told),
         TEST(test_devices_come_and_go),
+        TEST(test_devices_of_the_host_come_and_go),
         TEST(test_the_root_drive_stays),
         TEST(test_without_a_bus),
     };

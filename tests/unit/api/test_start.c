@@ -287,6 +287,33 @@ static void test_net_options(void **state)
     assert_string_equal(api->nets[0].host_dev_name, "tap1");
 }
 
+static void test_devices_of_the_host(void **state)
+{
+    struct api *api = *state;
+    struct husk_vfio_options options;
+
+    REFUSED(PUT, "/vfio/v", "{\"vfio_id\":\"v\",\"address\":\"01:10.0\"}", "PCI is not enabled");
+    api->options.enable_pci = true;
+    DONE(PUT, "/vfio/v", "{\"vfio_id\":\"v\",\"address\":\"01:10.0\",\"iommu\":\"Iommufd\"}");
+    vfio_options_of(&api->vfios[0], &options);
+    assert_string_equal(options.id, "v");
+    assert_string_equal(options.address, "0000:01:10.0");
+    assert_int_equal(options.iommu, HUSK_VFIO_IOMMU_IOMMUFD);
+    assert_int_equal(options.device_fd, -1);
+    REFUSED(PUT, "/vfio/w", "{\"vfio_id\":\"w\",\"address\":\"0000:01:10.0\"}",
+            "given to v already");
+    REFUSED(PUT, "/vfio/w", "{\"vfio_id\":\"w\",\"address\":\"1:10.0\"}", "address");
+    REFUSED(PUT, "/vfio/w", "{\"vfio_id\":\"v\",\"address\":\"01:10.2\"}",
+            "does not match the id from the body");
+    /* A later request replaces an earlier one. */
+    DONE(PUT, "/vfio/v", "{\"vfio_id\":\"v\",\"address\":\"01:10.2\"}");
+    assert_int_equal(api->vfio_count, 1);
+    vfio_options_of(&api->vfios[0], &options);
+    assert_string_equal(options.address, "0000:01:10.2");
+    assert_int_equal(options.iommu, HUSK_VFIO_IOMMU_AUTO);
+    REFUSED(DELETE, "/vfio/v", NULL, "before starting");
+}
+
 static void test_failed_start_leaves_nothing(void **state)
 {
     struct api *api = *state;
@@ -315,6 +342,7 @@ int main(void)
         TEST(test_machine_options),
         TEST(test_refused_machines),
         TEST(test_net_options),
+        TEST(test_devices_of_the_host),
         TEST(test_failed_start_leaves_nothing),
     };
 #undef TEST

@@ -73,6 +73,18 @@ static void test_net(void **state)
         "\"tx_rate_limiter\":{}}");
 }
 
+static void test_vfio(void **state)
+{
+    struct husk_vfio_options vfio = HUSK_VFIO_OPTIONS_INIT;
+
+    vfio.address = "0000:01:10.0";
+    expect_json(vm_vfio_body(&vfio, "v"),
+                "{\"vfio_id\":\"v\",\"address\":\"0000:01:10.0\",\"iommu\":\"Auto\"}");
+    vfio.iommu = HUSK_VFIO_IOMMU_IOMMUFD;
+    expect_json(vm_vfio_body(&vfio, "v"),
+                "{\"vfio_id\":\"v\",\"address\":\"0000:01:10.0\",\"iommu\":\"Iommufd\"}");
+}
+
 static void test_free_id(void **state)
 {
     json_t *list =
@@ -92,12 +104,13 @@ static void test_info(void **state)
 {
     json_t *instance =
         json_loads("{\"id\":\"a\\u001b[2J\",\"state\":\"Running\",\"app_name\":5}", 0, NULL);
-    json_t *config = json_loads(
-        "{\"machine-config\":{\"vcpu_count\":2,\"mem_size_mib\":128},\"drives\":["
-        "{\"drive_id\":\"r\",\"path_on_host\":\"/a\\nb\",\"is_read_only\":true},"
-        "{\"drive_id\":\"no good\",\"path_on_host\":\"x\"},{\"drive_id\":\"n\"},7],"
-        "\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\"}],\"vsock\":null}",
-        0, NULL);
+    json_t *config =
+        json_loads("{\"machine-config\":{\"vcpu_count\":2,\"mem_size_mib\":128},\"drives\":["
+                   "{\"drive_id\":\"r\",\"path_on_host\":\"/a\\nb\",\"is_read_only\":true},"
+                   "{\"drive_id\":\"no good\",\"path_on_host\":\"x\"},{\"drive_id\":\"n\"},7],"
+                   "\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\"}],"
+                   "\"vfio\":[{\"vfio_id\":\"v\",\"address\":\"0000:01:10.0\"}],\"vsock\":null}",
+                   0, NULL);
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
@@ -106,7 +119,7 @@ static void test_info(void **state)
     vm_info_print(out, NULL, NULL);
     fclose(out);
     assert_string_equal(text, "id: a?[2J\nstate: Running\nCPUs: 2\nmemory: 128 MiB\n"
-                              "drive r: /a?b (read-only)\nnet e: t\n");
+                              "drive r: /a?b (read-only)\nnet e: t\nvfio v: 0000:01:10.0\n");
     free(text);
     json_decref(instance);
     json_decref(config);
@@ -115,10 +128,8 @@ static void test_info(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_drive),
-        cmocka_unit_test(test_net),
-        cmocka_unit_test(test_free_id),
-        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_drive),   cmocka_unit_test(test_net),  cmocka_unit_test(test_vfio),
+        cmocka_unit_test(test_free_id), cmocka_unit_test(test_info),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,8 @@ static void test_verbs(void **state)
     assert_string_equal(o.id, "d1");
     assert_int_equal(PARSE("net", "remove", "s", "n1"), 0);
     assert_int_equal(o.action, VM_NET_REMOVE);
+    assert_int_equal(PARSE("vfio", "remove", "s", "v1"), 0);
+    assert_int_equal(o.action, VM_VFIO_REMOVE);
     assert_int_equal(PARSE("--help"), 0);
     assert_true(o.help);
 }
@@ -57,6 +59,12 @@ static void test_devices(void **state)
     assert_int_equal(PARSE("net", "add", "s", "tap=t,mtu=1400"), 0);
     assert_int_equal(o.action, VM_NET_ADD);
     assert_string_equal(o.net.tap_name, "t");
+    vm_options_release(&o);
+    assert_int_equal(PARSE("vfio", "add", "s", "01:10.0,id=v,iommu=group"), 0);
+    assert_int_equal(o.action, VM_VFIO_ADD);
+    assert_string_equal(o.vfio.address, "0000:01:10.0");
+    assert_string_equal(o.vfio.id, "v");
+    assert_int_equal(o.vfio.iommu, HUSK_VFIO_IOMMU_GROUP);
     vm_options_release(&o);
 }
 
@@ -81,6 +89,11 @@ static void test_refused(void **state)
         {"net", "add", "s", "t"},
         {"net", "add", "s", "tap=t,queues=2"},
         {"net", "add", "s", "tap=t,vhost=on"},
+        {"vfio", "s"},
+        {"vfio", "add", "s"},
+        {"vfio", "add", "s", "card"},
+        {"vfio", "add", "s", "01:10.0,iommu=x"},
+        {"vfio", "add", "s", "01:10.0,fd=0"},
         {"pause", "s", "--json"},
         {"pause", "s", "-x"},
     };
