@@ -72,6 +72,12 @@ class Peer(threading.Thread):
         self.result = self.error = None
         self.ready = threading.Event()
 
+    def begin(self):
+        """Returns when it listens: a guest may be as fast as this thread."""
+        self.start()
+        if not self.ready.wait(250) or self.error:
+            raise Failure(f"the host's side: {self.error or 'it is not ready'}")
+
     def run(self):
         try:
             self.namespace.enter()
@@ -130,7 +136,7 @@ def transfer(tests, options, multi_queue=False, taps=1, cpus=1):
         results = []
         for index in range(taps):
             for peer in peers[2 * index:2 * index + 2]:
-                peer.start()
+                peer.begin()
             lists = ",".join(commands[4 * index:4 * index + 4])
             process = subprocess.run(
                 namespace.command(tests.command(any_kernel(), lists, *nets, "-c", cpus)),
