@@ -30,7 +30,7 @@ from husktest import Failure, Skip, Tests, any_kernel  # noqa: E402
 RUNS = int(os.environ.get("RUNS", "3"))
 BOOTS = int(os.environ.get("BOOTS", "3"))
 ROUNDS = 500
-STREAM_BYTES = 8 << 20
+STREAM_BYTES = 4 << 20
 KVM_COUNTERS = pathlib.Path("/sys/kernel/debug/kvm")
 HOST, GUEST = "10.77.0.1", "10.77.0.2"
 PATIENCE_S = 300
