@@ -199,6 +199,32 @@ static int check_queues(unsigned queues, const char *device, const char *name,
                      CONFIG_QUEUES_MAX);
 }
 
+static int check_parts(const struct husk_drive_options *options, const char *name,
+                       struct husk_error *err)
+{
+    if (options->more_fd_count > CONFIG_PARTS_MAX)
+        return error_set(err, E2BIG, name, CANNOT_CONFIGURE, "of more than %u files",
+                         CONFIG_PARTS_MAX + 1);
+    if (options->more_fd_count && (!options->read_only || !options->more_fds))
+        return error_set(err, EINVAL, name, CANNOT_CONFIGURE,
+                         "a disk of several files can be read only");
+    for (unsigned i = 0; i < options->more_fd_count; i++) {
+        if (options->more_fds[i] < 0)
+            return error_set(err, EBADF, name, CANNOT_CONFIGURE, "the descriptor of file %u is %d",
+                             i + 2, options->more_fds[i]);
+    }
+    return 0;
+}
+
+/* NULL when there are none; false without memory. */
+static bool copy_parts(struct drive_part **out, const int *fds, unsigned count)
+{
+    *out = count ? calloc(count, sizeof(**out)) : NULL;
+    for (unsigned i = 0; *out && i < count; i++)
+        (*out)[i].fd = fds[i];
+    return !count || *out;
+}
+
 static int check_drive(const struct husk_drive_options *options, const char *name,
                        struct husk_error *err)
 {
@@ -211,6 +237,8 @@ static int check_drive(const struct husk_drive_options *options, const char *nam
                          (unsigned)options->engine);
     ret = check_queues(options->queues, name, "queues", err);
     if (!ret)
+        ret = check_parts(options, name, err);
+    if (!ret)
         ret = config_check_rate(&options->operations, name, "operations", err);
     if (!ret)
         ret = config_check_rate(&options->bandwidth, name, "bandwidth", err);
@@ -222,6 +250,7 @@ int config_make_drive(const struct machine_config *config, const struct husk_dri
 {
     struct husk_drive_options options = HUSK_DRIVE_OPTIONS_INIT;
     char name[CONFIG_NAME_MAX], id[CONFIG_ID_MAX + 1];
+    struct drive_part *more;
     char *path;
     int ret;
 
@@ -235,11 +264,16 @@ int config_make_drive(const struct machine_config *config, const struct husk_dri
         ret = config_choose_drive_id(config, options.id, id, err);
     if (ret)
         return ret;
-    if (!copy_string(&path, options.path))
+    if (!copy_parts(&more, options.more_fds, options.more_fd_count) ||
+        !copy_string(&path, options.path)) {
+        free(more);
         return error_set(err, ENOMEM, name, CANNOT_CONFIGURE, NULL);
+    }
     *drive = (struct drive_config){
         .path = path,
         .fd = given_fd(options.fd),
+        .more = more,
+        .more_count = options.more_fd_count,
         .read_only = options.read_only != 0,
         .engine = options.engine,
         .queues = options.queues ? options.queues : 1,
@@ -407,11 +441,21 @@ int machine_config_add_net(struct machine_config *config, const struct husk_net_
     return ret;
 }
 
+void drive_config_close(struct drive_config *drive)
+{
+    close_fd(&drive->fd);
+    for (unsigned i = 0; i < drive->more_count; i++)
+        close_fd(&drive->more[i].fd);
+}
+
 void drive_config_release(struct drive_config *drive)
 {
     free(drive->path);
     drive->path = NULL;
-    close_fd(&drive->fd);
+    drive_config_close(drive);
+    free(drive->more);
+    drive->more = NULL;
+    drive->more_count = 0;
 }
 
 void net_config_close(struct net_config *net)
@@ -435,7 +479,7 @@ void machine_config_close(struct machine_config *config)
     close_fd(&config->initrd.fd);
     close_fd(&config->kvm_fd);
     for (unsigned i = 0; i < config->drive_count; i++)
-        close_fd(&config->drives[i].fd);
+        drive_config_close(&config->drives[i]);
     for (unsigned i = 0; i < config->net_count; i++)
         net_config_close(&config->nets[i]);
     for (unsigned i = 0; i < config->vfio_count; i++)

@@ -20,8 +20,9 @@
 #define CONFIG_QUEUES_MAX      16u
 #define CONFIG_CPU_CHANGES_MAX 256u /* of CPUID, and of MSRs */
 #define CONFIG_CHANGE_NAME_MAX 40u
-#define CONFIG_NAME_MAX        24u /* of a device in messages: "drive 2" */
-#define CONFIG_ID_MAX          64u /* characters of an id */
+#define CONFIG_NAME_MAX        24u  /* of a device in messages: "drive 2" */
+#define CONFIG_PARTS_MAX       127u /* of one drive, behind its first file */
+#define CONFIG_ID_MAX          64u  /* characters of an id */
 
 /* A file to boot from. */
 struct boot_file {
@@ -30,11 +31,19 @@ struct boot_file {
     int fd;         /* -1, or owned: machine_open() */
 };
 
-struct drive_config {
-    char id[CONFIG_ID_MAX + 1];
-    char *path;          /* NULL when only fd is given */
+/* A file that follows another one on a disk. */
+struct drive_part {
     int fd;              /* -1, or owned */
     uint64_t size_bytes; /* machine_open() */
+};
+
+struct drive_config {
+    char id[CONFIG_ID_MAX + 1];
+    char *path;              /* NULL when only fd is given */
+    int fd;                  /* -1, or owned */
+    uint64_t size_bytes;     /* of all of it; machine_open() */
+    struct drive_part *more; /* owned: the files behind that one; NULL: there are none */
+    unsigned more_count;
     bool read_only;
     enum husk_block_engine engine;
     unsigned queues;
@@ -214,6 +223,7 @@ void machine_config_close(struct machine_config *config);
 /* Frees strings and closes owned descriptors. */
 void machine_config_release(struct machine_config *config);
 void drive_config_release(struct drive_config *drive);
+void drive_config_close(struct drive_config *drive); /* its descriptors only */
 void net_config_release(struct net_config *net);
 void net_config_close(struct net_config *net);      /* its descriptors only */
 void vfio_config_release(struct vfio_config *vfio); /* config_vfio.c */

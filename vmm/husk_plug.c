@@ -167,6 +167,14 @@ static int plug_drive(struct husk_vm *vm, const struct husk_drive_options *optio
     return ret;
 }
 
+static bool has_parts(const struct husk_drive_options *given)
+{
+    struct husk_drive_options options = HUSK_DRIVE_OPTIONS_INIT;
+
+    return !config_copy_options(&options, sizeof(options), given, "drive", NULL) &&
+           options.more_fd_count > 0;
+}
+
 int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_options *options,
                       struct husk_error *err)
 {
@@ -179,6 +187,9 @@ int husk_vm_add_drive(struct husk_vm *vm, const struct husk_drive_options *optio
     ret = husk_vm_check_transport(vm, CANNOT_ADD_DRIVE, err);
     if (ret)
         return ret;
+    if (has_parts(options))
+        return error_set(err, EOPNOTSUPP, "drive", CANNOT_ADD_DRIVE,
+                         "one of several files has to be there when the VM is built");
     pthread_mutex_lock(&vm->plug_lock);
     ret = plug_drive(vm, options, err);
     pthread_mutex_unlock(&vm->plug_lock);

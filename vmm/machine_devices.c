@@ -335,6 +335,25 @@ static enum block_engine block_engine(enum husk_block_engine engine)
     }
 }
 
+/* Several files. size_bytes is that of all; what is left for the first is what the others lack. */
+static int create_joined(const struct drive_config *drive, struct block_backend **out,
+                         struct husk_error *err)
+{
+    struct block_part parts[CONFIG_PARTS_MAX + 1];
+    uint64_t first = drive->size_bytes;
+
+    for (unsigned i = 0; i < drive->more_count; i++) {
+        if (drive->more[i].size_bytes >= first)
+            return error_set(err, EINVAL, "drive", CANNOT_CREATE, "its parts do not add up");
+        first -= drive->more[i].size_bytes;
+        parts[i + 1] =
+            (struct block_part){.fd = drive->more[i].fd, .size_bytes = drive->more[i].size_bytes};
+    }
+    parts[0] = (struct block_part){.fd = drive->fd, .size_bytes = first};
+    return block_backend_create_joined(parts, drive->more_count + 1, block_engine(drive->engine),
+                                       BLOCK_DEPTH, out, err);
+}
+
 int machine_create_block(const struct machine *machine, struct drive_config *drive,
                          const char *name, struct block_backend **out, struct husk_error *err)
 {
@@ -344,10 +363,14 @@ int machine_create_block(const struct machine *machine, struct drive_config *dri
     if (drive->size_bytes % SECTOR_BYTES)
         log_warn(machine->log, name, "%s: the last %u bytes are no whole sector and out of reach",
                  path, (unsigned)(drive->size_bytes % SECTOR_BYTES));
-    ret = block_backend_create(drive->fd, block_engine(drive->engine), BLOCK_DEPTH, out, err);
+    ret = drive->more_count
+              ? create_joined(drive, out, err)
+              : block_backend_create(drive->fd, block_engine(drive->engine), BLOCK_DEPTH, out, err);
     if (ret)
         return ret;
     drive->fd = -1;
+    for (unsigned i = 0; i < drive->more_count; i++)
+        drive->more[i].fd = -1;
     if (machine->config->confine_threads) {
         ret = block_backend_start_threads(*out, confine_prologue(machine->config, SECCOMP_DISK));
         if (ret) {

@@ -82,6 +82,8 @@ static int replace_file(struct machine *machine, unsigned index, int fd, const c
     if (drive.fd < 0)
         return error_set(err, errno, name, CANNOT_UPDATE_DRIVE, NULL);
     drive.path = (char *)name; /* for a line of log; only read */
+    drive.more = NULL;         /* the one file takes the place of all */
+    drive.more_count = 0;
     /* Under the last filter of a jailed VM no ring can be made any more. */
     if (machine->config->confine_threads && drive.engine == HUSK_BLOCK_ENGINE_URING)
         drive.engine = HUSK_BLOCK_ENGINE_AUTO;

@@ -80,6 +80,8 @@ static int open_kvm(struct machine_config *config, struct husk_error *err)
 
 /* ---- drives ---- */
 
+#define SECTOR_BYTES 512u
+
 static bool same_file(const char *one, const char *other)
 {
     struct stat a, b;
@@ -106,6 +108,33 @@ static void explain_busy(struct machine_config *config, const struct drive_confi
     pthread_mutex_unlock(&config->devices_lock);
 }
 
+/* The files behind the first one, which have been opened: measured and locked, as that was. */
+static int open_parts(struct drive_config *drive, const char *name, struct husk_error *err)
+{
+    char part_name[CONFIG_NAME_MAX + 16];
+    uint64_t previous = drive->size_bytes;
+
+    for (unsigned i = 0; i < drive->more_count; i++) {
+        struct drive_part *part = &drive->more[i];
+        const struct block_open_options options = {
+            .path = part_name, .fd = part->fd, .read_only = true};
+        int fd;
+
+        snprintf(part_name, sizeof(part_name), "%s: file %u", name, i + 2);
+        if (previous % SECTOR_BYTES)
+            return error_set(err, EINVAL, part_name, "cannot be joined to the one before",
+                             "which has %llu bytes: no whole sectors of %u",
+                             (unsigned long long)previous, SECTOR_BYTES);
+        fd = block_image_open(&options, &part->size_bytes, err);
+        if (fd < 0)
+            return fd;
+        previous = part->size_bytes;
+        if (!checked_add(drive->size_bytes, part->size_bytes, &drive->size_bytes))
+            return error_set(err, EFBIG, part_name, "cannot be joined to the one before", NULL);
+    }
+    return 0;
+}
+
 int machine_open_drive(struct machine_config *config, struct drive_config *drive, const char *name,
                        struct husk_error *err)
 {
@@ -118,7 +147,7 @@ int machine_open_drive(struct machine_config *config, struct drive_config *drive
     if (fd < 0)
         return fd;
     drive->fd = fd;
-    return 0;
+    return open_parts(drive, name, err);
 }
 
 /* ---- network devices ---- */

@@ -114,14 +114,20 @@ int block_backend_create(int fd, enum block_engine engine, unsigned depth,
 
 void block_backend_destroy(struct block_backend *backend)
 {
+    struct block_joint *joint;
     int fd;
 
     if (!backend)
         return;
     block_backend_drain(backend);
     fd = backend->fd;
+    joint = backend->joint;
     backend->ops->destroy(backend);
-    close_fd(&fd); /* last: this gives up the lock on the image */
+    /* Last: this gives up the lock on the image. */
+    if (joint)
+        block_joint_destroy(joint);
+    else
+        close_fd(&fd);
 }
 
 int block_backend_start_threads(struct block_backend *backend,
@@ -149,7 +155,7 @@ bool block_backend_is_file(const struct block_backend *backend, int fd)
 {
     struct stat ours, other;
 
-    if (fstat(backend->fd, &ours) || fstat(fd, &other) ||
+    if (backend->joint || fstat(backend->fd, &ours) || fstat(fd, &other) ||
         S_ISBLK(ours.st_mode) != S_ISBLK(other.st_mode))
         return false;
     if (S_ISBLK(ours.st_mode))

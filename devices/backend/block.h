@@ -73,6 +73,20 @@ int block_image_measure(int fd, const char *path, uint64_t *size_bytes, struct h
 int block_backend_create(int fd, enum block_engine engine, unsigned depth,
                          struct block_backend **out, struct husk_error *err);
 
+/* One file of a joined disk. */
+struct block_part {
+    int fd;
+    uint64_t size_bytes; /* how much of it; at least 1 */
+};
+
+#define BLOCK_PARTS_MAX 128u
+
+/* The same for a disk that is made of these files, each behind the one before, to be read only. The
+ * descriptors become the backend's on success. */
+int block_backend_create_joined(const struct block_part *parts, unsigned count,
+                                enum block_engine engine, unsigned depth,
+                                struct block_backend **out, struct husk_error *err);
+
 /*
  * Start every thread that the engine may come to use, each through the prologue, on the calling
  * thread; without this call they start when they are first needed, on whichever thread that is. For
@@ -90,7 +104,7 @@ const char *block_backend_engine_name(const struct block_backend *backend);
 /* Whether BLOCK_DISCARD can work: the file system can punch holes, the device can discard. */
 bool block_backend_can_discard(const struct block_backend *backend);
 
-/* Whether fd is open on the same file, or device, as the backend. */
+/* Whether fd is open on the same file, or device, as the backend, and that is all of the disk. */
 bool block_backend_is_file(const struct block_backend *backend, int fd);
 
 /* Readable when there are completions to reap. */

@@ -30,6 +30,22 @@ struct block_task_list {
 void block_task_list_append(struct block_task_list *list, struct block_task *task);
 struct block_task *block_task_list_take(struct block_task_list *list);
 
+/* Where a byte of a joined disk is. */
+struct block_place {
+    int fd;
+    uint64_t offset_bytes; /* in that file */
+    uint64_t left_bytes;   /* of that file's part of the disk, from there on */
+};
+
+/* The files of a joined disk; see block_joint.c. */
+struct block_joint {
+    unsigned count;
+    struct {
+        int fd;             /* owned */
+        uint64_t end_bytes; /* on the disk; that of the one before is where it begins */
+    } parts[];
+};
+
 struct block_engine_ops {
     const char *name;
     /* Start every task on backend->queued, leaving it empty. Never fails: a task that cannot be
@@ -47,8 +63,9 @@ struct block_engine_ops {
 
 struct block_backend {
     const struct block_engine_ops *ops;
-    int fd;               /* owned from the moment that block_backend_create() succeeds */
-    bool is_block_device; /* else a regular file */
+    int fd; /* owned from the moment that block_backend_create() succeeds; unless joined */
+    struct block_joint *joint; /* NULL: the disk is fd. Set before the first request */
+    bool is_block_device;      /* else a regular file */
     bool can_discard;
     int event_fd; /* owned */
     unsigned depth;
@@ -86,12 +103,24 @@ int block_task_execute(int fd, bool is_block_device, struct block_task *task);
 /* Whether BLOCK_DISCARD can work on this descriptor; changes nothing on disk. */
 bool block_can_discard(int fd, bool is_block_device);
 
+/* A list of these files, or -errno. Their descriptors are its own on success. */
+int block_joint_create(const struct block_part *parts, unsigned count, struct block_joint **out);
+void block_joint_destroy(struct block_joint *joint);
+
+/* False behind the end. */
+bool block_joint_find(const struct block_joint *joint, uint64_t offset_bytes,
+                      struct block_place *out);
+
+/* As block_task_execute(). */
+int block_joint_execute(const struct block_joint *joint, struct block_task *task);
+
 /* Threads that execute tasks, started when first needed. */
 struct block_pool;
 
 #define BLOCK_POOL_MAX_THREADS 4u
 
-/* Works on the backend's fd and event_fd, which must outlive the pool. Returns 0 or -errno. */
+/* Works on the backend's files and event_fd; the backend must outlive the pool. Returns 0 or
+ * -errno. */
 int block_pool_create(const struct block_backend *backend, unsigned max_threads,
                       struct block_pool **out);
 

@@ -21,9 +21,8 @@
 #define STACK_BYTES (256u * 1024)
 
 struct block_pool {
-    int fd;
+    const struct block_backend *backend; /* whose files these are; constant */
     int event_fd;
-    bool is_block_device;
     unsigned max_threads;
     pthread_t threads[BLOCK_POOL_MAX_THREADS];
     unsigned thread_count;
@@ -46,6 +45,13 @@ static void append_finished(struct block_pool *pool, struct block_task *task)
         eventfd_signal(pool->event_fd);
 }
 
+static int execute(const struct block_backend *backend, struct block_task *task)
+{
+    if (backend->joint)
+        return block_joint_execute(backend->joint, task);
+    return block_task_execute(backend->fd, backend->is_block_device, task);
+}
+
 static void *worker(void *arg)
 {
     struct block_pool *pool = arg;
@@ -57,7 +63,7 @@ static void *worker(void *arg)
         if (task) {
             pool->waiting_count--;
             pthread_mutex_unlock(&pool->lock);
-            task->result = block_task_execute(pool->fd, pool->is_block_device, task);
+            task->result = execute(pool->backend, task);
             pthread_mutex_lock(&pool->lock);
             append_finished(pool, task);
         } else if (pool->stopping) {
@@ -93,9 +99,8 @@ int block_pool_create(const struct block_backend *backend, unsigned max_threads,
     pool = calloc(1, sizeof(*pool));
     if (!pool)
         return -ENOMEM;
-    pool->fd = backend->fd;
+    pool->backend = backend;
     pool->event_fd = backend->event_fd;
-    pool->is_block_device = backend->is_block_device;
     pool->max_threads = max_threads;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);

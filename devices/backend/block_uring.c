@@ -53,16 +53,31 @@ static bool suits_ring(const struct block_uring *uring, const struct block_reque
     }
 }
 
-static void fill_entry(struct io_uring_sqe *sqe, int fd, struct block_task *task)
+/* Where the request's bytes are, if that is in one file: what a ring can do. */
+static bool find_place(const struct block_backend *backend, const struct block_request *request,
+                       struct block_place *out)
+{
+    if (backend->joint)
+        return request->op == BLOCK_READ &&
+               block_joint_find(backend->joint, request->offset_bytes, out) &&
+               request->len_bytes <= out->left_bytes;
+    out->fd = backend->fd;
+    out->offset_bytes = request->offset_bytes;
+    return true;
+}
+
+static void fill_entry(struct io_uring_sqe *sqe, const struct block_place *place,
+                       struct block_task *task)
 {
     const struct block_request *request = task->request;
+    int fd = place->fd;
 
     switch (request->op) {
     case BLOCK_READ:
-        io_uring_prep_readv(sqe, fd, request->iov, request->iov_count, request->offset_bytes);
+        io_uring_prep_readv(sqe, fd, request->iov, request->iov_count, place->offset_bytes);
         break;
     case BLOCK_WRITE:
-        io_uring_prep_writev(sqe, fd, request->iov, request->iov_count, request->offset_bytes);
+        io_uring_prep_writev(sqe, fd, request->iov, request->iov_count, place->offset_bytes);
         sqe->rw_flags = request->stable ? RWF_DSYNC : 0;
         break;
     default:
@@ -105,11 +120,12 @@ static void uring_start(struct block_backend *backend)
 
     while ((task = block_task_list_take(&backend->queued))) {
         struct io_uring_sqe *sqe = NULL;
+        struct block_place place;
 
-        if (suits_ring(uring, task->request))
+        if (suits_ring(uring, task->request) && find_place(backend, task->request, &place))
             sqe = io_uring_get_sqe(&uring->ring);
         if (sqe)
-            fill_entry(sqe, backend->fd, task);
+            fill_entry(sqe, &place, task);
         block_task_list_append(sqe ? &entered : &rest, task);
     }
     submit_entries(uring, &entered, &rest);

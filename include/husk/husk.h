@@ -238,6 +238,12 @@ struct husk_drive_options {
     unsigned queues;             /* 0 gives 1; 1..16 */
     struct husk_rate operations; /* requests per second */
     struct husk_rate bandwidth;  /* bytes per second */
+    /* NULL, or more files, open for reading, whose contents follow that of `path` or `fd`: all of
+     * them are one disk, which can be read only. At most 127; each file but the last has whole
+     * sectors of 512 bytes. Become the VM's on success. An update of the drive replaces all. */
+    const int *more_fds;
+    unsigned more_fd_count;
+    unsigned reserved; /* 0 */
 };
 
 #define HUSK_DRIVE_OPTIONS_INIT                             \

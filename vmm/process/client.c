@@ -57,6 +57,8 @@ static unsigned descriptors_of_devices(const struct machine_config *machine)
 {
     unsigned count = 4 * machine->drive_count;
 
+    for (unsigned i = 0; i < machine->drive_count; i++)
+        count += machine->drives[i].more_count;
     for (unsigned i = 0; i < machine->net_count; i++)
         count += 8 * machine->nets[i].queue_pairs;
     return count;

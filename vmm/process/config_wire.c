@@ -184,11 +184,38 @@ void config_put_drive(struct message *message, struct wire_writer *writer,
     wire_put_string(writer, drive->path);
     message_put_fd(message, writer, drive->fd);
     wire_put_u64(writer, drive->size_bytes);
+    wire_put_u32(writer, drive->more_count);
+    for (unsigned i = 0; i < drive->more_count; i++) {
+        message_put_fd(message, writer, drive->more[i].fd);
+        wire_put_u64(writer, drive->more[i].size_bytes);
+    }
     wire_put_u8(writer, drive->read_only);
     wire_put_u8(writer, (uint8_t)drive->engine);
     wire_put_u32(writer, drive->queues);
     wire_put_rate(writer, &drive->operations);
     wire_put_rate(writer, &drive->bandwidth);
+}
+
+static void get_parts(struct message *message, struct wire_reader *reader,
+                      struct drive_config *drive, bool *no_memory)
+{
+    unsigned count = wire_get_u32(reader);
+
+    if (count > CONFIG_PARTS_MAX)
+        reader->bad = true;
+    if (reader->bad || count == 0)
+        return;
+    drive->more = calloc(count, sizeof(*drive->more));
+    if (!drive->more) {
+        *no_memory = true;
+        return;
+    }
+    for (; drive->more_count < count; drive->more_count++) {
+        struct drive_part *part = &drive->more[drive->more_count];
+
+        part->fd = message_take_fd(message, reader);
+        part->size_bytes = wire_get_u64(reader);
+    }
 }
 
 int config_get_plugged_drive(struct message *message, struct wire_reader *reader,
@@ -200,6 +227,7 @@ int config_get_plugged_drive(struct message *message, struct wire_reader *reader
     get_string(reader, &drive->path, &no_memory);
     drive->fd = message_take_fd(message, reader);
     drive->size_bytes = wire_get_u64(reader);
+    get_parts(message, reader, drive, &no_memory);
     drive->read_only = wire_get_u8(reader) != 0;
     drive->engine = wire_get_u8(reader);
     drive->queues = wire_get_u32(reader);

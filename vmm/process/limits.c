@@ -138,8 +138,13 @@ static int set_limits(struct process_limits *limits, const struct husk_jail_opti
     if (!ret && !jail->pids_max)
         limit_threads(limits, threads_needed(machine));
 
-    for (unsigned i = 0; !ret && jail->io_max_bytes && i < machine->drive_count; i++)
-        ret = cgroup_limit_io(limits->cgroup, machine->drives[i].fd, jail->io_max_bytes, err);
+    for (unsigned i = 0; !ret && jail->io_max_bytes && i < machine->drive_count; i++) {
+        const struct drive_config *drive = &machine->drives[i];
+
+        ret = cgroup_limit_io(limits->cgroup, drive->fd, jail->io_max_bytes, err);
+        for (unsigned part = 0; !ret && part < drive->more_count; part++)
+            ret = cgroup_limit_io(limits->cgroup, drive->more[part].fd, jail->io_max_bytes, err);
+    }
     return ret;
 }
 

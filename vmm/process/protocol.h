@@ -28,7 +28,7 @@
 #define HUSK_VMM_PROCESS_PROTOCOL_H
 
 #define PROTOCOL_MESSAGE_MAX 40960u
-#define PROTOCOL_FDS_MAX     64u
+#define PROTOCOL_FDS_MAX     128u /* a drive's files; SCM_RIGHTS takes 253 (unix(7)) */
 
 /* Where husk-vmm finds its ends of the sockets. */
 #define PROTOCOL_CONTROL_FD 3

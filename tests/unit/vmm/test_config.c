@@ -179,6 +179,7 @@ static int teardown(void **state)
 
 static void test_bad_drive(void **state)
 {
+    static const int half[] = {0, -1};
     struct machine_config *config = *state;
 
     DRIVE_CASE("no file", "drive 1", EINVAL, drive.path = NULL)
@@ -187,6 +188,12 @@ static void test_bad_drive(void **state)
     DRIVE_CASE("between 1 and 16", "drive 1: queues", ERANGE, drive.queues = 17)
     DRIVE_CASE("no rate", "drive 1: operations", EINVAL, drive.operations.burst = 5)
     DRIVE_CASE("no rate", "drive 1: bandwidth", EINVAL, drive.bandwidth.burst = 5)
+    DRIVE_CASE("read only", "drive 1", EINVAL, (drive.more_fds = half, drive.more_fd_count = 1))
+    DRIVE_CASE("read only", "drive 1", EINVAL, (drive.read_only = 1, drive.more_fd_count = 1))
+    DRIVE_CASE("file 3 is -1", "drive 1", EBADF,
+               (drive.read_only = 1, drive.more_fds = half, drive.more_fd_count = 2))
+    DRIVE_CASE("more than 128", "drive 1", E2BIG,
+               (drive.read_only = 1, drive.more_fds = half, drive.more_fd_count = 128))
 }
 
 static void test_bad_net(void **state)

@@ -189,6 +189,43 @@ static void test_drive(void **state)
     assert_int_equal(t.got.drives[0].queues, 3);
     assert_int_equal(t.got.drives[0].operations.burst, 20);
     assert_int_equal(t.got.drives[0].bandwidth.per_second, 30);
+    assert_int_equal(t.got.drives[0].more_count, 0);
+    close(drive.fd);
+}
+
+/* As many files as there may be; and a count that is not to be believed. */
+static void test_drive_of_files(void **state)
+{
+    struct drive_part more[CONFIG_PARTS_MAX];
+    struct drive_config drive = {
+        .id = "root", .fd = null_fd(), .more = more, .more_count = CONFIG_PARTS_MAX};
+    struct drive_config got = {.fd = -1};
+    struct wire_writer writer;
+    struct wire_reader reader;
+
+    for (unsigned i = 0; i < CONFIG_PARTS_MAX; i++)
+        more[i] = (struct drive_part){.fd = drive.fd, .size_bytes = 512 * (i + 1)};
+    message_begin(&t.message, &writer, PROTOCOL_PLUG_DRIVE);
+    config_put_drive(&t.message, &writer, &drive);
+    carry(&writer, &reader, 0);
+    assert_int_equal(config_get_plugged_drive(&t.message, &reader, &got), 0);
+    assert_int_equal(got.more_count, CONFIG_PARTS_MAX);
+    for (unsigned i = 0; i < CONFIG_PARTS_MAX; i++) {
+        assert_int_equal(got.more[i].size_bytes, 512 * (i + 1));
+        assert_true(got.more[i].fd >= 0 && got.more[i].fd != drive.fd);
+    }
+    drive_config_release(&got);
+
+    drive.more_count = 0;
+    message_begin(&t.message, &writer, PROTOCOL_PLUG_DRIVE);
+    wire_put_string(&writer, "root");
+    wire_put_string(&writer, NULL);
+    message_put_fd(&t.message, &writer, drive.fd);
+    wire_put_u64(&writer, 512);
+    wire_put_u32(&writer, CONFIG_PARTS_MAX + 1);
+    carry(&writer, &reader, 0);
+    assert_int_equal(config_get_plugged_drive(&t.message, &reader, &got), -EPROTO);
+    drive_config_release(&got);
     close(drive.fd);
 }
 
@@ -377,6 +414,7 @@ int main(void)
         TEST(test_vm),
         TEST(test_cut_vm),
         TEST(test_drive),
+        TEST(test_drive_of_files),
         TEST(test_net),
         TEST(test_vfio),
         TEST(test_plugged_vfio),
