@@ -24,7 +24,7 @@
 
 struct wish {
     const char *name, *disk, *tag, *type, *parent;
-    uint64_t tmpfs_bytes;
+    uint64_t tmpfs_bytes, offset_bytes, size_bytes; /* size_bytes 0: the whole disk */
     bool is_tmpfs, readonly;
     const char **options;
 };
@@ -49,7 +49,8 @@ static bool has_serial(const char *disk, const char *serial)
     return !strcmp(text, serial);
 }
 
-static int find_disk(const char *serial, char *device, size_t size, struct husk_error *err)
+/* The name of the disk with this serial number. */
+static int find_disk(const char *serial, char *name, size_t size, struct husk_error *err)
 {
     DIR *list = opendir("/sys/block");
     const struct dirent *entry;
@@ -57,7 +58,7 @@ static int find_disk(const char *serial, char *device, size_t size, struct husk_
 
     while (list && ret && (entry = readdir(list))) {
         if (entry->d_name[0] != '.' && has_serial(entry->d_name, serial)) {
-            snprintf(device, size, "/dev/%.200s", entry->d_name);
+            snprintf(name, size, "%.200s", entry->d_name);
             ret = 0;
         }
     }
@@ -68,6 +69,7 @@ static int find_disk(const char *serial, char *device, size_t size, struct husk_
 
 static int read_wish(const struct node *params, struct wish *wish, struct husk_error *err)
 {
+    bool has_offset = false, has_size = false;
     int sources, ret = node_text(params, "disk", 1, SERIAL_MAX, &wish->disk, err);
 
     if (!ret)
@@ -77,6 +79,11 @@ static int read_wish(const struct node *params, struct wish *wish, struct husk_e
                             err);
     if (!ret)
         ret = node_text(params, "directory", 1, HUSK_AGENT_NAME_MAX, &wish->parent, err);
+    if (!ret)
+        ret =
+            node_unsigned(params, "offset_bytes", INT64_MAX, &wish->offset_bytes, &has_offset, err);
+    if (!ret)
+        ret = node_unsigned(params, "size_bytes", INT64_MAX, &wish->size_bytes, &has_size, err);
     if (!ret)
         ret = node_text(params, "fstype", 1, 32, &wish->type, err);
     if (!ret)
@@ -93,6 +100,38 @@ static int read_wish(const struct node *params, struct wish *wish, struct husk_e
         return node_error(params, EINVAL, err, "a directory has no options");
     if (!wish->disk == (wish->type != NULL))
         return node_error(params, EINVAL, err, "wants an fstype for a disk, and only then");
+    if (has_offset != has_size || (has_size && (!wish->disk || !wish->size_bytes)))
+        return node_error(params, EINVAL, err,
+                          "wants both offset_bytes and size_bytes for a part of a disk");
+    return 0;
+}
+
+/* Partitions that volumes have are numbered from 1 on. */
+static int next_number(const struct agent *agent, const char *disk)
+{
+    int number = 0;
+
+    for (const struct volume *at = agent->volumes; at; at = at->next) {
+        if (!strcmp(at->partition.disk, disk) && at->partition.number > number)
+            number = at->partition.number;
+    }
+    return number + 1;
+}
+
+/* The block device of a wish for a disk, or for a part of one. */
+static int find_device(const struct agent *agent, const struct wish *wish,
+                       struct partition *partition, char *device, size_t size,
+                       struct husk_error *err)
+{
+    char disk[256];
+    int ret = find_disk(wish->disk, disk, sizeof(disk), err);
+
+    if (ret)
+        return ret;
+    if (wish->size_bytes)
+        return partition_add(disk, wish->offset_bytes, wish->size_bytes, next_number(agent, disk),
+                             partition, device, size, err);
+    snprintf(device, size, "/dev/%.200s", disk);
     return 0;
 }
 
@@ -129,7 +168,8 @@ static int mount_directory(const struct agent *agent, const struct wish *wish, u
 }
 
 /* A detached mount of what is wished. */
-static int mount_wish(const struct agent *agent, const struct wish *wish, struct husk_error *err)
+static int mount_wish(const struct agent *agent, const struct wish *wish,
+                      struct partition *partition, struct husk_error *err)
 {
     uint64_t attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
     char device[256], why[192] = "", size[40];
@@ -145,7 +185,7 @@ static int mount_wish(const struct agent *agent, const struct wish *wish, struct
 
         for (int i = 0; wish->readonly && wish->options && wish->options[i]; i++)
             readonly[i + 1] = wish->options[i];
-        ret = find_disk(wish->disk, device, sizeof(device), err);
+        ret = find_device(agent, wish, partition, device, sizeof(device), err);
         if (ret)
             return ret;
         fd = mount_new(wish->type, device, wish->readonly ? readonly : wish->options, attributes,
@@ -186,6 +226,7 @@ static void discard_directory(struct agent *agent, const char *parent, const cha
 int volume_add(struct agent *agent, const struct node *params, struct husk_error *err)
 {
     struct wish wish = {.options = NULL};
+    struct partition partition = {.disk = ""};
     struct volume *volume = NULL;
     const char *name = NULL;
     int fd = -1, ret = node_need_text(params, "volume", 1, HUSK_AGENT_NAME_MAX, &name, err);
@@ -206,7 +247,7 @@ int volume_add(struct agent *agent, const struct node *params, struct husk_error
         ret = volume ? 0 : error_set(err, ENOMEM, name, "cannot be added", NULL);
     }
     if (!ret) {
-        fd = mount_wish(agent, &wish, err);
+        fd = mount_wish(agent, &wish, &partition, err);
         ret = fd < 0 ? fd : put_in_place(fd, name, err);
         if (ret && fd >= 0 && wish.parent)
             discard_directory(agent, wish.parent, name);
@@ -214,9 +255,11 @@ int volume_add(struct agent *agent, const struct node *params, struct husk_error
     close_fd(&fd);
     free(wish.options);
     if (ret) {
+        partition_remove(&partition);
         free(volume);
         return ret;
     }
+    volume->partition = partition;
     snprintf(volume->name, sizeof(volume->name), "%s", name);
     snprintf(volume->parent, sizeof(volume->parent), "%s", wish.parent ? wish.parent : "");
     volume->readonly = wish.readonly;
@@ -256,6 +299,7 @@ static void unmount(struct agent *agent, struct volume *volume)
     rmdir(path);
     if (volume->parent[0])
         discard_directory(agent, volume->parent, volume->name);
+    partition_remove(&volume->partition);
     while (*at != volume)
         at = &(*at)->next;
     *at = volume->next;

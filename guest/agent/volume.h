@@ -6,6 +6,7 @@
 
 #include "guest/agent/agent.h"
 #include "guest/agent/node.h"
+#include "guest/agent/partition.h"
 #include "husk/agent.h"
 
 struct volume {
@@ -13,6 +14,7 @@ struct volume {
     char name[HUSK_AGENT_NAME_MAX + 1];
     char parent[HUSK_AGENT_NAME_MAX + 1]; /* the volume that it is a directory of, or "" */
     bool readonly;
+    struct partition partition; /* that was made for it */
 };
 
 struct volume *volume_find(const struct agent *agent, const char *name);

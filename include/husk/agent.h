@@ -143,6 +143,9 @@
  *         "disk": SERIAL     a virtio disk by its serial number, which is the drive's id of the host
  *                            cut to 20 bytes; it needs "fstype": "erofs", "ext4" or another of the
  *                            kernel's, and the others have none
+ *         "disk": SERIAL, "offset_bytes": N, "size_bytes": N   (1.1)
+ *                            a part of that disk, in whole sectors of 512 bytes that no other
+ *                            volume has; "size_bytes" is at least 1, and both are given or none
  *         "virtiofs": TAG    a shared folder
  *         "tmpfs_bytes": N   memory of the guest, at most N bytes
  *         "directory": VOLUME   (1.1) a new, empty directory of another, writable volume, which goes

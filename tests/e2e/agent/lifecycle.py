@@ -276,6 +276,10 @@ def volumes(place):
     refused("not-found", call, "volume.add", volume="v2", disk="nosuch", fstype="ext4")
     refused("invalid", call, "volume.add", volume="v2")
     refused("invalid", call, "volume.add", volume="../v2", tmpfs_bytes=1)
+    refused("invalid", call, "volume.add", volume="v2", disk="nosuch", fstype="erofs", offset_bytes=0)
+    refused("invalid", call, "volume.add", volume="v2", disk="nosuch", fstype="erofs", offset_bytes=0, size_bytes=0)
+    refused("invalid", call, "volume.add", volume="v2", tmpfs_bytes=1, offset_bytes=0, size_bytes=512)
+    refused("not-found", call, "volume.add", volume="v2", disk="nosuch", fstype="erofs", offset_bytes=0, size_bytes=512)
     refused("not-found", call, "volume.remove", volume="v9")
     shared = {"mounts+": [{"destination": "/data", "type": "bind", "source": "/run/husk/volumes/v1",
                            "options": ["rbind"]}]}
