@@ -4,9 +4,7 @@
  * it the modules of a kernel that has some.
  *
  * agent.cpio is $HUSK_AGENT, or lies beside this program, or where husk was installed. With modules
- * the two are one file in ~/.cache/husk/initrd, named by what went into it; it is made when it is
- * not there, complete or not at all, and removed when it has not been used for a month. Where there
- * is no cache to write to, it is made in memory each time.
+ * the two are one file of the cache (cache.h).
  */
 #ifndef HUSK_POD_MACHINE_INITRD_H
 #define HUSK_POD_MACHINE_INITRD_H

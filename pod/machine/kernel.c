@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "husk/husk.h"
+#include "pod/machine/cache.h"
 
 /* Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header". */
 #define HEADER_BYTES        0x210u
@@ -22,20 +23,6 @@
 #define HEADER_MAGIC        0x53726448u /* "HdrS" */
 #define HEADER_NAME_OFFSET  0x20eu      /* kernel_version: less 0x200, where the name is */
 #define RELEASE_BYTES       128u
-
-int husk_cache_path(char *path, size_t size, const char *name)
-{
-    const char *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    int n;
-
-    /* XDG base directory specification 0.8: a relative path is to be ignored. */
-    if (cache && cache[0] == '/')
-        n = snprintf(path, size, "%s/husk/%s", cache, name);
-    else
-        n = snprintf(path, size, "%s/.cache/husk/%s", home ? home : "", name);
-    return n >= 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
-}
 
 /* The first word of what a bzImage says of itself: "6.12.1-cloud-amd64 (…) #1 …". "" when it says
  * nothing, or nothing that could be a directory's name. */
@@ -94,7 +81,7 @@ static int find_modules(struct guest_kernel *kernel, struct husk_error *err)
 
 static bool find_debian(char *path, size_t size)
 {
-    return !husk_cache_path(path, size, "kernels/debian-cloud/vmlinuz") && access(path, R_OK) == 0;
+    return !cache_path(path, size, "kernels/debian-cloud/vmlinuz") && access(path, R_OK) == 0;
 }
 
 int guest_kernel_choose(const char *given, struct guest_kernel *out, struct husk_error *err)

@@ -15,7 +15,6 @@
 #define HUSK_POD_MACHINE_KERNEL_H
 
 #include <linux/limits.h>
-#include <stddef.h>
 
 #include "husk/error.h"
 
@@ -26,8 +25,5 @@ struct guest_kernel {
 
 /* `given`: NULL or "" when none is named. -ENOENT and others with err filled. */
 int guest_kernel_choose(const char *given, struct guest_kernel *out, struct husk_error *err);
-
-/* ~/.cache/husk/NAME, or below $XDG_CACHE_HOME. 0 or -ENAMETOOLONG. */
-int husk_cache_path(char *path, size_t size, const char *name);
 
 #endif

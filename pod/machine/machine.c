@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/beside.h"
@@ -21,8 +22,12 @@
 #include "pod/machine/initrd.h"
 #include "pod/machine/kernel.h"
 #include "pod/machine/scratch.h"
+#include "pod/machine/vmlinux.h"
 
 #define GUEST_CID 3u /* the first that a guest may have; each machine has its own socket */
+
+/* The ids of drives, by which the agent finds them. */
+#define LAYERS_DISK "layers"
 
 /* Nothing but what is wrong goes to the console: each byte is an exit of the guest. */
 #define COMMAND_LINE "quiet"
@@ -33,8 +38,10 @@ struct pod_machine {
     char vmm_path[PATH_MAX];
     struct pod_machine_options options; /* without zeroes that stand for defaults */
     char *vsock_path;
+    int kernel_fd; /* -1: kernel.path is what to boot */
     int initrd_fd, scratch_fd;
     int layer_fds[IMAGE_LAYERS_MAX];
+    uint64_t layer_bytes[IMAGE_LAYERS_MAX];
     unsigned layer_count;
     json_t *requests, *rootfs;
     struct console_tail console;
@@ -47,17 +54,23 @@ static const char no_memory[] = "cannot prepare the machine";
 static int open_layers(struct pod_machine *machine, const struct pod_machine_place *place,
                        struct husk_error *err)
 {
+    struct stat info;
+    int ret = 0;
+
     if (!place->layer_count || place->layer_count > IMAGE_LAYERS_MAX)
         return error_set(err, EINVAL, "layers", no_memory, "an image has 1 to %u, not %u",
                          IMAGE_LAYERS_MAX, place->layer_count);
-    for (; machine->layer_count < place->layer_count; machine->layer_count++) {
+    for (; !ret && machine->layer_count < place->layer_count; machine->layer_count++) {
         int fd = image_store_open_layer(place->store, &place->layers[machine->layer_count], err);
 
         if (fd < 0)
             return fd;
         machine->layer_fds[machine->layer_count] = fd;
+        if (fstat(fd, &info))
+            ret = error_set(err, errno, place->layers[machine->layer_count].text, no_memory, NULL);
+        machine->layer_bytes[machine->layer_count] = (uint64_t)info.st_size;
     }
-    return 0;
+    return ret;
 }
 
 static int open_parts(struct pod_machine *machine, const struct pod_machine_place *place,
@@ -70,6 +83,9 @@ static int open_parts(struct pod_machine *machine, const struct pod_machine_plac
         ret = open_layers(machine, place, err);
     if (ret)
         return ret;
+    machine->kernel_fd = vmlinux_open(machine->kernel.path, err);
+    if (machine->kernel_fd < 0 && machine->kernel_fd != -ENOTSUP)
+        return machine->kernel_fd;
     machine->initrd_fd = initrd_open(&machine->kernel, &needs, err);
     if (machine->initrd_fd < 0)
         return machine->initrd_fd;
@@ -86,18 +102,23 @@ static bool ask(struct pod_machine *machine, const char *method, json_t *params)
                                  json_pack("{ss so}", "method", method, "params", params)) == 0;
 }
 
+/* All layers are one disk: each is a part of it. */
 static bool ask_layers(struct pod_machine *machine)
 {
     json_t *names = json_array();
     bool done = names != NULL;
+    uint64_t offset = 0;
     char name[24];
 
     for (unsigned i = 0; done && i < machine->layer_count; i++) {
         snprintf(name, sizeof(name), "layer%u", i + 1);
-        done = json_array_append_new(names, json_string(name)) == 0 &&
-               ask(machine, "volume.add",
-                   json_pack("{ss ss ss sb}", "volume", name, "disk", name, "fstype", "erofs",
-                             "readonly", 1));
+        done =
+            json_array_append_new(names, json_string(name)) == 0 &&
+            ask(machine, "volume.add",
+                json_pack("{ss ss sI sI ss sb}", "volume", name, "disk", LAYERS_DISK,
+                          "offset_bytes", (json_int_t)offset, "size_bytes",
+                          (json_int_t)machine->layer_bytes[i], "fstype", "erofs", "readonly", 1));
+        offset += machine->layer_bytes[i];
     }
     machine->rootfs = json_pack("{so ss}", "layers", names, "upper", "scratch");
     return done && machine->rootfs;
@@ -163,6 +184,7 @@ static void set_options(struct pod_machine *machine)
 
     *vm = (struct husk_vm_options)HUSK_VM_OPTIONS_INIT;
     vm->kernel_path = machine->kernel.path;
+    vm->kernel_fd = machine->kernel_fd < 0 ? -1 : machine->kernel_fd;
     vm->initrd_fd = machine->initrd_fd;
     vm->command_line_append = COMMAND_LINE;
     vm->memory_bytes = machine->options.memory_bytes;
@@ -183,7 +205,7 @@ int pod_machine_create(const struct pod_machine_place *place,
 
     if (!machine)
         return error_set(err, ENOMEM, "machine", no_memory, NULL);
-    machine->initrd_fd = machine->scratch_fd = -1;
+    machine->kernel_fd = machine->initrd_fd = machine->scratch_fd = -1;
     console_tail_init(&machine->console);
     machine->options = *options;
     if (!options->memory_bytes)
@@ -215,33 +237,43 @@ struct husk_vm_options *pod_machine_vm_options(struct pod_machine *machine)
 
 /* ---- its VM ---- */
 
-/* The descriptor is the VM's on success. */
-static int add_drive(struct husk_vm *vm, const char *id, int *fd, bool read_only,
-                     struct husk_error *err)
+/* Descriptors are the VM's on success. */
+static int add_layers(struct pod_machine *machine, struct husk_vm *vm, struct husk_error *err)
 {
     struct husk_drive_options drive = HUSK_DRIVE_OPTIONS_INIT;
     int ret;
 
-    drive.id = id;
-    drive.fd = *fd;
-    drive.read_only = read_only;
+    drive.id = LAYERS_DISK;
+    drive.fd = machine->layer_fds[0];
+    drive.more_fds = machine->layer_fds + 1;
+    drive.more_fd_count = machine->layer_count - 1;
+    drive.read_only = 1;
+    ret = husk_vm_add_drive(vm, &drive, err);
+    for (unsigned i = 0; !ret && i < machine->layer_count; i++)
+        machine->layer_fds[i] = -1;
+    return ret;
+}
+
+static int add_scratch(struct pod_machine *machine, struct husk_vm *vm, struct husk_error *err)
+{
+    struct husk_drive_options drive = HUSK_DRIVE_OPTIONS_INIT;
+    int ret;
+
+    drive.id = "scratch";
+    drive.fd = machine->scratch_fd;
     ret = husk_vm_add_drive(vm, &drive, err);
     if (!ret)
-        *fd = -1;
+        machine->scratch_fd = -1;
     return ret;
 }
 
 static int add_drives(struct pod_machine *machine, struct husk_vm *vm, struct husk_error *err)
 {
     char id[24];
-    int ret = 0;
+    int ret = add_layers(machine, vm, err);
 
-    for (unsigned i = 0; !ret && i < machine->layer_count; i++) {
-        snprintf(id, sizeof(id), "layer%u", i + 1);
-        ret = add_drive(vm, id, &machine->layer_fds[i], true, err);
-    }
     if (!ret)
-        ret = add_drive(vm, "scratch", &machine->scratch_fd, false, err);
+        ret = add_scratch(machine, vm, err);
     for (unsigned i = 0; !ret && i < machine->options.disk_count; i++) {
         struct husk_drive_options drive = HUSK_DRIVE_OPTIONS_INIT;
 
@@ -319,6 +351,7 @@ void pod_machine_destroy(struct pod_machine *machine)
         return;
     for (unsigned i = 0; i < machine->layer_count; i++)
         close_fd(&machine->layer_fds[i]);
+    close_fd(&machine->kernel_fd);
     close_fd(&machine->initrd_fd);
     close_fd(&machine->scratch_fd);
     json_decref(machine->requests);

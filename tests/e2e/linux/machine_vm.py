@@ -159,6 +159,20 @@ def scratch(machine):
         require(100 << 10 < size <= 128 << 10, lines)
 
 
+def parts(machine):
+    """A part of a disk that is another volume's, or behind the end, is none; one that was given back can be had again."""
+    layer = {**machine.plan["requests"][0]["params"], "volume": "again"}
+    for wrong in ({}, {"offset_bytes": 1 << 40}, {"offset_bytes": layer["offset_bytes"] + 1}):
+        try:
+            machine.control.call("volume.add", **{**layer, **wrong})
+        except agent.Refused:
+            continue
+        raise agent.Failure(f"{wrong} was taken")
+    last = machine.plan["requests"][LAYERS - 1]["params"]
+    machine.control.call("volume.remove", volume=last["volume"])
+    machine.control.call("volume.add", **last)
+
+
 def volume(machine):
     mounts = {"mounts+": [{"destination": "/data", "type": "none", "source": "/run/husk/volumes/store",
                            "options": ["bind"]}]}
@@ -208,7 +222,7 @@ def main():
                           disks=[{"volume": "store", "path": str(disk), "type": "ext4", "readonly": False}])
         try:
             machine.open()
-            for case in (memory, stacked, scratch, volume):
+            for case in (memory, parts, stacked, scratch, volume):
                 report.case(case.__name__, case, machine)
             report.case("layers are held", held, husk, store, "layers:1")
             report.case("power-off", lambda: require(machine.power_off()["reason"] == "power-off", "its reason"))

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the machine of a container takes: time from the start to an agent with all layers mounted, by the number of
+layers; and the host's memory for a machine whose container is idle, by the machine's size.
+
+    container.py HUSK CONTAINER_MACHINE [start|memory]...        both without words; RUNS=N repeats the starts
+
+Wants a kernel for containers (guest/kernel/fetch-debian) and /dev/kvm. In the lab (tests/lab/run) times are
+instructions, one a nanosecond.
+"""
+import os
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+for part in ("tests/bench", "tests/e2e/linux", "tests/e2e/agent", "tests/e2e/oci", "tests/e2e"):
+    sys.path.insert(0, str(TOP / part))
+
+# pylint: disable=wrong-import-position
+import images
+import machine_vm
+import memory
+from agent import Container
+
+LAYERS = [int(word) for word in os.environ.get("LAYERS", "1 8 20 60 127").split()]
+SIZES_MIB = [int(word) for word in os.environ.get("SIZES_MIB", "128 256 512 1024").split()]
+RUNS = int(os.environ.get("RUNS", "3"))
+
+
+def sized_layer(number):
+    """A layer as many have it: some hundred small files."""
+    members = [images.directory(f"l{number}")]
+    members += [(f"l{number}/{index}", b"x" * (index * 97)) for index in range(100)]
+    return images.tar_of(members)
+
+
+
+
+def one_start(program, store, image, directory):
+    """Milliseconds: to the first guest instruction, the agent's answer, all volumes, a container's end."""
+    begun = time.monotonic_ns()
+    machine = machine_vm.Machine(program, store, image, directory, memory_bytes=256 << 20)
+    try:
+        machine.control = machine_vm.agent.Control(machine.connect())
+        moments = [time.monotonic_ns()]
+        for request in machine.plan["requests"]:
+            machine.control.call(request["method"], **request["params"])
+        moments.append(time.monotonic_ns())
+        with Container(machine, {"root": None}, "true", rootfs=machine.rootfs) as container:
+            container.start()
+            container.wait()
+            moments.append(time.monotonic_ns())
+    finally:
+        machine.end()
+    return [(moment - begun) / 1e6 for moment in moments]
+
+
+def bench_start(husk, program, top):
+    print("layers      agent ready    all mounted   first process ended, ms from the start of the program (median of "
+          f"{RUNS}, least..most)")
+    for count in LAYERS:
+        store = top / f"store{count}"
+        layers = [machine_vm.busybox_layer()] + [sized_layer(number) for number in range(2, count + 1)]
+        machine_vm.load(husk, store, images.Image(layers), "layers:1")
+        runs = [one_start(program, store, "layers:1", top / f"start{count}-{run}") for run in range(RUNS)]
+        columns = [sorted(column) for column in zip(*runs)]
+        print(f"{count:6}  " + "  ".join(f"{statistics.median(column):9.2f} ({column[0]:.2f}..{column[-1]:.2f})"
+                                         for column in columns), flush=True)
+
+
+def kib_of(pid):
+    fields = {}
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]:
+        name, value, *_ = line.split()
+        fields[name.rstrip(":")] = int(value)
+    return fields
+
+
+def meminfo(text):
+    return {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()}
+
+
+def bench_memory(husk, program, top):
+    store = top / "store"
+    machine_vm.load(husk, store, images.Image(machine_vm.layers(9)), "layers:1")
+    print("MiB of the host for a machine whose container sleeps: husk-vmm's resident set and its proportional share, of "
+          "which guest memory,\nthe monitor's own; then what the guest's kernel says: total, used (total - free), "
+          "page cache, and what all processes of the container have")
+    print("  size     rss     pss   guest     own   | total    used   cache  container")
+    for size in SIZES_MIB:
+        machine = machine_vm.Machine(program, store, "layers:1", top / f"memory{size}", memory_bytes=size << 20)
+        try:
+            machine.open()
+            with Container(machine, {"root": None}, "exec sleep 100000", rootfs=machine.rootfs) as container:
+                container.start()
+                inside = meminfo(container.output("look", "cat /proc/meminfo"))
+                stats = machine.control.call("stats", container=container.name)
+                time.sleep(20)
+                all_of_it = kib_of(machine.plan["pid"])
+                own, guest = memory.measure(machine.plan["pid"], size << 10)
+            figures = [all_of_it["Rss"], all_of_it["Pss"], guest, own["Rss"]]
+            said = [inside["MemTotal"], inside["MemTotal"] - inside["MemFree"], inside["Cached"],
+                    stats["memory_bytes"] >> 10]
+            print(f"{size:6} " + " ".join(f"{kib / 1024:7.1f}" for kib in figures) + "   |" +
+                  " ".join(f"{kib / 1024:7.1f}" for kib in said), flush=True)
+        finally:
+            machine.end()
+
+
+def main():
+    if len(sys.argv) < 3:
+        print(__doc__, file=sys.stderr)
+        return 2
+    husk, program, *parts = sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix="husk-bench-", dir="/var/tmp") as name:
+        top = pathlib.Path(name)
+        os.chmod(top, 0o755)
+        for part in parts or ["start", "memory"]:
+            {"start": bench_start, "memory": bench_memory}[part](husk, program, top)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A container's machine without starting it: what its agent is asked for, what is held, what is
+ * refused. tests/e2e/linux/machine_vm.py starts some. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pod/machine/machine.h"
+
+#define LAYERS 3u
+
+struct fixture {
+    char top[64], path[96];
+    struct image_store *store;
+    struct digest layers[IMAGE_LAYERS_MAX];
+    int dir;
+    struct pod_machine_place place;
+    struct pod_machine_options options;
+};
+
+/* Layer n has n blocks. */
+static void add_layer(struct fixture *f, unsigned index)
+{
+    struct store_file file;
+    char text[16];
+
+    snprintf(text, sizeof(text), "layer %u", index);
+    assert_int_equal(digest_of(text, strlen(text), &f->layers[index]), 0);
+    assert_int_equal(image_store_create(f->store, &file, NULL), 0);
+    assert_int_equal(ftruncate(file.fd, 4096 * (index + 1)), 0);
+    assert_int_equal(image_store_commit_layer(f->store, &file, &f->layers[index], NULL), 0);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    FILE *kernel;
+
+    *state = f;
+    strcpy(f->top, "/tmp/husk-machine-XXXXXX");
+    if (!mkdtemp(f->top))
+        return -1;
+    snprintf(f->path, sizeof(f->path), "%s/store", f->top);
+    if (image_store_open(f->path, true, &f->store, NULL))
+        return -1;
+    assert_int_equal(image_store_begin(f->store, NULL), 0);
+    for (unsigned i = 0; i < LAYERS; i++)
+        add_layer(f, i);
+    image_store_end(f->store);
+    snprintf(f->options.kernel, sizeof(f->options.kernel), "%s/vmlinux", f->top);
+    kernel = fopen(f->options.kernel, "we");
+    fputs("\177ELF", kernel);
+    fclose(kernel);
+    f->dir = open(f->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    f->place = (struct pod_machine_place){.store = f->store,
+                                          .layers = f->layers,
+                                          .layer_count = LAYERS,
+                                          .dir = f->dir,
+                                          .vsock_path = "/tmp/none/v"};
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    char command[128];
+    int ret;
+
+    image_store_close(f->store);
+    close(f->dir);
+    snprintf(command, sizeof(command), "rm -rf %s", f->top);
+    ret = system(command);
+    free(f);
+    return ret;
+}
+
+static void expect_json(const json_t *value, const char *text)
+{
+    json_t *expected = json_loads(text, 0, NULL);
+
+    assert_non_null(expected);
+    if (!json_equal(value, expected)) {
+        json_dumpf(value, stderr, JSON_INDENT(1));
+        fail();
+    }
+    json_decref(expected);
+}
+
+static void asks_for_what_it_has(void **state)
+{
+    struct fixture *f = *state;
+    struct pod_machine *machine;
+    struct husk_error err;
+
+    f->options.disk_count = 1;
+    strcpy(f->options.disks[0].volume, "data");
+    strcpy(f->options.disks[0].path, "/somewhere");
+    strcpy(f->options.disks[0].type, "erofs");
+    f->options.disks[0].read_only = true;
+    strcpy(f->options.network.tap, "tap9");
+    strcpy(f->options.network.addresses[0], "10.0.0.2/24");
+    f->options.network.address_count = 1;
+    strcpy(f->options.network.routes[0].to, "0.0.0.0/0");
+    f->options.network.route_count = 1;
+    assert_int_equal(pod_machine_create(&f->place, &f->options, &machine, &err), 0);
+    expect_json(pod_machine_requests(machine),
+                "[{\"method\": \"volume.add\", \"params\": {\"volume\": \"layer1\", "
+                "\"disk\": \"layers\", \"offset_bytes\": 0, \"size_bytes\": 4096, "
+                "\"fstype\": \"erofs\", \"readonly\": true}},"
+                "{\"method\": \"volume.add\", \"params\": {\"volume\": \"layer2\", "
+                "\"disk\": \"layers\", \"offset_bytes\": 4096, \"size_bytes\": 8192, "
+                "\"fstype\": \"erofs\", \"readonly\": true}},"
+                "{\"method\": \"volume.add\", \"params\": {\"volume\": \"layer3\", "
+                "\"disk\": \"layers\", \"offset_bytes\": 12288, \"size_bytes\": 12288, "
+                "\"fstype\": \"erofs\", \"readonly\": true}},"
+                "{\"method\": \"volume.add\", \"params\": {\"volume\": \"scratch\", "
+                "\"disk\": \"scratch\", \"fstype\": \"ext4\", \"options\": [\"discard\"]}},"
+                "{\"method\": \"volume.add\", \"params\": {\"volume\": \"data\", "
+                "\"disk\": \"disk1\", \"fstype\": \"erofs\", \"readonly\": true}},"
+                "{\"method\": \"network.set\", \"params\": {\"interface\": \"eth0\", "
+                "\"addresses\": [\"10.0.0.2/24\"], \"routes\": [{\"to\": \"0.0.0.0/0\"}]}}]");
+    expect_json(pod_machine_rootfs(machine),
+                "{\"layers\": [\"layer1\", \"layer2\", \"layer3\"], \"upper\": \"scratch\"}");
+    assert_int_equal(pod_machine_vm_options(machine)->memory_bytes, POD_MACHINE_MEMORY_BYTES);
+    assert_int_equal(pod_machine_vm_options(machine)->vcpus, POD_MACHINE_VCPUS);
+    pod_machine_destroy(machine);
+}
+
+/* Layers are kept from the collector by the machine, then by its VM, and by nobody in the end. */
+static void holds_its_layers(void **state)
+{
+    struct fixture *f = *state;
+    struct pod_machine *machine;
+    struct store_collected collected;
+    struct husk_vm *vm;
+
+    assert_int_equal(pod_machine_create(&f->place, &f->options, &machine, NULL), 0);
+    assert_int_equal(image_store_collect(f->store, &collected, NULL), 0);
+    assert_int_equal(collected.in_use, LAYERS);
+    assert_int_equal(pod_machine_new_vm(machine, &vm, NULL), 0);
+    assert_int_equal(image_store_collect(f->store, &collected, NULL), 0);
+    assert_int_equal(collected.in_use, LAYERS);
+    husk_vm_free(vm);
+    assert_int_equal(pod_machine_new_vm(machine, &vm, NULL), -EINVAL); /* once */
+    pod_machine_destroy(machine);
+    assert_int_equal(image_store_collect(f->store, &collected, NULL), 0);
+    assert_int_equal(collected.layers, LAYERS);
+}
+
+static void takes_as_many_layers_as_an_image_has(void **state)
+{
+    struct fixture *f = *state;
+    struct pod_machine *machine;
+    struct husk_vm *vm;
+
+    assert_int_equal(image_store_begin(f->store, NULL), 0);
+    for (unsigned i = LAYERS; i < IMAGE_LAYERS_MAX; i++)
+        add_layer(f, i);
+    image_store_end(f->store);
+    f->place.layer_count = IMAGE_LAYERS_MAX;
+    assert_int_equal(pod_machine_create(&f->place, &f->options, &machine, NULL), 0);
+    assert_int_equal(pod_machine_new_vm(machine, &vm, NULL), 0);
+    husk_vm_free(vm);
+    pod_machine_destroy(machine);
+}
+
+static void refuse(struct fixture *f, int code, const char *where)
+{
+    struct pod_machine *machine = NULL;
+    struct husk_error err = {.code = 0};
+
+    assert_int_equal(pod_machine_create(&f->place, &f->options, &machine, &err), -code);
+    assert_null(machine);
+    assert_string_equal(err.where, where);
+}
+
+static void names_what_is_missing(void **state)
+{
+    struct fixture *f = *state;
+    struct pod_machine_options good = f->options;
+    struct store_collected collected;
+    struct husk_error err;
+
+    f->options.memory_bytes = 1 << 20;
+    refuse(f, ERANGE, "machine.memory_bytes");
+    f->options = good;
+    strcpy(f->options.kernel, "/nowhere/vmlinux");
+    refuse(f, ENOENT, "/nowhere/vmlinux");
+    f->options = good;
+    f->place.layer_count = 0;
+    refuse(f, EINVAL, "layers");
+    f->place.layer_count = IMAGE_LAYERS_MAX + 1;
+    refuse(f, EINVAL, "layers");
+    f->place.layer_count = LAYERS;
+    f->place.dir = -1;
+    refuse(f, EBADF, "scratch.img");
+    f->place.dir = f->dir;
+    assert_int_equal(digest_of("other", 5, &f->layers[1]), 0);
+    assert_int_equal(image_store_open_layer(f->store, &f->layers[1], &err), -ENOENT);
+    refuse(f, ENOENT, err.where);
+    assert_int_equal(image_store_collect(f->store, &collected, NULL), 0);
+    assert_int_equal(collected.in_use, 0); /* nothing stayed open */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(asks_for_what_it_has, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(holds_its_layers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(takes_as_many_layers_as_an_image_has, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_what_is_missing, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
