@@ -12,6 +12,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <sys/io.h>
+#endif
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
@@ -31,6 +34,8 @@
 #define RESERVE_BYTES (24ull << 20) /* of memory, for the agent and the kernel's work for it */
 #define RESERVE_PIDS  64
 #define DESCRIPTORS   65536
+#define MARK_PORT     0xf5 /* docs/devices/debug-ports.md */
+#define MARK_RUNNING  1
 
 static const struct {
     const char *type, *target;
@@ -83,6 +88,7 @@ static int load_modules(struct husk_error *err)
             ret = error_set(err, errno, line, "cannot be loaded", NULL);
         if (fd >= 0)
             close(fd);
+        (void)unlink(line); /* nobody wants its memory any more */
     }
     if (list)
         fclose(list);
@@ -179,6 +185,17 @@ int boot_machine(struct husk_error *err)
     (void)file_write(AT_FDCWD, "/proc/self/oom_score_adj", "-1000");
     (void)network_loopback_up();
     return make_cgroup(err);
+}
+
+void boot_ready(void)
+{
+#ifdef __x86_64__
+    /* The permission would be inherited (ioperm(2)): it is given back at once. */
+    if (ioperm(MARK_PORT, 1, 1) == 0) {
+        outb(MARK_RUNNING, MARK_PORT);
+        (void)ioperm(MARK_PORT, 1, 0);
+    }
+#endif
 }
 
 void boot_end(bool again)

@@ -14,6 +14,9 @@ int boot_machine(struct husk_error *err);
 /* The directories of husk/agent.h, private. */
 int boot_directories(struct husk_error *err);
 
+/* Tell the monitor that there is somebody to talk to. Changes nothing on other machines. */
+void boot_ready(void);
+
 /* Power off, or reset. */
 void boot_end(bool reboot) __attribute__((noreturn));
 

@@ -165,6 +165,8 @@ static int run(struct program *program, const char *path, const char *cgroup,
     ret = agent_init(&program->agent, &log, dir, booted);
     if (ret)
         return error_set(err, -ret, "the agent", "cannot be made", NULL);
+    if (booted)
+        boot_ready();
     ret = serve(program, err);
     agent_end(&program->agent);
     close(dir);
