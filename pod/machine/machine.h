@@ -6,9 +6,8 @@
  *     pod_machine_create(&place, &options, &machine, &err)
  *     pod_machine_vm_options(machine)->log = …        log, id, jail: what the caller knows better
  *     pod_machine_new_vm(machine, &vm, &err)          then husk_vm_build(), husk_vm_start()
- *     … connect to place.vsock_path, send pod_machine_requests(), "create" with
- *       pod_machine_rootfs() …
- *     husk_vm_free(vm)
+ *     … HUSK_EVENT_READY says that the agent listens: connect to place.vsock_path, send
+ * pod_machine_requests(), "create" with pod_machine_rootfs() … husk_vm_free(vm)
  *     pod_machine_destroy(machine)                    after the VM: it holds the VM's console
  *
  * Nothing is started here. Functions block for file access only, mostly a few milliseconds; the

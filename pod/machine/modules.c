@@ -56,11 +56,10 @@ static FILE *open_index(const char *tree, const char *file, struct husk_error *e
 static int find_line(FILE *index, const char *name, char **line, size_t *size)
 {
     char wanted[NAME_BYTES], found[NAME_BYTES];
-    ssize_t len;
 
     module_name(name, wanted);
     rewind(index);
-    while ((len = getline(line, size, index)) > 0) {
+    while (getline(line, size, index) > 0) {
         size_t path = strcspn(*line, ":\n");
         char end = (*line)[path];
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the machine of a container takes: time from the start to an agent with all layers mounted, by the number of
-layers; and the host's memory for a machine whose container is idle, by the machine's size.
+"""What the machine of a container takes: time from the start to a process that has run, phase by phase and by the
+number of layers; and the host's memory for a machine whose container is idle, by the machine's size.
 
     container.py HUSK CONTAINER_MACHINE [start|memory]...        both without words; RUNS=N repeats the starts
 
@@ -39,36 +39,52 @@ def sized_layer(number):
 
 
 
+PHASES = [
+    ("prepared", "the machine's files are open: kernel, layers, scratch disk"),
+    ("built", "husk-vmm has its jail, memory, devices and kernel"),
+    ("kernel", "the guest's kernel runs: its first exit"),
+    ("agent", "the agent listens"),
+    ("answers", "it has answered a host that came by itself"),
+    ("mounted", "all layers and the scratch disk are volumes"),
+    ("run", "a container was created, and its process has ended"),
+]
+
+
 def one_start(program, store, image, directory):
-    """Milliseconds: to the first guest instruction, the agent's answer, all volumes, a container's end."""
+    """Milliseconds from the start of the program to each phase's end."""
+    moments = {}
     begun = time.monotonic_ns()
     machine = machine_vm.Machine(program, store, image, directory, memory_bytes=256 << 20)
     try:
         machine.control = machine_vm.agent.Control(machine.connect())
-        moments = [time.monotonic_ns()]
+        moments["answers"] = time.monotonic_ns()
         for request in machine.plan["requests"]:
             machine.control.call(request["method"], **request["params"])
-        moments.append(time.monotonic_ns())
+        moments["mounted"] = time.monotonic_ns()
         with Container(machine, {"root": None}, "true", rootfs=machine.rootfs) as container:
             container.start()
             container.wait()
-            moments.append(time.monotonic_ns())
+            moments["run"] = time.monotonic_ns()
     finally:
-        machine.end()
-    return [(moment - begun) / 1e6 for moment in moments]
+        timeline = machine.end()["timeline"]
+    moments.update(prepared=machine.plan["prepared_ns"], built=timeline["first-entry"], kernel=timeline["kernel"],
+                   agent=timeline["init"])
+    return [(moments[name] - begun) / 1e6 for name, _ in PHASES]
 
 
 def bench_start(husk, program, top):
-    print("layers      agent ready    all mounted   first process ended, ms from the start of the program (median of "
-          f"{RUNS}, least..most)")
+    for name, text in PHASES:
+        print(f"{name:9} {text}")
+    print(f"milliseconds from the start of the program, median of {RUNS} and their spread")
+    print("layers " + "".join(f"{name:>22}" for name, _ in PHASES))
     for count in LAYERS:
         store = top / f"store{count}"
         layers = [machine_vm.busybox_layer()] + [sized_layer(number) for number in range(2, count + 1)]
         machine_vm.load(husk, store, images.Image(layers), "layers:1")
         runs = [one_start(program, store, "layers:1", top / f"start{count}-{run}") for run in range(RUNS)]
         columns = [sorted(column) for column in zip(*runs)]
-        print(f"{count:6}  " + "  ".join(f"{statistics.median(column):9.2f} ({column[0]:.2f}..{column[-1]:.2f})"
-                                         for column in columns), flush=True)
+        print(f"{count:6} " + "".join(f"{statistics.median(column):9.2f} {f'+{column[-1] - column[0]:.2f}':<12}"
+                                      for column in columns), flush=True)
 
 
 def kib_of(pid):

@@ -4,7 +4,7 @@
  *
  * Starts the machine of a container (pod/machine/machine.h) and leaves the talking to a test:
  * prints
- *     {"vsock": PATH, "pid": N, "requests": […], "rootfs": {…}}
+ *     {"vsock": PATH, "pid": N, "prepared_ns": N, "requests": […], "rootfs": {…}}
  * and, when the machine has ended by itself or standard input has,
  *     {"reason": NAME, "why": TEXT, "last": TEXT, "timeline": {NAME: NANOSECONDS, …}}
  * MACHINE is the object of pod/machine/options.h. Status 1, with one line of error, when it cannot.
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pod/machine/machine.h"
@@ -64,8 +65,17 @@ static void wait_for_end(struct husk_vm *vm, struct husk_event *event)
     }
 }
 
+static json_int_t now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (json_int_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
 static int run(struct pod_machine *machine, const char *vsock)
 {
+    json_int_t prepared = now();
     struct husk_vm_info info = {.size = sizeof(info)};
     struct husk_event event;
     struct husk_error err;
@@ -80,8 +90,9 @@ static int run(struct pod_machine *machine, const char *vsock)
         return fail(&err);
     }
     husk_vm_info(vm, &info);
-    say(json_pack("{ss si sO sO}", "vsock", vsock, "pid", info.pid, "requests",
-                  pod_machine_requests(machine), "rootfs", pod_machine_rootfs(machine)));
+    say(json_pack("{ss si sI sO sO}", "vsock", vsock, "pid", info.pid, "prepared_ns", prepared,
+                  "requests", pod_machine_requests(machine), "rootfs",
+                  pod_machine_rootfs(machine)));
     wait_for_end(vm, &event);
     timeline = timeline_of(vm);
     husk_vm_free(vm);
