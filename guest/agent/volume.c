@@ -223,13 +223,27 @@ static void discard_directory(struct agent *agent, const char *parent, const cha
     tree_discard(base, own, agent->trash_count++);
 }
 
+static int make(struct agent *agent, const struct wish *wish, struct partition *partition,
+                struct husk_error *err)
+{
+    int fd = mount_wish(agent, wish, partition, err), ret;
+
+    if (fd < 0)
+        return fd;
+    ret = put_in_place(fd, wish->name, err);
+    if (ret && wish->parent)
+        discard_directory(agent, wish->parent, wish->name);
+    close(fd);
+    return ret;
+}
+
 int volume_add(struct agent *agent, const struct node *params, struct husk_error *err)
 {
     struct wish wish = {.options = NULL};
     struct partition partition = {.disk = ""};
-    struct volume *volume = NULL;
+    struct volume *volume;
     const char *name = NULL;
-    int fd = -1, ret = node_need_text(params, "volume", 1, HUSK_AGENT_NAME_MAX, &name, err);
+    int ret = node_need_text(params, "volume", 1, HUSK_AGENT_NAME_MAX, &name, err);
 
     if (ret)
         return ret;
@@ -240,19 +254,13 @@ int volume_add(struct agent *agent, const struct node *params, struct husk_error
     if (agent->volume_count >= HUSK_AGENT_VOLUMES_MAX)
         return error_set(err, ENOSPC, name, "cannot be added", "there are %d volumes",
                          HUSK_AGENT_VOLUMES_MAX);
+    volume = calloc(1, sizeof(*volume));
+    if (!volume)
+        return error_set(err, ENOMEM, name, "cannot be added", NULL);
     wish.name = name;
     ret = read_wish(params, &wish, err);
-    if (!ret) {
-        volume = calloc(1, sizeof(*volume));
-        ret = volume ? 0 : error_set(err, ENOMEM, name, "cannot be added", NULL);
-    }
-    if (!ret) {
-        fd = mount_wish(agent, &wish, &partition, err);
-        ret = fd < 0 ? fd : put_in_place(fd, name, err);
-        if (ret && fd >= 0 && wish.parent)
-            discard_directory(agent, wish.parent, name);
-    }
-    close_fd(&fd);
+    if (!ret)
+        ret = make(agent, &wish, &partition, err);
     free(wish.options);
     if (ret) {
         partition_remove(&partition);
@@ -300,9 +308,10 @@ static void unmount(struct agent *agent, struct volume *volume)
     if (volume->parent[0])
         discard_directory(agent, volume->parent, volume->name);
     partition_remove(&volume->partition);
-    while (*at != volume)
+    while (*at && *at != volume)
         at = &(*at)->next;
-    *at = volume->next;
+    if (*at)
+        *at = volume->next;
     agent->volume_count--;
     free(volume);
 }

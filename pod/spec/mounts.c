@@ -260,9 +260,9 @@ int mounts_json(const struct spec_options *options, const struct spec *spec, jso
         ret = spec_refuse(err, E2BIG, "--tmpfs", NULL, "there are more than %u", tmpfs_max);
     users.mounts = calloc(users.capacity, sizeof(*users.mounts));
     system.mounts = calloc(system.capacity, sizeof(*system.mounts));
-    if (!ret && (!array || !users.mounts || !system.mounts))
+    if (!array || !users.mounts || !system.mounts)
         ret = spec_no_memory(err);
-    if (!ret)
+    else if (!ret)
         ret = collect(options, spec, &users, &system, err);
     for (unsigned i = 0; i < system.count && !ret; i++)
         ret = spec_append(array, json_incref(system.mounts[i].json), err);

@@ -51,7 +51,7 @@ int spec_text(const char *option, const char *text, json_t **out, struct husk_er
 
 int spec_append_text(json_t *array, const char *option, const char *text, struct husk_error *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     int ret = spec_text(option, text, &value, err);
 
     return ret ? ret : spec_append(array, value, err);

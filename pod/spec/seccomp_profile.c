@@ -355,7 +355,7 @@ int seccomp_file(const char *path, const struct seccomp_context *context, json_t
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC), ret = 0;
     char *bytes = NULL;
-    struct stat info;
+    struct stat info = {.st_size = 0};
 
     if (fd < 0 || fstat(fd, &info) < 0)
         ret = -errno;

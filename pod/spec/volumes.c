@@ -80,8 +80,10 @@ unsigned volumes_depth(const char *path)
 const struct spec_volume *volumes_find(const struct spec *spec, const char *destination)
 {
     for (unsigned i = 0; i < spec->volume_count; i++) {
-        if (!strcmp(spec->volumes[i].destination, destination))
-            return &spec->volumes[i];
+        const struct spec_volume *volume = &spec->volumes[i];
+
+        if (volume->destination && !strcmp(volume->destination, destination))
+            return volume;
     }
     return NULL;
 }
@@ -165,6 +167,7 @@ static int add(struct spec *out, const char *option, const char *value, const ch
     struct spec_volume *volume = &out->volumes[out->volume_count];
     int ret = volumes_check_destination(option, value, path, destination, err);
 
+    *added = volume;
     if (ret)
         return ret;
     if (volumes_find(out, destination))
@@ -177,7 +180,6 @@ static int add(struct spec *out, const char *option, const char *value, const ch
     volume->destination = strdup(destination);
     if (!volume->destination)
         return spec_no_memory(err);
-    *added = volume;
     out->volume_count++;
     return 0;
 }
