@@ -34,9 +34,14 @@ static int clone_into(const struct launch *launch, int channel[2], struct launch
 {
     struct namespaces_way way;
     uint64_t flags = launch->root_path ? namespaces_new(launch->config) : 0;
-    int ret = launch->root_path ? namespaces_enter(launch->config, &way, err)
-                                : namespaces_enter_pid_of(launch->container, &way, err);
+    int ret = 0;
 
+    /* The container must not see a process that reads and writes files with the agent's rights. */
+    if (launch->archive)
+        namespaces_stay(&way);
+    else
+        ret = launch->root_path ? namespaces_enter(launch->config, &way, err)
+                                : namespaces_enter_pid_of(launch->container, &way, err);
     if (ret)
         return ret;
     out->pid = clone_child(flags, launch->cgroup, &out->pidfd);

@@ -24,6 +24,7 @@ struct launch {
     const struct oci_config *config;   /* of the container */
     const struct oci_process *process; /* the config's own, or one to be executed in it */
     const char *field;                 /* what the process is called in errors */
+    const struct archive *archive;     /* done in place of executing, or NULL */
     const char *user;        /* to be looked up in the root (user.h); NULL: the config's */
     const char *root_path;   /* of the root file system; NULL to enter a container */
     const char *const *fill; /* names of volumes (copy.h), NULL-terminated, or NULL */

@@ -30,6 +30,7 @@
 
 #include "base/checked.h"
 #include "base/io.h"
+#include "guest/agent/archive.h"
 #include "guest/agent/capabilities.h"
 #include "guest/agent/copy.h"
 #include "guest/agent/devices.h"
@@ -251,6 +252,37 @@ static void execute(const struct launch *launch, struct husk_error *err)
     make_printable(err->why);
 }
 
+static int enter_files(const struct launch *launch, struct husk_error *err)
+{
+    int types = namespaces_all(launch->config) & (CLONE_NEWNS | CLONE_NEWUSER);
+
+    if (setns(CONTAINER, types) < 0)
+        return error_set(err, errno, "the container's namespaces", "cannot be joined", NULL);
+    close(CONTAINER);
+    wait_for_agent();
+    if (launch->config->namespaces[OCI_NS_USER].given &&
+        (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+        return error_set(err, errno, "linux.uidMappings", "has no user 0", NULL);
+    return archive_limit_rights(err);
+}
+
+/* In place of steps 2 to 4: the container's files, and nothing else of it. */
+static void __attribute__((noreturn)) do_archive(const struct launch *launch)
+{
+    struct husk_error error = {.code = 0};
+    int place = -1, ret = enter_files(launch, &error);
+
+    if (!ret)
+        ret = archive_open(launch->archive, &place, &error);
+    tell(&error, -1);
+    if (!ret) {
+        wait_for_agent();
+        close(CHANNEL);
+        ret = archive_run(launch->archive, place, STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO);
+    }
+    _exit(ret ? 1 : 0);
+}
+
 void launch_child(const struct launch *asked, int channel)
 {
     struct oci_process process = *asked->process;
@@ -269,6 +301,8 @@ void launch_child(const struct launch *asked, int channel)
     (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
     if (arrange_descriptors(launch, channel))
         _exit(127);
+    if (launch->archive)
+        do_archive(launch);
     ret = prepare(launch, &process, &terminal, &error);
     if (!ret) {
         tell(&error, terminal);

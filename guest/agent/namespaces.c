@@ -37,7 +37,7 @@ static int open_home(unsigned type, struct namespaces_way *way)
     return way->home[type] < 0 ? -errno : 0;
 }
 
-static void start_way(struct namespaces_way *way)
+void namespaces_stay(struct namespaces_way *way)
 {
     for (unsigned type = 0; type < OCI_NAMESPACES; type++)
         way->home[type] = -1;
@@ -65,7 +65,7 @@ static int enter_path(unsigned type, const char *path, struct namespaces_way *wa
 int namespaces_enter(const struct oci_config *config, struct namespaces_way *way,
                      struct husk_error *err)
 {
-    start_way(way);
+    namespaces_stay(way);
     for (unsigned type = 0; type < OCI_NAMESPACES; type++) {
         const struct oci_namespace *ns = &config->namespaces[type];
         char where[192];
@@ -88,7 +88,7 @@ int namespaces_enter_pid_of(int pidfd, struct namespaces_way *way, struct husk_e
 {
     int ret;
 
-    start_way(way);
+    namespaces_stay(way);
     ret = open_home(OCI_NS_PID, way);
     if (!ret && setns(pidfd, CLONE_NEWPID) < 0)
         ret = -errno;

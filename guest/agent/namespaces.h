@@ -23,6 +23,9 @@ int namespaces_enter(const struct oci_config *config, struct namespaces_way *way
 /* Have the next child be in the pid namespace of a process. */
 int namespaces_enter_pid_of(int pidfd, struct namespaces_way *way, struct husk_error *err);
 
+/* No way to go, none to come back. */
+void namespaces_stay(struct namespaces_way *way);
+
 void namespaces_leave(struct namespaces_way *way);
 
 /* CLONE_NEW… of the new ones, but for cgroup, whose root would be the agent's cgroup. */

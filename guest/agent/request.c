@@ -63,7 +63,7 @@ int request_name(const struct node *params, const char *key, const char **out,
 
 static const struct request_method *find(const char *name)
 {
-    const struct request_method *const tables[] = {container_methods, pod_methods};
+    const struct request_method *const tables[] = {container_methods, archive_methods, pod_methods};
 
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         for (const struct request_method *at = tables[i]; at->name; at++) {

@@ -29,7 +29,7 @@ struct request_method {
 };
 
 /* Each ends with a NULL name. */
-extern const struct request_method container_methods[], pod_methods[];
+extern const struct request_method container_methods[], archive_methods[], pod_methods[];
 
 /* Answers, in any case but one: -EPROTO when the message is no request. */
 int request_handle(struct agent *agent, struct connection *connection, const json_t *message);

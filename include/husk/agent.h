@@ -136,6 +136,27 @@
  * writer waits. When a connection breaks, the host may connect again; what was on its way is lost,
  * and "stdin" ends only by an orderly shutdown. A process's streams go when it is deleted.
  *
+ * ARCHIVES (1.1)
+ *
+ * archive.put    {"container": ID, "process": ID, "path": PATH, "create": bool}
+ *     Begins to unpack a tar archive (ustar, pax, GNU's long names) into the directory PATH of a
+ *     container that is "created" or "running"; with "create" it is made first. Answer: {"pid": N}.
+ *     A process of the container comes of it, as of "exec": its "stdin" takes the archive, "wait"
+ *     tells how it ended (status 0: all is there), and "delete" forgets it; when the status is 1,
+ *     "stderr" has one line of text. The archive's end is the end of "stdin". What has been put
+ *     before something went wrong stays.
+ *     PATH is resolved in the container's root, and the archive's paths below PATH, also through
+ *     links: nothing else can be reached. ".." and devices are refused. Owners and modes are the
+ *     archive's; names, extended attributes and times of directories are not used. A file takes the
+ *     place of what is no directory; a directory that is there stays, and takes owner and mode.
+ * archive.get    {"container": ID, "process": ID, "path": PATH, "follow": bool, "content": bool}
+ *     The same the other way: "stdout" is an archive of PATH, whose first entry has the name of
+ *     PATH's last part, or "." when that has none. A link at the end of PATH is archived as one,
+ *     unless "follow" says otherwise. Without "content" (left out: true) it is one entry without
+ *     bytes: what there is, and of what kind. Sockets, and what is in proc, sysfs and the like, are
+ *     left out; hard links become files. An archive that lacks its end (two blocks of zeros) broke
+ *     off.
+ *
  * VOLUMES
  *
  * volume.add     {"volume": NAME, SOURCE, "fstype": TYPE, "readonly": bool, "options": [TEXT, …]}
