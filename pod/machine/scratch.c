@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/io.h"
+#include "pod/machine/scratch_io.h"
 
 #define BLOCK_BYTES     4096u
 #define BLOCK_SHIFT     2u /* s_log_block_size: 1024 << 2 */
@@ -100,14 +101,16 @@ static errcode_t fill(ext2_filsys fs)
     return code;
 }
 
-static errcode_t make_ext4(const char *path, uint64_t size_bytes)
+static errcode_t make_ext4(int fd, uint64_t size_bytes)
 {
     struct ext2_super_block param;
     ext2_filsys fs = NULL;
     errcode_t code;
+    char name[16];
 
     describe(&param, size_bytes);
-    code = ext2fs_initialize(path, EXT2_FLAG_64BITS, &param, unix_io_manager, &fs);
+    snprintf(name, sizeof(name), "%d", fd);
+    code = ext2fs_initialize(name, EXT2_FLAG_64BITS, &param, scratch_io, &fs);
     if (code)
         return code;
     code = fill(fs);
@@ -124,13 +127,11 @@ static errcode_t make_ext4(const char *path, uint64_t size_bytes)
 
 static int make_file(int fd, int dir, uint64_t size_bytes, struct husk_error *err)
 {
-    char path[40];
     errcode_t code;
 
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     if (ftruncate(fd, (off_t)(size_bytes / BLOCK_BYTES * BLOCK_BYTES)) < 0)
         return error_set(err, errno, SCRATCH_FILE, cannot_make, NULL);
-    code = make_ext4(path, size_bytes);
+    code = make_ext4(fd, size_bytes);
     if (code > 0 && code < EXT2_ET_BASE)
         return error_set(err, (int)code, SCRATCH_FILE, cannot_make, NULL);
     if (code)
