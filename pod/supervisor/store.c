@@ -227,7 +227,7 @@ static int add_name(struct names *names, const char *name)
         names->list = more;
         names->space = space;
     }
-    snprintf(names->list[names->count++], CONTAINER_NAME_BYTES, "%s", name);
+    snprintf(names->list[names->count++], CONTAINER_NAME_BYTES, "%.64s", name);
     return 0;
 }
 
