@@ -252,7 +252,7 @@ def case_kernels(suite):
     suite.refuse("kernel: a long path keeps its end", ERROR, ("husk: ...", "ddd/vmlinuz: ", "No such"),
                  "run", "-k", deep / "vmlinuz")
 
-    suite.refuse("kernel: none given and none found", ERROR, ("-k: ", "guest/kernel/build"), "run")
+    suite.refuse("kernel: none given and none found", ERROR, ("with -k", "guest/kernel/build"), "run")
     suite.refuse("kernel: HUSK_KERNEL names none", ERROR, ("/nowhere/vmlinux: ", "HUSK_KERNEL"), "run",
                  environment={"HUSK_KERNEL": "/nowhere/vmlinux"})
 
