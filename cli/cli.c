@@ -17,6 +17,10 @@ const struct command *command_find(const char *name)
         if (!strcmp((*at)->name, name))
             return *at;
     }
+    for (const struct command *at = cmd_pod; at->name; at++) {
+        if (!strcmp(at->name, name))
+            return at;
+    }
     return NULL;
 }
 

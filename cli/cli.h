@@ -28,7 +28,7 @@ struct command {
     const char *name;
     const char *summary;  /* one line for `husk help` */
     const char *synopsis; /* after "husk " */
-    const char *help;     /* the rest of `husk help NAME` */
+    const char *help;     /* the rest of `husk help NAME`; NULL: NAME --help says it all */
     /* argv[0] is the subcommand's name. started_ns: when the process began, CLOCK_MONOTONIC.
      * Returns an exit status. */
     int (*run)(int argc, char **argv, uint64_t started_ns);
@@ -36,6 +36,9 @@ struct command {
 
 extern const struct command cmd_run, cmd_serve, cmd_vm, cmd_image, cmd_jail, cmd_vf, cmd_doctor,
     cmd_version, cmd_help;
+
+/* Those for containers, which are husk-pod's: see cmd_pod.c. Ended by one without a name. */
+extern const struct command cmd_pod[];
 
 /* All subcommands in the order of `husk help`, ended by NULL. */
 extern const struct command *const commands[];
@@ -60,7 +63,13 @@ const char *vmm_program_find(char *path, unsigned size);
 /* husk_image_options.reader_path, likewise. */
 const char *image_program_find(char *path, unsigned size);
 
-/* What `husk image` becomes: the husk-oci beside this program in `path`, or NULL. */
+/* What `husk image`, and what the commands for containers become: $HUSK_OCI and $HUSK_POD, else the
+ * program beside this one, else the installed one. In `path`, or a text that stays. Never NULL. */
 const char *oci_program_find(char *path, unsigned size);
+const char *pod_program_find(char *path, unsigned size);
+
+/* Becomes husk-pod with the words of a command for containers, argv[0] its name. Returns an exit
+ * status when it cannot. */
+int pod_program_run(int argc, char **argv);
 
 #endif

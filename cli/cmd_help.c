@@ -20,12 +20,18 @@ static int run_help(int argc, char **argv, uint64_t started_ns)
         command = command_find(argv[1]);
         if (!command)
             return cli_usage_error(&cmd_help, "%s: no such command", argv[1]);
+        if (!command->help || command == &cmd_run)
+            return command->run(2, (char *[]){argv[1], "--help", NULL}, started_ns);
         command_print_help(command);
         return STATUS_OK;
     }
-    printf("husk boots microVMs on Linux KVM.\n\nusage: husk COMMAND [ARGUMENT...]\n\n");
+    printf("husk boots microVMs on Linux KVM, and runs containers in them.\n\n"
+           "usage: husk COMMAND [ARGUMENT...]\n\n");
     for (const struct command *const *at = commands; *at; at++)
         printf("  %-10s %s\n", (*at)->name, (*at)->summary);
+    printf("\nContainers, each in a microVM of its own:\n\n");
+    for (const struct command *at = cmd_pod; at->name; at++)
+        printf("  %-10s %s\n", at->name, at->summary);
     printf("\n`husk help COMMAND` explains one; the manual is husk(1).\n");
     return STATUS_OK;
 }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,9 +23,8 @@ static bool wants_help(int argc, char **argv)
 
 static int run_image(int argc, char **argv, uint64_t started_ns)
 {
-    static const char installed[] = HUSK_LIBEXEC_DIR "/husk-oci";
     char path[PATH_MAX];
-    const char *program = secure_getenv("HUSK_OCI");
+    const char *program;
 
     if (argc == 1)
         return cli_usage_error(&cmd_image, "image: wants pull, load, ls, rm, inspect or prune");
@@ -34,10 +32,7 @@ static int run_image(int argc, char **argv, uint64_t started_ns)
         command_print_help(&cmd_image);
         return STATUS_OK;
     }
-    if (!program)
-        program = oci_program_find(path, sizeof(path));
-    if (!program)
-        program = installed;
+    program = oci_program_find(path, sizeof(path));
     execv(program, argv);
     cli_message("%s: cannot be started: %s", program, error_text(errno));
     return STATUS_MONITOR_ERROR;

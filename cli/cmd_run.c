@@ -25,6 +25,7 @@
 #include "cli/disk_kernel.h"
 #include "cli/disk_source.h"
 #include "cli/run_api.h"
+#include "cli/run_form.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
 #include "cli/timeline.h"
@@ -357,7 +358,31 @@ failed:
     return status;
 }
 
-static int cmd_run_main(int argc, char **argv, uint64_t started_ns)
+/* Both forms' help, one after the other. */
+static int show_help(void)
+{
+    command_print_help(&cmd_run);
+    printf("\n");
+    fflush(stdout);
+    return pod_program_run(2, (char *[]){"run", "--help", NULL});
+}
+
+/* `run -d WORD` is a disk; who wanted an image learns how that is said. */
+static int check_doubt(const struct run_doubt *doubt)
+{
+    bool detached = doubt->option && !strcmp(doubt->option, "-d");
+
+    if (!doubt->option || doubt->value[strcspn(doubt->value, ",")] ||
+        access(doubt->value, F_OK) == 0 || errno != ENOENT)
+        return 0;
+    return cli_usage_error(&cmd_run,
+                           "%s %s: there is no such file for a machine; a container of that image "
+                           "is `husk run %s %s`",
+                           doubt->option, doubt->value, detached ? "--detach" : "--interactive",
+                           doubt->value);
+}
+
+static int run_machine(int argc, char **argv, uint64_t started_ns)
 {
     struct run run = {.signal_fd = -1,
                       .keys_read = -1,
@@ -368,7 +393,7 @@ static int cmd_run_main(int argc, char **argv, uint64_t started_ns)
     int status = run_options_parse(&run.options, argc, argv);
 
     if (!status && run.options.help) {
-        command_print_help(&cmd_run);
+        status = show_help();
     } else if (!status) {
         run.options.vm.log = on_log;
         run.parsed_ns = monotonic_ns();
@@ -385,9 +410,20 @@ static int cmd_run_main(int argc, char **argv, uint64_t started_ns)
     return status;
 }
 
+static int cmd_run_main(int argc, char **argv, uint64_t started_ns)
+{
+    struct run_doubt doubt;
+    int status;
+
+    if (run_form_of(argc, argv, &doubt) == RUN_CONTAINER)
+        return pod_program_run(argc, argv);
+    status = check_doubt(&doubt);
+    return status ? status : run_machine(argc, argv, started_ns);
+}
+
 const struct command cmd_run = {
     .name = "run",
-    .summary = "boot a microVM with its console on this terminal",
+    .summary = "run a container of an image, or boot a microVM",
     .synopsis = "run [-k KERNEL] [-i INITRD] [-a APPEND] [-m SIZE] [-c N] [-d DISK]... [-n NET]... "
                 "[OPTION...]",
     .help =

@@ -6,7 +6,6 @@
 #include "cli/run_options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +25,10 @@ enum {
     OPT_HELP
 };
 
-#define MIB           (1ull << 20)
-#define MAX_CPUS      4096u /* a sane number; KVM's own limit is found out when the VM is built */
-#define SHORT_OPTIONS "k:i:a:m:c:d:n:v"
+#define MIB      (1ull << 20)
+#define MAX_CPUS 4096u /* a sane number; KVM's own limit is found out when the VM is built */
 
-static const struct option long_options[] = {
+const struct option run_long_options[] = {
     {"kernel", required_argument, NULL, 'k'},
     {"initrd", required_argument, NULL, 'i'},
     {"append", required_argument, NULL, 'a'},
@@ -258,7 +256,7 @@ static int parse_option(struct run_options *options, int opt, const char *value)
  * and after a long option with a value that it does not take what that option gives. */
 static int bad_option(const char *argument)
 {
-    if (optopt && optopt < 256 && !strchr(SHORT_OPTIONS, optopt))
+    if (optopt && optopt < 256 && !strchr(RUN_SHORT_OPTIONS, optopt))
         return cli_usage_error(&cmd_run, "-%c: unknown option", optopt);
     return cli_usage_error(&cmd_run, "%s: %s", argument,
                            optopt ? "takes no value" : "unknown or ambiguous option");
@@ -289,7 +287,7 @@ int run_options_parse(struct run_options *options, int argc, char **argv)
     *options = (struct run_options){.vm = HUSK_VM_OPTIONS_INIT, .vsock = HUSK_VSOCK_OPTIONS_INIT};
     opterr = 0;
     optind = 1;
-    while ((opt = getopt_long(argc, argv, "+:" SHORT_OPTIONS, long_options, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, "+:" RUN_SHORT_OPTIONS, run_long_options, NULL)) != -1) {
         if (opt == '?')
             return bad_option(argv[optind - 1]);
         if (opt == ':')

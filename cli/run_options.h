@@ -3,6 +3,7 @@
 #ifndef HUSK_CLI_RUN_OPTIONS_H
 #define HUSK_CLI_RUN_OPTIONS_H
 
+#include <getopt.h>
 #include <stdbool.h>
 
 #include "cli/cli.h"
@@ -10,6 +11,10 @@
 #include "husk/husk.h"
 
 #define RUN_MAX_DEVICES 16u
+
+/* What getopt_long() is given; ends with one without a name. */
+#define RUN_SHORT_OPTIONS "k:i:a:m:c:d:n:v"
+extern const struct option run_long_options[];
 
 struct run_options {
     struct husk_vm_options vm; /* strings point into argv or kernel_path */

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Joining a container that runs: see join.h. */
+#include "cli/pod/join.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+
+struct joining *joining_new(void)
+{
+    struct joining *joining = calloc(1, sizeof(*joining));
+
+    if (joining)
+        session_init(&joining->session);
+    else
+        cli_message("%s", error_text(ENOMEM));
+    return joining;
+}
+
+void joining_free(struct joining *joining)
+{
+    session_close(&joining->session);
+    control_client_close(joining->client);
+    container_spec_clear(&joining->record);
+    container_close(joining->container);
+    container_store_close(joining->store);
+    pod_list_release(&joining->env);
+    pod_list_release(&joining->env_files);
+    free(joining);
+}
+
+int joining_begin(struct joining *joining, const char *text, struct husk_error *err)
+{
+    int ret = pod_find(text, &joining->store, &joining->container, err);
+
+    if (!ret)
+        ret = container_load_spec(joining->container, &joining->record, err);
+    if (!ret)
+        ret = pod_connect(joining->container, &joining->client, err);
+    joining->session.client = joining->client;
+    joining->session.name = joining->container ? joining->container->name : text;
+    if (joining->detach_keys)
+        detach_keys_parse(joining->detach_keys, &joining->session.relay.filter);
+    return ret;
+}
+
+int joining_set_keys(void *member, const struct pod_place *place, const char *value)
+{
+    struct detach_filter filter;
+
+    if (detach_keys_parse(value, &filter))
+        return pod_usage(place->syntax, "%s: %s: wants keys such as ctrl-p,ctrl-q, at most %u",
+                         place->option, value, DETACH_KEYS_MAX);
+    return pod_set_any_text(member, place, value);
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+/* husk stats: what containers use, once or again and again. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/io.h"
+#include "cli/pod/pod.h"
+#include "cli/pod/table.h"
+
+#define ROWS_MAX 1024u
+#define PERIOD_S 1
+
+struct stats {
+    bool no_stream;
+    const char *format;
+    char **words;
+    unsigned count;
+    /* The processor time of each container a moment ago, in the order of their names. */
+    struct {
+        char id[CONTAINER_ID_BYTES];
+        uint64_t at_ns, cpu_us;
+    } before[ROWS_MAX];
+    unsigned before_count;
+    struct table table;
+    bool json;
+};
+
+static int set_format(void *member, const struct pod_place *place, const char *value)
+{
+    if (strcmp(value, "json") != 0 && strcmp(value, "table") != 0)
+        return pod_usage(place->syntax, "%s: %s: wants table or json", place->option, value);
+    return pod_set_text(member, place, value);
+}
+
+#define AT(member) offsetof(struct stats, member)
+
+static const struct pod_option options[] = {
+    {0, "no-stream", false, pod_set_flag, AT(no_stream)},
+    {0, "format", true, set_format, AT(format)},
+    {0, NULL, false, NULL, 0},
+};
+
+static const struct pod_syntax syntax = {
+    .command = "stats",
+    .help = "husk stats [--no-stream] [--format table|json] [CONTAINER...]\n"
+            "\n"
+            "Print what containers use, every second: processor time in hundredths of one\n"
+            "processor, memory, what they read from and wrote to disks, how many processes they\n"
+            "have, and what the machine around the container takes of this host's memory. Without\n"
+            "names, of all that run.\n"
+            "\n"
+            "      --no-stream    once; the processor's share is then that of its whole life\n"
+            "      --format json  a JSON object in a line for each, with all that is counted\n"
+            "\n"
+            "Exit status: 0 done; 119 usage error; 125 failure.\n",
+    .wants = "containers",
+    .most = ROWS_MAX,
+    .options = options,
+};
+
+static uint64_t member(const json_t *object, const char *name)
+{
+    json_int_t value = json_integer_value(json_object_get(object, name));
+
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+/* In tenths of a percent of one processor, since the last look or, at the first, since the start.
+ */
+static unsigned share(struct stats *stats, const struct container_spec *spec, uint64_t started_ns,
+                      uint64_t cpu_us)
+{
+    uint64_t now = monotonic_ns(), since = 0, was = 0;
+    unsigned i = 0;
+
+    while (i < stats->before_count && strcmp(stats->before[i].id, spec->id) != 0)
+        i++;
+    if (i < stats->before_count) {
+        since = now - stats->before[i].at_ns;
+        was = stats->before[i].cpu_us;
+    } else {
+        struct timespec real;
+
+        clock_gettime(CLOCK_REALTIME, &real);
+        since = (uint64_t)real.tv_sec * 1000000000 + (uint64_t)real.tv_nsec - started_ns;
+    }
+    if (i < ROWS_MAX) {
+        strcpy(stats->before[i].id, spec->id);
+        stats->before[i].at_ns = now;
+        stats->before[i].cpu_us = cpu_us;
+        if (i == stats->before_count)
+            stats->before_count++;
+    }
+    return since && cpu_us > was ? (unsigned)((double)(cpu_us - was) * 1e6 / (double)since) : 0;
+}
+
+static void add_row(struct stats *stats, const struct container_spec *spec, uint64_t started_ns,
+                    const json_t *answer)
+{
+    char words[TABLE_WORDS_BYTES], more[TABLE_WORDS_BYTES];
+    const json_t *machine = json_object_get(answer, "machine");
+    unsigned tenths = share(stats, spec, started_ns, member(answer, "cpu_usec"));
+
+    table_add(&stats->table, "%.12s", spec->id);
+    table_add(&stats->table, "%s", spec->name);
+    table_add(&stats->table, "%u.%u%%", tenths / 10, tenths % 10);
+    table_add(&stats->table, "%s", words_of_bytes(member(answer, "memory_bytes"), words));
+    table_add(&stats->table, "%s / %s", words_of_bytes(member(answer, "io_read_bytes"), words),
+              words_of_bytes(member(answer, "io_write_bytes"), more));
+    table_add(&stats->table, "%llu", (unsigned long long)member(answer, "processes"));
+    table_add(&stats->table, "%s", words_of_bytes(member(machine, "memory_resident_bytes"), words));
+}
+
+static int print_json(const struct container_spec *spec, const json_t *answer)
+{
+    json_t *line = json_pack("{s:s, s:s}", "id", spec->id, "name", spec->name);
+    char *text = NULL;
+
+    if (line && !json_object_update_missing(line, (json_t *)answer))
+        text = json_dumps(line, JSON_COMPACT);
+    json_decref(line);
+    if (!text)
+        return -ENOMEM;
+    puts(text);
+    free(text);
+    return 0;
+}
+
+static int show(struct stats *stats, struct container *container, struct control_client *client,
+                struct husk_error *err)
+{
+    struct container_spec spec = {.id = ""};
+    struct container_state state = {.started_ns = 0};
+    struct control_message answer;
+    int ret = container_load_spec(container, &spec, err);
+
+    if (!ret)
+        ret = container_load_state(container, &state, err);
+    if (!ret)
+        ret = control_client_call(client, "stats", NULL, &answer, err);
+    if (!ret) {
+        if (stats->json)
+            ret = print_json(&spec, answer.body);
+        else
+            add_row(stats, &spec, state.started_ns, answer.body);
+        control_message_clear(&answer);
+    }
+    container_spec_clear(&spec);
+    return ret;
+}
+
+static int show_target(struct pod_target *target, void *arg, struct husk_error *err)
+{
+    if (!target->client)
+        return error_set(err, ESRCH, target->container->name, "does not run", "it has ended");
+    return show(arg, target->container, target->client, err);
+}
+
+/* One of all: those that do not run, or end just now, are left out. */
+static int show_any(void *arg, struct container *container)
+{
+    struct control_client *client;
+    struct container_state state;
+
+    if (container_load_state(container, &state, NULL) || state.status == CONTAINER_CREATED ||
+        state.status == CONTAINER_EXITED || pod_connect(container, &client, NULL))
+        return 0;
+    show(arg, container, client, NULL);
+    control_client_close(client);
+    return 0;
+}
+
+static int show_all(struct stats *stats)
+{
+    struct container_store *store;
+    struct husk_error err = {0};
+    int ret = pod_store(false, &store, &err);
+
+    if (!ret && store)
+        ret = container_each(store, show_any, stats, &err);
+    container_store_close(store);
+    if (ret)
+        cli_error(&err);
+    return ret ? STATUS_MONITOR_ERROR : STATUS_OK;
+}
+
+static int show_once(struct stats *stats)
+{
+    static const char *const headings[] = {"ID",           "NAME",      "CPU",         "MEMORY",
+                                           "READ / WRITE", "PROCESSES", "HOST MEMORY", NULL};
+    int status;
+
+    if (!stats->json)
+        table_begin(&stats->table, headings);
+    status = stats->count ? pod_for_each(stats->words, stats->count, show_target, stats)
+                          : show_all(stats);
+    if (!stats->json) {
+        if (!stats->no_stream && isatty(STDOUT_FILENO))
+            fputs("\033[H\033[J", stdout); /* home, and clear to the end (ECMA-48) */
+        if (table_print(&stats->table, stdout)) {
+            cli_message("%s", error_text(ENOMEM));
+            status = STATUS_MONITOR_ERROR;
+        }
+    }
+    return status;
+}
+
+int pod_stats(int argc, char **argv)
+{
+    struct stats *stats = calloc(1, sizeof(*stats));
+    int status;
+
+    if (!stats) {
+        cli_message("%s", error_text(ENOMEM));
+        return STATUS_MONITOR_ERROR;
+    }
+    status = pod_options_parse(&syntax, stats, argc, argv, &stats->words, &stats->count);
+    stats->json = stats->format && !strcmp(stats->format, "json");
+    while (!status) {
+        status = show_once(stats);
+        if (status || stats->no_stream || fflush(stdout))
+            break;
+        sleep(PERIOD_S);
+    }
+    free(stats);
+    return status == POD_HELP_SHOWN ? STATUS_OK : status;
+}
