@@ -34,6 +34,16 @@ static bool fault(const char *word)
     return asked && !strcmp(asked, word);
 }
 
+/* This host's files with one more directory, /rootfs, which a config.json of pod/spec names. */
+static const char root_script[] =
+    "mkdir /run/over /run/host && mount -t tmpfs over /run/over && "
+    "mkdir /run/over/upper /run/over/work && mount -t overlay -o "
+    "lowerdir=/,upperdir=/run/over/upper,workdir=/run/over/work over /run/host && "
+    "mkdir /run/host/rootfs /run/host/before && "
+    "mount --bind \"$HUSK_NATIVE_ROOT\" /run/host/rootfs && "
+    "for d in proc dev sys tmp run; do mount --rbind /$d /run/host/$d || exit 1; done && "
+    "cd /run/host && pivot_root . before && umount -l before && ";
+
 /* The whole life of the agent, as one command of a shell in new namespaces. */
 static void format_script(const struct machine *machine, char *out, size_t size)
 {
@@ -46,10 +56,10 @@ static void format_script(const struct machine *machine, char *out, size_t size)
     else
         snprintf(out, size,
                  "mkdir -p '%s/cgroup' && mount -t tmpfs -o mode=755 run /run && "
-                 "mount -t cgroup2 none '%s/cgroup' && mkdir '%s/cgroup/%s' && "
+                 "mount -t cgroup2 none '%s/cgroup' && mkdir '%s/cgroup/%s' && %s"
                  "exec '%s' --listen '%s' --cgroup '%s/cgroup/%s'",
-                 path, path, path, machine->group, getenv("HUSK_AGENT"), machine->socket, path,
-                 machine->group);
+                 path, path, path, machine->group, getenv("HUSK_NATIVE_ROOT") ? root_script : "",
+                 getenv("HUSK_AGENT"), machine->socket, path, machine->group);
 }
 
 static _Noreturn void run(const struct machine *machine, const char *script, int log)

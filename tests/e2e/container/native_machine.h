@@ -4,7 +4,8 @@
  * (docs/agent.md, "Outside a machine"), for tests of the supervisor and of what is above it. Needs
  * root and HUSK_AGENT, the agent's program.
  *
- * The container's root file system is the directory that its config.json names.
+ * The container's root file system is the directory that its config.json names; with
+ * HUSK_NATIVE_ROOT, a directory, that is /rootfs for the agent, as in a config.json of pod/spec.
  * HUSK_NATIVE_FAULT=WORD makes it misbehave: "silent" (the agent never listens), "dies" (it ends at
  * once).
  */
