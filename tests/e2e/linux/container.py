@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`husk run IMAGE` with real machines: an image of busybox made here, and what only a whole chain of command,
+supervisor, machine and agent has. What needs no machine is in tests/e2e/container.
+
+usage: container.py HUSK
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+os.environ["HUSK"] = str(pathlib.Path(sys.argv[1]).resolve())
+os.environ.setdefault("HUSK_TEST_PATIENCE_S", "400")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "container"))
+
+# pylint: disable=wrong-import-position
+import box as boxes
+from box import Terminal
+from e2e import Failure, require
+from husktest import SKIPPED, Skip, any_kernel, own_kernel
+
+HOG = "x=0123456789abcdef; while :; do x=$x$x; done"
+SERVICE = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.1; done"
+
+
+def processes():
+    """Those of husk, by the names of their programs."""
+    names = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        try:
+            names.append(path.read_text().strip())
+        except OSError:
+            pass
+    return sorted(name for name in names if name.startswith("husk-"))
+
+
+def nothing_left(box):
+    box.wait_for(f"the end of {processes()}", lambda: not processes())
+    require(not box.names(), box.names())
+
+
+def input_output_and_status(box):
+    with box.start("run", "-i", "--rm", "busybox", "sh", "-c", "echo out; cat; echo err >&2; exit 7",
+                   stdin=subprocess.PIPE) as process:
+        out, err = process.communicate(b"through\n" * 10000, timeout=boxes.PATIENCE_S)
+    require(process.returncode == 7, (process.returncode, out[-500:], err))
+    require(out == b"out\n" + b"through\n" * 10000 and err == b"err\n", (out[-500:], err))
+    nothing_left(box)
+
+
+def not_found(box):
+    box.run("--rm", "busybox", "/bin/missing", status=127, errors="missing")
+    nothing_left(box)
+
+
+def terminal(box):
+    with Terminal(box, "run", "-it", "--rm", "busybox", "sh", columns=91, rows=33) as screen:
+        screen.expect("# ")
+        screen.send("stty size; exit 5\r")
+        screen.expect("33 91")
+        screen.finish(5)
+    nothing_left(box)
+
+
+def limits(box, name):
+    """The kernel kills the offender, not its neighbour."""
+    box.husk("exec", name, "sh", "-c", HOG, status=137, errors="")
+    state = box.inspect(name)["state"]
+    require(state["status"] == "running" and state["oom_kills"] >= 1, state)
+
+
+def service(box):
+    """One in the background, and what is done with it."""
+    name = box.detached("-m", "64M", "-e", "FROM_RUN=1", "busybox", "sh", "-c", SERVICE)
+    require(box.inspect(name)["state"]["machine_pid"] > 0, "no machine")
+    box.wait_for("its output", lambda: "up" in box.husk("logs", name))
+    require(box.husk("exec", name, "sh", "-c", "echo $FROM_RUN$FROM_IMAGE; id -u") == "1yes\n0\n", "exec")
+    require(box.husk("exec", "-i", name, "cat", data=b"in" * 50000) == "in" * 50000, "exec -i")
+    with Terminal(box, "exec", "-it", name, "sh") as screen:
+        screen.expect("# ")
+        screen.send("tty; exit 4\r")
+        screen.expect("/dev/pts/")
+        screen.finish(4)
+    limits(box, name)
+    used = json.loads(box.husk("stats", "--no-stream", "--format", "json", name))
+    require(used["memory_peak_bytes"] <= 64 << 20 and used["machine"]["memory_resident_bytes"] > 0, used)
+    box.husk("pause", name)
+    require("(paused)" in box.husk("ps"), "ps")
+    box.husk("resume", name)
+    with box.start("logs", "-f", name) as follower:
+        require(follower.stdout.readline() == b"up\n", "logs -f")
+        box.husk("stop", name)
+        require(follower.stdout.readline() == b"bye\n", "logs -f does not follow")
+        require(follower.wait(boxes.PATIENCE_S) == 0, "logs -f does not end")
+    require(box.husk("wait", name) == "3\n", "wait")
+    box.husk("rm", name)
+    nothing_left(box)
+
+
+def killed_supervisor(box):
+    """The machine goes with it."""
+    name = box.detached("busybox", "sleep", "1000")
+    state = box.inspect(name)["state"]
+    os.kill(state["supervisor"]["pid"], signal.SIGKILL)
+    box.wait_for("the machine's end", lambda: not os.path.exists(f"/proc/{state['machine_pid']}"))
+    require("Exited (255)" in box.husk("ps", "-a"), "ps")
+    box.husk("rm", name)
+    nothing_left(box)
+
+
+def interrupted_start(box):
+    with box.start("run", "--rm", "busybox", "sleep", "1000") as process:
+        box.wait_for("a machine", lambda: "husk-vmm" in processes())
+        process.send_signal(signal.SIGINT)
+        require(process.wait(boxes.PATIENCE_S) == 130, process.returncode)
+    nothing_left(box)
+
+
+def many(box, count):
+    for i in range(count):
+        require(box.run("--rm", "busybox", "echo", str(i)) == f"{i}\n", f"run {i}")
+    nothing_left(box)
+
+
+def runs():
+    """How many in a row: a start of Debian's kernel takes the lab a good part of a minute."""
+    try:
+        own_kernel()
+    except Skip:
+        return 2 if os.environ.get("HUSK_LAB") else 20
+    return 20
+
+
+def cases():
+    yield "input, output and status", input_output_and_status, ()
+    yield "not found", not_found, ()
+    yield "service", service, ()
+    yield "terminal", terminal, ()
+    yield "killed supervisor", killed_supervisor, ()
+    yield "interrupted start", interrupted_start, ()
+    yield f"{runs()} in a row", many, (runs(),)
+
+
+def main():
+    failed = 0
+    try:
+        any_kernel()
+    except Skip as reason:
+        print(f"skipped: container: {reason}")
+        return SKIPPED
+    if not pathlib.Path("/bin/busybox").exists():
+        print("skipped: container: needs busybox-static")
+        return SKIPPED
+    with boxes.Box() as box:
+        for name, function, arguments in cases():
+            started = time.monotonic()
+            try:
+                function(box, *arguments)
+                print(f"ok: {name} ({time.monotonic() - started:.1f} s)", flush=True)
+            except (Failure, subprocess.TimeoutExpired, OSError, KeyError, ValueError):
+                failed += 1
+                print(f"FAILED: {name}:\n{traceback.format_exc()}{box.why()}", flush=True)
+                for left in box.names():
+                    box.start("rm", "-f", left).communicate(timeout=boxes.PATIENCE_S)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
