@@ -3,7 +3,8 @@
 """What the machine of a container takes: time from the start to a process that has run, phase by phase and by the
 number of layers; and the host's memory for a machine whose container is idle, by the machine's size.
 
-    container.py HUSK CONTAINER_MACHINE [start|memory]...        both without words; RUNS=N repeats the starts
+    container.py HUSK CONTAINER_MACHINE [start|memory]...        both without words; RUNS=N repeats the starts; LAYERS
+and SIZES_MIB are lists, MACHINES a number
 
 Wants a kernel for containers (guest/kernel/fetch-debian) and /dev/kvm. In the lab (tests/lab/run) times are
 instructions, one a nanosecond.
@@ -22,12 +23,12 @@ for part in ("tests/bench", "tests/e2e/linux", "tests/e2e/agent", "tests/e2e/oci
 # pylint: disable=wrong-import-position
 import images
 import machine_vm
-import memory
 from agent import Container
 
 LAYERS = [int(word) for word in os.environ.get("LAYERS", "1 8 20 60 127").split()]
 SIZES_MIB = [int(word) for word in os.environ.get("SIZES_MIB", "128 256 512 1024").split()]
 RUNS = int(os.environ.get("RUNS", "3"))
+MACHINES = int(os.environ.get("MACHINES", "3"))
 
 
 def sized_layer(number):
@@ -99,31 +100,44 @@ def meminfo(text):
     return {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()}
 
 
+def sleeping(machine):
+    """A container that sleeps, and what the guest's kernel and the agent say of memory."""
+    machine.open()
+    container = Container(machine, {"root": None}, "exec sleep 100000", rootfs=machine.rootfs)
+    container.start()
+    inside = meminfo(container.output("look", "cat /proc/meminfo"))
+    stats = machine.control.call("stats", container=container.name)
+    return [inside["MemTotal"], inside["MemTotal"] - inside["MemFree"], inside["Cached"], stats["memory_bytes"] >> 10]
+
+
 def bench_memory(husk, program, top):
     store = top / "store"
     machine_vm.load(husk, store, images.Image(machine_vm.layers(9)), "layers:1")
-    print("MiB of the host for a machine whose container sleeps: husk-vmm's resident set and its proportional share, of "
-          "which guest memory,\nthe monitor's own; then what the guest's kernel says: total, used (total - free), "
-          "page cache, and what all processes of the container have")
-    print("  size     rss     pss   guest     own   | total    used   cache  container")
+    print(f"""MiB of the host for a machine whose container sleeps, with {MACHINES} alike at a time; mean of them
+rss, pss   husk-vmm's resident set, and with what is shared divided among those who share it
+anon, huge of the resident set what is in no file, and what of that is in huge pages
+beyond     pss without what the container itself has
+total ...  what the guest's kernel says: all memory, what of it is in use (not free), the page cache in that,
+           and what the container's control group has
+  size     rss     pss    anon    huge  beyond |   total    used   cache container""")
     for size in SIZES_MIB:
-        machine = machine_vm.Machine(program, store, "layers:1", top / f"memory{size}", memory_bytes=size << 20)
+        machines = []
         try:
-            machine.open()
-            with Container(machine, {"root": None}, "exec sleep 100000", rootfs=machine.rootfs) as container:
-                container.start()
-                inside = meminfo(container.output("look", "cat /proc/meminfo"))
-                stats = machine.control.call("stats", container=container.name)
-                time.sleep(20)
-                all_of_it = kib_of(machine.plan["pid"])
-                own, guest = memory.measure(machine.plan["pid"], size << 10)
-            figures = [all_of_it["Rss"], all_of_it["Pss"], guest, own["Rss"]]
-            said = [inside["MemTotal"], inside["MemTotal"] - inside["MemFree"], inside["Cached"],
-                    stats["memory_bytes"] >> 10]
-            print(f"{size:6} " + " ".join(f"{kib / 1024:7.1f}" for kib in figures) + "   |" +
-                  " ".join(f"{kib / 1024:7.1f}" for kib in said), flush=True)
+            for number in range(MACHINES):
+                machines.append(machine_vm.Machine(program, store, "layers:1", top / f"memory{size}-{number}",
+                                                   memory_bytes=size << 20))
+            inside = [sleeping(machine) for machine in machines]
+            time.sleep(20)
+            outside = [kib_of(machine.plan["pid"]) for machine in machines]
         finally:
-            machine.end()
+            for machine in machines:
+                machine.end()
+        figures = [statistics.mean(one[name] for one in outside)
+                   for name in ("Rss", "Pss", "Anonymous", "AnonHugePages")]
+        said = [statistics.mean(column) for column in zip(*inside)]
+        figures.append(figures[1] - said[-1])
+        print(f"{size:6} " + " ".join(f"{kib / 1024:7.1f}" for kib in figures) + " | " +
+              " ".join(f"{kib / 1024:7.1f}" for kib in said), flush=True)
 
 
 def main():
