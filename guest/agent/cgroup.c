@@ -174,7 +174,13 @@ static void walk(int dir, unsigned depth, visit_fn visit, void *arg)
     closedir(list);
 }
 
-static void signal_members(int dir, int signal)
+/* Whom to call for each process. */
+struct members {
+    cgroup_member_fn fn;
+    void *arg;
+};
+
+static void each_member(int dir, const struct members *members)
 {
     FILE *file;
     int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
@@ -187,22 +193,34 @@ static void signal_members(int dir, int signal)
     }
     while (fscanf(file, "%d", &pid) == 1) { // NOLINT(cert-err34-c): the kernel's own numbers
         if (pid > 1)
-            kill(pid, signal);
+            members->fn(pid, members->arg);
     }
     fclose(file);
 }
 
-static void visit_signal(int parent, const char *name, int dir, void *arg)
+static void visit_members(int parent, const char *name, int dir, void *arg)
 {
-    signal_members(dir, *(int *)arg);
+    each_member(dir, arg);
+}
+
+void cgroup_members(const struct cgroup *cgroup, cgroup_member_fn fn, void *arg)
+{
+    struct members members = {.fn = fn, .arg = arg};
+
+    walk(cgroup->dir, 0, visit_members, &members);
+    each_member(cgroup->dir, &members);
+}
+
+static void send_signal(pid_t pid, void *arg)
+{
+    kill(pid, *(const int *)arg);
 }
 
 int cgroup_signal(const struct cgroup *cgroup, int signal)
 {
     if (signal == SIGKILL)
         return file_write(cgroup->dir, "cgroup.kill", "1");
-    walk(cgroup->dir, 0, visit_signal, &signal);
-    signal_members(cgroup->dir, signal);
+    cgroup_members(cgroup, send_signal, &signal);
     return 0;
 }
 

@@ -31,6 +31,10 @@ int cgroup_set_limits(const struct cgroup *cgroup, const struct oci_resources *r
 int cgroup_set_devices(const struct cgroup *cgroup, const struct oci_config *config,
                        struct husk_error *err);
 
+/* Calls for each process; one that comes or goes meanwhile may be left out. */
+typedef void (*cgroup_member_fn)(pid_t pid, void *arg);
+void cgroup_members(const struct cgroup *cgroup, cgroup_member_fn fn, void *arg);
+
 /* SIGKILL goes to all at once, other signals to one after the other. Returns 0 or -errno. */
 int cgroup_signal(const struct cgroup *cgroup, int signal);
 

@@ -7,6 +7,7 @@
 #include "guest/agent/cgroup.h"
 #include "guest/agent/container.h"
 #include "guest/agent/process.h"
+#include "guest/agent/processes.h"
 #include "guest/agent/request.h"
 #include "guest/agent/stream.h"
 
@@ -248,6 +249,22 @@ static int handle_stats(struct request *request, struct husk_error *err)
     return 0;
 }
 
+static int handle_processes(struct request *request, struct husk_error *err)
+{
+    struct container *container;
+    int ret = find(request, &container, err);
+    json_t *list;
+
+    if (ret)
+        return ret;
+    list = processes_list(&container->cgroup, err);
+    if (!list)
+        return err->code ? -err->code : -EIO;
+    json_object_update(request->result, list);
+    json_decref(list);
+    return 0;
+}
+
 static int handle_delete(struct request *request, struct husk_error *err)
 {
     struct node name = node_member(&request->params, "process");
@@ -278,6 +295,7 @@ const struct request_method container_methods[] = {
     {"resume", MEMBERS("container"), handle_resume},
     {"update", MEMBERS("container", "resources"), handle_update},
     {"stats", MEMBERS("container"), handle_stats},
+    {"processes", MEMBERS("container"), handle_processes},
     {"delete", MEMBERS("container", "process", "force"), handle_delete},
     {NULL, NULL, NULL},
 };

@@ -119,6 +119,12 @@
  *     "cpu_throttled_usec", "memory_bytes", "memory_peak_bytes", "memory_anon_bytes",
  *     "memory_file_bytes", "oom_kills", "processes", "io_read_bytes", "io_write_bytes"}; what the
  *     kernel does not count is left out.
+ * processes (1.1)   {"container": ID}
+ *     Answer: {"processes": [{"pid": N in the guest, "pid_inside": N in its own pid namespace,
+ *     "ppid": N in the guest, 0 for what is not seen there, "uid": N in the guest, "state": LETTER
+ *     as in proc(5), "cpu_usec": N, "age_usec": N, "memory_bytes": N that are resident, "command":
+ *     TEXT of at most 512 bytes}, …], "left_out": N}. At most 1024 are listed. "failed" when a
+ *     process does not let itself be looked at in a second.
  * delete   {"container": ID, "process": ID, "force": bool}
  *     With "process": forgets a process that "exec" made and that has ended. Without: the container,
  *     which must have ended, or is killed first with "force".

@@ -243,6 +243,40 @@ def statistics(place):
             time.sleep(0.02)
 
 
+def processes(place):
+    """Also those with a name that wants to be more than a name, and while nothing runs."""
+    with Container(place, None, "sleep 1000 & wait") as container:
+        before = place.control.call("processes", container=container.name)["processes"]
+        require(len(before) == 1 and before[0]["pid_inside"] == 1, before)
+        container.start()
+        container.exec("p", "exec sleep 1001", user={"uid": 77, "gid": 0})
+        container.exec("q", "printf 'x) R 1 (y' > /proc/$$/comm; read x; : \x1b\u00e9\n", stdin=True)
+        odd = "/bin/busybox sh -c printf 'x) R 1 (y' > /proc/$$/comm; read x; : ????"
+        deadline = time.monotonic() + 30
+        while True:
+            answer = place.control.call("processes", container=container.name)
+            found = {process["command"]: process for process in answer["processes"]}
+            there = {"sleep 1000", "sleep 1001", odd} <= set(found)
+            if there and all(one["state"] == "S" for one in found.values()) or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        require(len(answer["processes"]) == 4 and answer["left_out"] == 0, answer)
+        first = found["/bin/busybox sh -c sleep 1000 & wait"]
+        child, other = found["sleep 1000"], found["sleep 1001"]
+        require((first["pid"], first["pid_inside"], first["uid"]) == (container.pid, 1, 0), first)
+        require((child["ppid"], child["state"]) == (first["pid"], "S"), child)
+        require(other["uid"] == 77 and other["age_usec"] < 60 * 10 ** 6, other)
+        require(other["memory_bytes"] > 4096 and other["cpu_usec"] < 60 * 10 ** 6, other)
+        require((found[odd]["state"], found[odd]["uid"]) == ("S", 0), found)
+        container.control.call("pause", container=container.name)
+        paused = place.control.call("processes", container=container.name)["processes"]
+        require(len(paused) == 4, paused)
+        container.control.call("resume", container=container.name)
+        container.kill(9)
+        container.wait()
+    refused("not-found", place.control.call, "processes", container="nobody")
+
+
 def waits(place):
     with Container(place, None, SLEEP) as container:
         container.start()
@@ -429,7 +463,8 @@ def a_host_that_does_not_read(place):
 
 CASES = [states, exit_statuses, killed_before_start, command_not_found, executions, init_takes_all_along,
          no_pid_namespace, streams, output_waits_for_a_reader, output_after_a_broken_connection, empty_stdin,
-         terminal, terminal_of_an_exec, terminal_without_devpts, pausing, kill_all, statistics, waits, two_controls,
+         terminal, terminal_of_an_exec, terminal_without_devpts, pausing, kill_all, statistics,
+         processes, waits, two_controls,
          volumes, overlays, pod, network, hellos, bad_requests, broken_frames, a_host_that_does_not_read]
 
 
