@@ -31,9 +31,9 @@
 #define AGENT_CLIENT_REQUESTS_MAX 1024u      /* unanswered */
 #define AGENT_CLIENT_OUTPUT_MAX   (4u << 20) /* bytes that wait to be read by the agent */
 
-/* Long enough for every request but "wait": the agent gives a process that does not come up 10 s,
- * and carries requests out one after the other. */
-#define AGENT_CLIENT_TIMEOUT_MS 60000u
+/* Long enough for every request but "wait": the agent carries requests out one after the other, and
+ * gives a process that does not come up 10 s, a container whose volumes are to be filled 2 min. */
+#define AGENT_CLIENT_TIMEOUT_MS 180000u
 
 struct agent_client;
 

@@ -336,10 +336,11 @@ class Native:
     def alive(self):
         return self.process.poll() is None
 
-    def end(self):
-        """Returns what is wrong with the agent's end, if anything."""
+    def end(self, ask=True):
+        """Returns what is wrong with the agent's end, if anything. ask: nobody has told it to end yet."""
         try:
-            self.control.call("shutdown")
+            if ask:
+                self.control.call("shutdown")
             status = self.process.wait(PATIENCE_S)
         except (OSError, EOFError, Refused, subprocess.TimeoutExpired) as error:
             status = error
