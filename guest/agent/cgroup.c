@@ -249,6 +249,25 @@ int cgroup_remove(struct cgroup *cgroup)
     return 0;
 }
 
+void cgroup_remove_parents(int top, const char *path, cgroup_used_fn is_used, void *arg)
+{
+    char way[CGROUP_PATH_MAX] = ".";
+    struct stat info;
+    char *slash;
+
+    if (strlen(path) + 2 >= sizeof(way))
+        return;
+    snprintf(way, sizeof(way), "./%s", path);
+    while ((slash = strrchr(way, '/')) && slash != way + 1) {
+        *slash = '\0';
+        /* One that was never made is no reason to keep those above it. */
+        if (fstatat(top, way, &info, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        if (is_used(&info, arg) || (unlinkat(top, way, AT_REMOVEDIR) < 0 && errno != ENOENT))
+            return;
+    }
+}
+
 uint64_t cgroup_oom_kills(const struct cgroup *cgroup)
 {
     char text[512];

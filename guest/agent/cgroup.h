@@ -8,6 +8,8 @@
 #ifndef HUSK_GUEST_AGENT_CGROUP_H
 #define HUSK_GUEST_AGENT_CGROUP_H
 
+#include <sys/stat.h>
+
 #include "guest/agent/oci.h"
 
 #define CGROUP_PATIENCE_MS 2000
@@ -44,6 +46,13 @@ int cgroup_freeze(const struct cgroup *cgroup, bool frozen);
 /* Kill what is left and remove the tree. -EBUSY when something does not die. Releases the object
  * when it succeeds; NULL and one that is not there are fine. */
 int cgroup_remove(struct cgroup *cgroup);
+
+/*
+ * Remove the directories above the one at `path`, which is gone, from the lowest on, up to the
+ * first that has something in it or that `is_used` says yes of.
+ */
+typedef bool (*cgroup_used_fn)(const struct stat *dir, void *arg);
+void cgroup_remove_parents(int top, const char *path, cgroup_used_fn is_used, void *arg);
 
 /* How many processes the kernel killed for want of memory; 0 when nobody counts. */
 uint64_t cgroup_oom_kills(const struct cgroup *cgroup);

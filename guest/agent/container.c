@@ -298,12 +298,30 @@ static void unlink_container(struct container *container)
     }
 }
 
+/* A container's cgroup can be another's parent. */
+static bool is_cgroup_of_another(const struct stat *dir, void *arg)
+{
+    const struct agent *agent = arg;
+    struct stat own;
+
+    for (const struct container *at = agent->containers; at; at = at->next) {
+        if (at->cgroup.dir >= 0 && fstat(at->cgroup.dir, &own) == 0 && own.st_ino == dir->st_ino)
+            return true;
+    }
+    return false;
+}
+
 static void release(struct container *container)
 {
+    const char *cgroups_path = container->config.cgroups_path;
+
     event_source_remove(container->oom_source);
     close_fd(&container->oom_events);
     close_fd(&container->cgroup.dir);
     close_fd(&container->cgroup.parent);
+    if (cgroups_path)
+        cgroup_remove_parents(container->agent->cgroup, cgroups_path, is_cgroup_of_another,
+                              container->agent);
     while (container->processes)
         process_discard(container->processes);
     close_fd(&container->init_launched.channel);

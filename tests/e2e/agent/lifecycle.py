@@ -2,6 +2,7 @@
 """The life of containers and their processes over the agent's protocol: states, exec, streams, terminals,
 signals, pause, statistics, deletion, and what the states refuse."""
 import signal
+import subprocess
 import time
 
 from agent import CAPABILITIES, Connection, Container, Failure, Reader, Refused, refused, require
@@ -243,6 +244,36 @@ def statistics(place):
             time.sleep(0.02)
 
 
+def cgroups(place):
+    """Those below the agent's."""
+    script = (f"mount -t cgroup2 none {place.cgroups} && cd {place.cgroups}/{place.cgroup_name} && "
+              "find . -mindepth 1 -type d")
+    result = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=True)
+    return sorted(result.stdout.split())
+
+
+def cgroups_go_with_their_containers(place):
+    """Also those above, with the last one that needs them."""
+    def below(path):
+        return Container(place, {"linux.cgroupsPath": path}, SLEEP)
+
+    before = cgroups(place)
+    with below("/one//two/leaf"):
+        with below("one/two/other"):
+            refused("exists", below, "one/two/leaf")
+        require(cgroups(place) == sorted(before + ["./one", "./one/two", "./one/two/leaf"]), cgroups(place))
+    require(cgroups(place) == before, cgroups(place))
+    refused("not-found", Container, place, {"linux.cgroupsPath": "made/for/nothing", "root.path": "/nowhere"})
+    require(cgroups(place) == before, cgroups(place))
+    with below("parent") as parent:
+        parent.start()
+        parent.kill(9)
+        parent.wait()
+        with below("parent/child/leaf"):
+            pass
+        require(cgroups(place) == sorted(before + ["./parent"]), cgroups(place))
+
+
 def processes(place):
     """Also those with a name that wants to be more than a name, and while nothing runs."""
     with Container(place, None, "sleep 1000 & wait") as container:
@@ -464,7 +495,7 @@ def a_host_that_does_not_read(place):
 CASES = [states, exit_statuses, killed_before_start, command_not_found, executions, init_takes_all_along,
          no_pid_namespace, streams, output_waits_for_a_reader, output_after_a_broken_connection, empty_stdin,
          terminal, terminal_of_an_exec, terminal_without_devpts, pausing, kill_all, statistics,
-         processes, waits, two_controls,
+         processes, cgroups_go_with_their_containers, waits, two_controls,
          volumes, overlays, pod, network, hellos, bad_requests, broken_frames, a_host_that_does_not_read]
 
 

@@ -16,6 +16,7 @@ from husktest import SKIPPED, Skip, any_kernel
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "agent"))
 
 # pylint: disable=wrong-import-position
+import archive
 import conformance
 import guest
 from agent import Container, Failure, Refused, Report, require
@@ -148,7 +149,24 @@ def life(place):
         require(container.wait()["signal"] == 9, "kill")
 
 
-CASES = [greeting, life, vsock, out_of_memory, all_memory, fork_bomb, full_disk, update, own_limits, statistics]
+def files(place):
+    """An archive into an overlay and out of it, for a user by name, while the container is looked at."""
+    with Container(place, BARE, "cat /srv/in/file; id -u; exec sleep 1000", rootfs=ROOTFS, user="alice") as container:
+        transfer = archive.Transfer(container)
+        data = archive.pack(("in/file", b"through the machine\n"), ("in/owned", {"uid": 1000, "mode": 0o600}))
+        require(transfer.put(data, "/srv", create=True) == (0, ""), "not taken")
+        out = container.stream("stdout")
+        container.start()
+        require(out.exactly(25) == b"through the machine\n1000\n", "another file, or another user")
+        tar = transfer.get("/srv/in")
+        require(sorted(tar.getnames()) == ["in", "in/file", "in/owned"], tar.getnames())
+        require(tar.extractfile("in/file").read() == b"through the machine\n", "another file")
+        require(tar.getmember("in/owned").uid == 1000, "another owner")
+        listed = place.control.call("processes", container=container.name)["processes"]
+        require([(one["pid_inside"], one["uid"]) for one in listed] == [(1, 1000)], listed)
+
+
+CASES = [greeting, life, files, vsock, out_of_memory, all_memory, fork_bomb, full_disk, update, own_limits, statistics]
 
 
 def limits(place, report):
