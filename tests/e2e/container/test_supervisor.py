@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of a container under its supervisor, with the real agent on this host: start, streams, logs, exec,
 signals, stop, limits of time, what it refuses."""
+import io
 import os
 import signal
 import sys
+import tarfile
 import time
 
 from supervised import Container, Failure, Reader, Refused, main, require
@@ -275,6 +277,31 @@ def executed_for_nobody(host):
             box.client.call("wait", process=result["process"])
 
 
+def archives(host):
+    """In before the program starts, which finds it; out while it runs."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        member = tarfile.TarInfo("given")
+        member.size = 6
+        tar.addfile(member, io.BytesIO(b"inside"))
+    with Container(host, f"cat /tmp/given; {POLITE}") as box:
+        result, streams = box.client.streams("archive.put", path="/tmp")
+        require(list(streams) == ["stdin", "stderr"], list(streams))
+        streams["stdin"].send(data.getvalue())
+        streams["stdin"].end()
+        require(streams["stderr"].read() == b"", "an error")
+        require(box.client.call("wait", process=result["process"])["status"] == 0, "put")
+        _, output = box.client.streams("attach")
+        box.start()
+        output["stdout"].until(b"insideready")
+        result, streams = box.client.streams("archive.get", path="/tmp/given")
+        require(list(streams) == ["stdout", "stderr"], list(streams))
+        with tarfile.open(fileobj=io.BytesIO(streams["stdout"].read())) as tar:
+            require(tar.extractfile("given").read() == b"inside", "get")
+        require(box.client.call("wait", process=result["process"])["status"] == 0, "get")
+        require("/none" in refused("not-found", box.client.call, "archive.get", path="/none").where, "where")
+
+
 def log_rotates(host):
     with Container(host, "i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done", log_file_bytes=8192,
                    log_files=3) as box:
@@ -333,8 +360,8 @@ def twenty_times(host):
 
 CASES = [runs_to_its_end, removes_itself, killed_by_a_signal, what_cannot_be_executed, states_and_refusals, paused,
          stopped, terminated_supervisor, time_is_up, input_once, input_stays_open, several_attached, slow_clients,
-         terminal, executed, executed_for_nobody, log_rotates, nobody_starts_it, boot_fails, starts_while_it_boots,
-         twenty_times]
+         terminal, executed, executed_for_nobody, archives, log_rotates, nobody_starts_it, boot_fails,
+         starts_while_it_boots, twenty_times]
 
 if __name__ == "__main__":
     sys.exit(main(CASES))
