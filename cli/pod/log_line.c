@@ -75,7 +75,7 @@ int log_time_parse(const char *text, int64_t now_s, char out[LOG_TIME_LENGTH + 1
     if ((len != 10 && len != 16 && len != 19 && (len < 21 || len > 29)) ||
         !has_form(text, time_form, len))
         return -EINVAL;
-    strcpy(out, "0000-00-00T00:00:00.000000000Z");
-    memcpy(out, text, len);
+    snprintf(out, LOG_TIME_LENGTH + 1, "%.*s%s", (int)len, text,
+             "0000-00-00T00:00:00.000000000Z" + len);
     return 0;
 }

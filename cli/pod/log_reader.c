@@ -115,7 +115,7 @@ static ssize_t read_on(struct log_reader *reader, size_t *searched)
 {
     ssize_t n;
 
-    if (reader->start > 0) {
+    if (reader->buffer && reader->start > 0) {
         memmove(reader->buffer, reader->buffer + reader->start, reader->end - reader->start);
         reader->end -= reader->start;
         reader->start = 0;
@@ -148,7 +148,7 @@ int log_reader_next(struct log_reader *reader, struct log_line *out)
     for (;;) {
         char *at = reader->buffer ? reader->buffer + reader->start : NULL;
         size_t len = reader->end - reader->start;
-        char *newline = len > searched ? memchr(at + searched, '\n', len - searched) : NULL;
+        char *newline = at && len > searched ? memchr(at + searched, '\n', len - searched) : NULL;
         ssize_t n = 0;
         int ret;
 

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/parse.h"
@@ -41,7 +42,8 @@ static int add_address(const struct pod_syntax *syntax, const struct option_list
         return wrong(syntax, list, "an address with its prefix, such as 10.1.2.3/24");
     if (out->address_count == POD_MACHINE_ADDRESSES_MAX)
         return pod_usage(syntax, "--network: at most %u addresses", POD_MACHINE_ADDRESSES_MAX);
-    strcpy(out->addresses[out->address_count++], list->value);
+    snprintf(out->addresses[out->address_count++], POD_MACHINE_ADDRESS_BYTES, "%.*s",
+             (int)POD_MACHINE_ADDRESS_BYTES - 1, list->value);
     return 0;
 }
 
@@ -54,8 +56,8 @@ static int add_gateway(const struct pod_syntax *syntax, const struct option_list
         return wrong(syntax, list, "an address, such as 10.1.2.1");
     if (out->route_count == POD_MACHINE_ADDRESSES_MAX)
         return pod_usage(syntax, "--network: at most %u gateways", POD_MACHINE_ADDRESSES_MAX);
-    strcpy(route->to, strchr(list->value, ':') ? "::/0" : "0.0.0.0/0");
-    strcpy(route->via, list->value);
+    snprintf(route->to, sizeof(route->to), "%s", strchr(list->value, ':') ? "::/0" : "0.0.0.0/0");
+    snprintf(route->via, sizeof(route->via), "%.*s", (int)sizeof(route->via) - 1, list->value);
     out->route_count++;
     return 0;
 }
@@ -68,7 +70,7 @@ static int set_word(const struct pod_syntax *syntax, const struct option_list *l
     if (!strcmp(list->key, "tap")) {
         if (!list->value[0] || strlen(list->value) >= sizeof(out->tap))
             return wrong(syntax, list, "the name of a tap interface, at most 15 characters");
-        strcpy(out->tap, list->value);
+        memcpy(out->tap, list->value, strlen(list->value) + 1);
         return 0;
     }
     if (!strcmp(list->key, "address"))

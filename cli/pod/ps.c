@@ -179,7 +179,7 @@ static int show_row(struct ps *ps, const struct row *row)
     now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
     status_text(row->state, now_ns, status);
     if (command && !ps->no_trunc && strlen(command) > COMMAND_WIDTH)
-        strcpy(command + COMMAND_WIDTH - 3, "...");
+        memcpy(command + COMMAND_WIDTH - 3, "...", 4);
     table_add(&ps->table, "%.*s", ps->no_trunc ? 64 : 12, row->spec->id);
     table_add(&ps->table, "%s", row->spec->name);
     table_add(&ps->table, "%s", row->image);

@@ -3,6 +3,7 @@
 #include "cli/pod/record.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -114,9 +115,9 @@ static int fill_machine(const struct pod_run_options *options, const struct spec
         if (strlen(volume->source) >= sizeof(disk->path) ||
             strlen(volume->fstype) >= sizeof(disk->type))
             return error_set(err, ENAMETOOLONG, volume->source, "cannot be used as a disk", NULL);
-        strcpy(disk->volume, volume->name);
-        strcpy(disk->path, volume->source);
-        strcpy(disk->type, volume->fstype);
+        snprintf(disk->volume, sizeof(disk->volume), "%s", volume->name);
+        snprintf(disk->path, sizeof(disk->path), "%s", volume->source);
+        memcpy(disk->type, volume->fstype, strlen(volume->fstype) + 1);
         disk->read_only = volume->readonly;
         machine->disk_count++;
     }
@@ -205,7 +206,7 @@ int pod_record_make(const struct pod_run_options *options, const struct pod_imag
     if (ret)
         error_set(&err, -ret, "", "cannot get random numbers for an id", NULL);
     if (!ret && options->name)
-        strcpy(out->name, options->name); /* its length is checked */
+        snprintf(out->name, sizeof(out->name), "%s", options->name); /* its length is checked */
     else if (!ret)
         pod_record_name(image->record.name, out->id, out->name);
     out->remove = options->remove;

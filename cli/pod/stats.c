@@ -91,7 +91,7 @@ static unsigned share(struct stats *stats, const struct container_spec *spec, ui
         since = (uint64_t)real.tv_sec * 1000000000 + (uint64_t)real.tv_nsec - started_ns;
     }
     if (i < ROWS_MAX) {
-        strcpy(stats->before[i].id, spec->id);
+        memcpy(stats->before[i].id, spec->id, sizeof(spec->id));
         stats->before[i].at_ns = now;
         stats->before[i].cpu_us = cpu_us;
         if (i == stats->before_count)

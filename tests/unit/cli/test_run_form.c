@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -17,7 +18,7 @@ static enum run_form form_of(const char *line, struct run_doubt *doubt)
     char *argv[32] = {"run"};
     int argc = 1;
 
-    strcpy(copy, line);
+    snprintf(copy, sizeof(copy), "%s", line);
     for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
         argv[argc++] = word;
     return run_form_of(argc, argv, doubt);

@@ -23,7 +23,7 @@ struct fixture {
 
 static void set_up(struct fixture *f)
 {
-    strcpy(f->path, "/tmp/husk-log-XXXXXX");
+    snprintf(f->path, sizeof(f->path), "/tmp/husk-log-XXXXXX");
     assert_non_null(mkdtemp(f->path));
     f->dir = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(f->dir >= 0);

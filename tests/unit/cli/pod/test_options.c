@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -51,15 +52,14 @@ static int parse(const struct pod_syntax *syntax, const char *line, struct wante
     int argc = 1, ret;
     unsigned count;
 
-    strcpy(copy, line);
+    snprintf(copy, sizeof(copy), "%s", line);
     for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
         argv[argc++] = word;
     memset(out, 0, sizeof(*out));
     ret = pod_options_parse(syntax, out, argc, argv, &words, &count);
     rest[0] = '\0';
     for (unsigned i = 0; !ret && i < count; i++) {
-        strcat(rest, words[i]);
-        strcat(rest, "|");
+        snprintf(rest + strlen(rest), 256 - strlen(rest), "%s|", words[i]);
     }
     return ret;
 }
