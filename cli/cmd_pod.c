@@ -47,6 +47,8 @@ const struct command cmd_pod[] = {
     {.name = "rm", .summary = "remove containers that have ended", .run = run_pod},
     {.name = "inspect", .summary = "all that is known of containers, as JSON", .run = run_pod},
     {.name = "stats", .summary = "what containers use", .run = run_pod},
+    {.name = "top", .summary = "the processes of a container", .run = run_pod},
+    {.name = "cp", .summary = "copy files into and out of a container", .run = run_pod},
     {.name = "pause", .summary = "stop the processes of containers for a while", .run = run_pod},
     {.name = "resume", .summary = "let them go on", .run = run_pod},
     {.name = "update", .summary = "change a container's limits", .run = run_pod},

@@ -28,6 +28,8 @@ int pod_wait(int argc, char **argv);
 int pod_rm(int argc, char **argv);
 int pod_inspect(int argc, char **argv);
 int pod_stats(int argc, char **argv);
+int pod_top(int argc, char **argv);
+int pod_cp(int argc, char **argv);
 int pod_pause(int argc, char **argv);
 int pod_resume(int argc, char **argv);
 int pod_update(int argc, char **argv);

@@ -6,14 +6,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "cli/pod/archive.h"
 #include "cli/pod/image.h"
 #include "cli/pod/pod.h"
 #include "cli/pod/record.h"
 #include "cli/pod/run_options.h"
 #include "cli/pod/session.h"
+#include "pod/spec/spec.h"
 #include "pod/supervisor/spawn.h"
 
 #define NAME_TRIES 10
@@ -27,6 +30,44 @@ struct making {
     struct control_client *client;
     struct session session;
 };
+
+/* What -v wants copied goes in before the program starts. */
+static int copy_volumes(struct making *making, struct husk_error *err)
+{
+    struct spec spec;
+    int ret = spec_load(making->record.spec, making->record.name, &spec, err);
+
+    if (ret)
+        return ret;
+    for (unsigned i = 0; !ret && i < spec.volume_count; i++) {
+        const struct spec_volume *volume = &spec.volumes[i];
+        const char *name = strrchr(volume->destination, '/');
+
+        if (volume->kind == SPEC_VOLUME_DIRECTORY) {
+            ret = archive_put_path(making->client, volume->source, volume->destination, NULL, err);
+        } else if (volume->kind == SPEC_VOLUME_FILE && name) {
+            char *directory =
+                strndup(volume->destination, (size_t)(name - volume->destination) + 1);
+
+            ret = directory
+                      ? archive_put_path(making->client, volume->source, directory, name + 1, err)
+                      : error_set(err, ENOMEM, volume->source, "cannot be copied", NULL);
+            free(directory);
+        }
+    }
+    spec_clear(&spec);
+    return ret;
+}
+
+/* One that was made and not started leaves nothing. */
+static void give_up(struct making *making)
+{
+    control_client_call(making->client, "stop", json_pack("{s:i}", "grace_ms", 0), NULL, NULL);
+    control_client_close(making->client);
+    making->client = NULL;
+    if (pod_has_ended(making->container, -ESRCH))
+        container_remove(making->store, making->container, NULL);
+}
 
 /* A container under a name of its own: one of ours that is taken is tried again with others. */
 static int create(struct making *making)
@@ -51,6 +92,11 @@ static int create(struct making *making)
         ret = fd < 0 ? fd : control_client_open(fd, &making->client, &err);
         if (ret) /* not even begun: nobody wants it */
             container_remove(making->store, making->container, NULL);
+    }
+    if (!ret && making->options.volumes.count) {
+        ret = copy_volumes(making, &err);
+        if (ret)
+            give_up(making);
     }
     if (ret)
         cli_error(&err);

@@ -236,6 +236,59 @@ def case_logs(box):
     box.husk("rm", name)
 
 
+def case_top(box):
+    name = box.detached("-u", "user", "busybox", "sh", "-c", "sleep 999 & sleep 1000")
+    box.wait_for("both", lambda: box.husk("top", name).count("sleep") >= 2)
+    lines = box.husk("top", name).splitlines()
+    require(lines[0].split() == ["PID", "USER", "STATE", "CPU", "AGE", "MEMORY", "COMMAND"], lines)
+    require(any(line.split()[:2] == ["1", "1000"] for line in lines), lines)
+    box.husk("rm", "-f", name)
+    box.refuse(name, "top", name)
+
+
+def case_copy(box):
+    name = box.detached("busybox", "sleep", "1000")
+    source = box.top / "source"
+    (source / "below").mkdir(parents=True)
+    (source / "file").write_bytes(os.urandom(300000))
+    (source / "below/script").write_text("#!/bin/sh\necho ran\n")
+    (source / "below/script").chmod(0o4755)
+    (source / "link").symlink_to("file")
+    box.husk("cp", source, f"{name}:/tmp")  # into a directory
+    box.husk("cp", source, f"{name}:/tmp/other")  # as it
+    for way in ("/tmp/source", "/tmp/other"):
+        require(box.husk("exec", name, f"{way}/below/script") == "ran\n", way)
+        require(box.husk("exec", name, "sh", "-c", f"cd {way}; ls; wc -c < file; readlink link").split() ==
+                ["below", "file", "link", "300000", "file"], way)
+    box.husk("cp", source / "file", f"{name}:/tmp/renamed")
+    box.husk("cp", f"{name}:/tmp/renamed", box.top / "back")
+    require((box.top / "back").read_bytes() == (source / "file").read_bytes(), "a file")
+    target = box.top / "target"
+    target.mkdir()
+    box.husk("cp", f"{name}:/tmp/source", target)
+    box.husk("cp", f"{name}:/tmp/source", box.top / "fresh")
+    for copy in (target / "source", box.top / "fresh"):
+        require((copy / "file").read_bytes() == (source / "file").read_bytes(), copy)
+        require(os.readlink(copy / "link") == "file", copy)
+        require((copy / "below/script").stat().st_mode & 0o7777 == 0o755, copy)
+    with box.start("cp", f"{name}:/tmp/source", "-") as process:
+        out, err = process.communicate(timeout=boxes.PATIENCE_S)
+    require(not err and b"source/below/script" in out, err)
+    with box.start("cp", "-", f"{name}:/data", stdin=subprocess.PIPE) as process:
+        process.communicate(out, timeout=boxes.PATIENCE_S)
+    require(process.returncode == 0 and box.husk("exec", name, "/data/source/below/script") == "ran\n", "stdin")
+    for words in ((f"{name}:/no/such", target), ("/no/such", f"{name}:/tmp"), (f"{name}:/tmp/renamed", "/no/such/dir/x"),
+                  (source / "file", f"{name}:/tmp/renamed/below")):
+        with box.start("cp", *words) as process:
+            err = process.communicate(timeout=boxes.PATIENCE_S)[1].decode()
+        require(process.returncode == 125 and err.startswith("husk: ") and err.count("\n") == 1, (words, err))
+    # What a container does to mislead: links out of the target.
+    box.husk("exec", name, "sh", "-c", "mkdir /tmp/bad; ln -s /tmp /tmp/bad/out; ln -s / /tmp/rootlink")
+    box.husk("cp", f"{name}:/tmp/bad", box.top / "bad")
+    require(os.readlink(box.top / "bad/out") == "/tmp", "a link stays one")
+    box.husk("rm", "-f", name)
+
+
 def case_pause(box):
     name = box.detached("busybox", "sh", "-c", "while :; do echo tick; sleep 0.1; done")
     box.wait_for("ticks", lambda: "tick" in box.husk("logs", name))
@@ -276,10 +329,12 @@ def case_wrong_words(box):
     refuse("-f: x=y", "ps", "-f", "x=y", status=119)
     refuse("--format", "ps", "--format", "xml", status=119)
     refuse("at least one limit", "update", "x", status=119)
+    for words in (("a", "b"), ("a:/b", "c:/d"), ("x:relative", "y"), ("./a:/b", "c")):
+        refuse("CONTAINER:PATH", "cp", *words, status=119)
 
 
 def case_help(box):
-    for verb in ("run", "ps", "logs", "exec", "attach", "stop", "kill", "wait", "rm", "inspect", "stats", "pause",
+    for verb in ("run", "ps", "logs", "exec", "attach", "stop", "kill", "wait", "rm", "inspect", "stats", "top", "cp", "pause",
                  "resume", "update"):
         for words in (("help", verb), (verb, "--help")):
             require(f"husk {verb} " in box.husk(*words), words)
