@@ -143,6 +143,9 @@ int agent_read_error(const json_t *error, struct husk_error *err)
 
     if (!code || !where || !what || !why)
         return error_set(err, EPROTO, "the agent's error", broken, "it lacks one of its texts");
+    /* Whoever reads it must at least learn that something is wrong. */
+    if (!*what)
+        what = "the agent refuses";
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
         if (!strcmp(codes[i].name, code))
             return error_set(err, codes[i].code, where, what, "%s", why);

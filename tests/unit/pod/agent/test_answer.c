@@ -152,6 +152,7 @@ static void test_errors(void **state)
     }
     json = parse("{\"code\": \"new\", \"where\": \"\", \"what\": \"\", \"why\": \"\"}");
     assert_int_equal(agent_read_error(json, &err), -EIO);
+    assert_string_not_equal(err.what, "");
     json_object_del(json, "why");
     assert_int_equal(agent_read_error(json, &err), -EPROTO);
     json_decref(json);
