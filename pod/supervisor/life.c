@@ -32,10 +32,10 @@ static void on_event(void *arg, const struct agent_event *event)
     struct supervisor *s = arg;
 
     if (event->kind != AGENT_EVENT_OOM || strcmp(event->container, s->record.name) != 0 ||
-        s->phase >= PHASE_OVER)
+        s->phase >= PHASE_OVER || event->kills <= s->state.oom_kills || event->kills > INT64_MAX)
         return;
-    s->state.oom_kills = event->kills > INT64_MAX ? INT64_MAX : event->kills;
-    state_changed(s);
+    s->state.oom_kills = event->kills;
+    state_save_soon(s); /* a guest can make many of these */
     server_tell(s->server,
                 json_pack("{s:s, s:I}", "event", "oom", "kills", (json_int_t)s->state.oom_kills));
 }

@@ -50,6 +50,7 @@ int state_save(struct supervisor *s)
     char text[512];
     int ret;
 
+    s->save_soon = false;
     update_log(s);
     ret = container_save_state(s->container, &s->state, s->record.created_ns, &error);
     if (ret == 0) {
@@ -62,6 +63,13 @@ int state_save(struct supervisor *s)
                   error_format(&error, text, sizeof(text)));
     event_timer_arm(s->save_timer, AGAIN_NS);
     return ret;
+}
+
+void state_save_soon(struct supervisor *s)
+{
+    if (!s->save_soon)
+        event_timer_arm(s->save_timer, AGAIN_NS);
+    s->save_soon = true;
 }
 
 void state_save_again(void *arg)

@@ -99,6 +99,7 @@ struct supervisor {
     struct event_timer *phase_timer;   /* how long DRAINING, POWER_OFF and OVER may last */
     struct event_timer *save_timer;    /* the record could not be written */
     unsigned save_failures;
+    bool save_soon; /* within the time of that timer */
 };
 
 /* waiters.c. -ENOMEM. The answer stays the caller's. */
@@ -140,6 +141,8 @@ json_t *ending_exit_json(const struct supervisor *s);
 /* state.c: the record. Changes are told and written; what cannot be written is tried again. */
 void state_changed(struct supervisor *s);
 int state_save(struct supervisor *s);
+/* Within a second, however often it is called. */
+void state_save_soon(struct supervisor *s);
 void state_save_again(void *arg);
 void state_set_error(struct supervisor *s, const char *text);
 json_t *state_json(struct supervisor *s);
