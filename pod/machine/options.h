@@ -24,11 +24,11 @@
 #include "husk/error.h"
 
 /*
- * The defaults, and why (docs/adr has the figures).
+ * The defaults, and why (docs/adr/0021-container-machine.md has the figures).
  * Memory: a page costs the host nothing until the guest uses it, except for what the kernel notes
  * of each page, 16 MiB for 1 GiB. 512 MiB run an ordinary service; more is asked for.
  * Processors: one is the fastest to start and the cheapest to keep.
- * The scratch disk has no use for space that it does not fill.
+ * The scratch disk takes no space for what is not in it.
  */
 #define POD_MACHINE_MEMORY_BYTES  (UINT64_C(512) << 20)
 #define POD_MACHINE_VCPUS         1u
