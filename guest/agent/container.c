@@ -133,6 +133,8 @@ static int build(struct container *container, const struct node *params, struct 
     if (!ret)
         ret = node_flag(params, "stdin", &with_stdin, err);
     if (!ret)
+        ret = node_flag(params, "seal", &launch.seal, err);
+    if (!ret)
         ret = node_text(params, "user", 0, PASSWD_USER_MAX, &launch.user, err);
     if (!ret)
         ret = oci_parse(&config, !rootfs.json, &container->config, err);

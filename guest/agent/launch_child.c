@@ -7,7 +7,8 @@
  *   2. (for a new container) root file system, kernel parameters and names while the agent's /proc
  *      is there, volumes filled, mounts, devices, masks, then the new root: the agent's files are
  * gone from here;
- *   3. the user's ids, by the files of the root; terminal; "ready"; wait;
+ *   3. the user's ids, by the files of the root; terminal; "ready"; wait; read-only mounts that had
+ * to be written to until now;
  *   4. directory, rights, system call filter: the filter comes last where the process gains no
  *      privileges, and has to come before the rights go where it may.
  *
@@ -139,7 +140,7 @@ static int make_container(const struct launch *launch, struct husk_error *err)
     if (!ret)
         ret = copy_fill(root, config, launch->fill, err);
     if (!ret)
-        ret = mounts_make(root, config, err);
+        ret = mounts_make(root, config, launch->seal, err);
     if (!ret)
         ret = devices_make(root, config, err);
     if (!ret)
@@ -148,7 +149,7 @@ static int make_container(const struct launch *launch, struct husk_error *err)
         /* Images name directories that they do not have. Without one, the start will say so. */
         cwd = inroot_directory(root, launch->process->cwd);
         close_fd(&cwd);
-        ret = rootfs_enter(root, config, err);
+        ret = rootfs_enter(root, config, launch->seal, err);
     }
     close(root);
     return ret;
@@ -308,8 +309,11 @@ void launch_child(const struct launch *asked, int channel)
         tell(&error, terminal);
         close_fd(&terminal);
         wait_for_agent();
-        ret = go_to_directory(launch, &error);
+        if (launch->root_path && launch->seal)
+            ret = mounts_seal(launch->config, &error);
     }
+    if (!ret)
+        ret = go_to_directory(launch, &error);
     if (!ret)
         ret = give_up_rights(launch, &error);
     if (!ret)

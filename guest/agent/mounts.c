@@ -183,21 +183,54 @@ static int make_new(int root, const struct oci_mount *mount, char *why, size_t w
     return ret;
 }
 
-int mounts_make(int root, const struct oci_config *config, struct husk_error *err)
+static bool is_sealed_later(const struct oci_mount *mount)
+{
+    static const char volumes[] = HUSK_AGENT_VOLUMES "/";
+
+    return mount->options.bind && (mount->options.attr_set & MOUNT_ATTR_RDONLY) &&
+           !strncmp(mount->source, volumes, sizeof(volumes) - 1);
+}
+
+int mounts_make(int root, const struct oci_config *config, bool seal, struct husk_error *err)
 {
     for (size_t i = 0; i < config->mount_count; i++) {
-        const struct oci_mount *mount = &config->mounts[i];
+        struct oci_mount mount = config->mounts[i];
         char why[192] = "", where[192];
-        int ret =
-            mount->options.bind ? make_bind(root, mount) : make_new(root, mount, why, sizeof(why));
+        int ret;
 
+        if (seal && is_sealed_later(&mount))
+            mount.options.attr_set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+        ret =
+            mount.options.bind ? make_bind(root, &mount) : make_new(root, &mount, why, sizeof(why));
         if (ret) {
-            snprintf(where, sizeof(where), "mounts[%zu] %.128s", i, mount->destination);
+            snprintf(where, sizeof(where), "mounts[%zu] %.128s", i, mount.destination);
             return error_set(err, -ret, where, "cannot be mounted", "%s",
                              why[0] ? why : error_text(-ret));
         }
     }
     return 0;
+}
+
+int mounts_seal(const struct oci_config *config, struct husk_error *err)
+{
+    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), ret = root < 0 ? -errno : 0;
+    char where[192] = "root.readonly";
+
+    for (size_t i = 0; i < config->mount_count && !ret; i++) {
+        const struct oci_mount *mount = &config->mounts[i];
+        int target;
+
+        if (!is_sealed_later(mount))
+            continue;
+        snprintf(where, sizeof(where), "mounts[%zu] %.128s", i, mount->destination);
+        target = inroot_open(root, mount->destination, O_PATH);
+        ret = target < 0 ? target : set_attributes(target, 0, MOUNT_ATTR_RDONLY, 0, 0);
+        close_fd(&target);
+    }
+    if (!ret && config->root_readonly)
+        ret = set_attributes(root, 0, MOUNT_ATTR_RDONLY, 0, 0);
+    close_fd(&root);
+    return ret ? error_set(err, -ret, where, "cannot become read-only", NULL) : 0;
 }
 
 /* A file becomes as /dev/null, a directory empty. */

@@ -10,7 +10,11 @@
 #include "guest/agent/oci.h"
 
 /* All of the config, in their order, below root; the agent's files are still to be seen. */
-int mounts_make(int root, const struct oci_config *config, struct husk_error *err);
+int mounts_make(int root, const struct oci_config *config, bool seal, struct husk_error *err);
+
+/* With `seal`, mounts of volumes that are to be read-only are not yet: this makes them so, and the
+ * root that is to be, from inside of it. */
+int mounts_seal(const struct oci_config *config, struct husk_error *err);
 
 /* config-linux.md, "Masked Paths" and "Readonly Paths"; what is not there is passed over. */
 int mounts_mask(int root, const struct oci_config *config, struct husk_error *err);

@@ -34,9 +34,10 @@ int rootfs_open(const char *path, struct husk_error *err)
 }
 
 /* pivot_root(2), "pivot_root(".", ".")": the old root comes to lie on the new one, and goes. */
-int rootfs_enter(int root, const struct oci_config *config, struct husk_error *err)
+int rootfs_enter(int root, const struct oci_config *config, bool writable, struct husk_error *err)
 {
-    struct mount_attr attr = {.attr_set = config->root_readonly ? MOUNT_ATTR_RDONLY : 0};
+    bool readonly = config->root_readonly && !writable;
+    struct mount_attr attr = {.attr_set = readonly ? MOUNT_ATTR_RDONLY : 0};
 
     if (attr.attr_set && mount_setattr(root, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
         return error_set(err, errno, "root.readonly", "cannot be set", NULL);

@@ -9,7 +9,8 @@
  * own. Returns a descriptor of it, which is the caller's. */
 int rootfs_open(const char *path, struct husk_error *err);
 
-/* Make root the root of this namespace, and forget everything else that was mounted. */
-int rootfs_enter(int root, const struct oci_config *config, struct husk_error *err);
+/* Make root the root of this namespace, and forget everything else that was mounted. Read-only
+ * where the config says so, unless `writable`. */
+int rootfs_enter(int root, const struct oci_config *config, bool writable, struct husk_error *err);
 
 #endif

@@ -78,7 +78,7 @@
  * CONTAINERS (the life cycle of the OCI runtime specification)
  *
  * create   {"container": ID, "config": CONFIG, "rootfs": ROOTFS, "stdin": bool, "user": USER,
- *           "fill": [VOLUME, …]}
+ *           "fill": [VOLUME, …], "seal": bool}
  *     CONFIG is a whole config.json of OCI runtime specification 1.0.2 to 1.2 as an object. What the
  *     agent does not support is refused with the field's name (docs/agent.md has the list); unknown
  *     members are ignored. Relative paths start at "/".
@@ -95,6 +95,8 @@
  *     that has none: the entry's, or "/". An empty name is the config's uid.
  *     "fill" (1.1): each of these writable volumes that CONFIG mounts, and in which there is nothing
  *     yet (but "lost+found"), gets what the container's root has at that place: contents, owner, mode.
+ *     "seal" (1.1): a read-only root, and volumes that are mounted read-only, become so at "start"
+ *     only: "archive.put" can write there before.
  *     Answer: {"pid": N}, the process's id in the guest.
  * start    {"container": ID}
  *     When the program cannot be executed, the process ends with the error, and the container is

@@ -179,9 +179,9 @@ static int add_volumes(const struct spec *spec, struct list *list, struct husk_e
     for (unsigned i = 0; i < spec->volume_count && !ret; i++) {
         const struct spec_volume *volume = &spec->volumes[i];
 
-        snprintf(source, sizeof(source), "%s/%s%s%s", HUSK_AGENT_VOLUMES, volume->name,
-                 volume->kind == SPEC_VOLUME_FILE ? "/" : "",
-                 volume->kind == SPEC_VOLUME_FILE ? SPEC_VOLUME_FILE_NAME : "");
+        if (volume->kind == SPEC_VOLUME_FILE)
+            continue;
+        snprintf(source, sizeof(source), "%s/%s", HUSK_AGENT_VOLUMES, volume->name);
         ret = list_add(list, volume->destination, "bind", source, bind_options(volume->readonly),
                        err);
     }

@@ -12,11 +12,11 @@
  *
  *   pod.set      spec.pod, when it is not NULL
  *   volume.add   for each of spec.volumes: a disk by its name, which is its serial number; of the
- *                other kinds, "directory": the scratch volume
- *   archive.put  for SPEC_VOLUME_DIRECTORY (the contents of source) and SPEC_VOLUME_FILE (source as
- *                the member SPEC_VOLUME_FILE_NAME)
+ *                other kinds but SPEC_VOLUME_FILE, "directory": the scratch volume
  *   file.write   for each of spec.files
- *   create       config, "user": spec.user, and "fill": the names of volumes with `fill`
+ *   create       config, "user": spec.user, "fill": the names of volumes with `fill`, and "seal"
+ * when something is copied in archive.put  for SPEC_VOLUME_DIRECTORY: the contents of source, into
+ * destination; for SPEC_VOLUME_FILE: source, as destination start
  */
 #ifndef HUSK_POD_SPEC_SPEC_H
 #define HUSK_POD_SPEC_SPEC_H
@@ -74,12 +74,10 @@ struct spec_options {
 
 enum spec_volume_kind {
     SPEC_VOLUME_DISK,      /* a file (or block device) with a file system in it */
-    SPEC_VOLUME_FILE,      /* copied in, as the file SPEC_VOLUME_FILE_NAME of the volume */
+    SPEC_VOLUME_FILE,      /* copied into the root: no volume of the agent's, and no mount */
     SPEC_VOLUME_DIRECTORY, /* its contents are copied in */
     SPEC_VOLUME_ANONYMOUS, /* empty, or filled with what the image has there */
 };
-
-#define SPEC_VOLUME_FILE_NAME "file"
 
 struct spec_volume {
     enum spec_volume_kind kind;
@@ -87,7 +85,7 @@ struct spec_volume {
     char *source;      /* an absolute path of this host's; NULL when anonymous */
     char *destination; /* in the container, absolute and without "." or ".." */
     char fstype[32];   /* of a disk: for volume.add; "" else */
-    bool readonly;     /* in the container; a disk is not written to then */
+    bool readonly;     /* in the container (not of a file); a disk is not written to then */
     bool fill;         /* from the image, when anonymous */
 };
 

@@ -143,9 +143,11 @@ static int add_volumes(struct prepare *prepare, const struct spec *spec)
 {
     int ret = 0;
 
-    /* Disks are in the machine's plan: it knows their serial numbers. */
+    /* Disks are in the machine's plan: it knows their serial numbers. Files are copied into the
+     * root. */
     for (unsigned i = 0; ret == 0 && i < spec->volume_count; i++) {
-        if (spec->volumes[i].kind != SPEC_VOLUME_DISK)
+        if (spec->volumes[i].kind == SPEC_VOLUME_DIRECTORY ||
+            spec->volumes[i].kind == SPEC_VOLUME_ANONYMOUS)
             ret = add(
                 prepare, "volume.add",
                 json_pack("{s:s, s:s}", "volume", spec->volumes[i].name, "directory", "scratch"));
@@ -164,6 +166,17 @@ static int add_files(struct prepare *prepare, const struct spec *spec)
                 json_pack("{s:s, s:s}", "file", spec->files[i].name, "data", spec->files[i].text));
     }
     return ret;
+}
+
+/* Whether something is copied in before the start. */
+static bool has_copies(const struct spec *spec)
+{
+    for (unsigned i = 0; i < spec->volume_count; i++) {
+        if (spec->volumes[i].kind == SPEC_VOLUME_DIRECTORY ||
+            spec->volumes[i].kind == SPEC_VOLUME_FILE)
+            return true;
+    }
+    return false;
 }
 
 static int add_create(struct supervisor *s)
@@ -185,6 +198,8 @@ static int add_create(struct supervisor *s)
     if (ret == 0 && json_array_size(fill))
         ret = json_object_set(params, "fill", fill);
     json_decref(fill);
+    if (ret == 0 && has_copies(&s->spec))
+        ret = json_object_set_new(params, "seal", json_true());
     if (ret) {
         json_decref(params);
         return -ENOMEM;

@@ -4,10 +4,13 @@ real agent. Tables: a line is a case.
 
 LOOKS   name, options, shell command, what it prints (or a function of that)
 """
+import io
 import json
 import os
 import pathlib
+import socket
 import subprocess
+import tarfile
 import tempfile
 
 from agent import Reader, Refused, require
@@ -45,17 +48,41 @@ class Made:
                                             if line["type"] == "RLIMIT_CORE"]
         for name, text in self.record["files"].items():
             self.control.call("file.write", file=name, data=text)
-        for volume in self.record["volumes"]:
-            self.control.call("volume.add", volume=volume["name"], tmpfs_bytes=1 << 20)
-        self.control.call("create", container=self.name, config=config, user=self.record["user"], stdin=False)
+        self.volumes = [volume["name"] for volume in self.record["volumes"] if volume["kind"] != "file"]
+        if self.volumes:
+            self.control.call("volume.add", volume="scratch", tmpfs_bytes=8 << 20)
+        for name in self.volumes:
+            self.control.call("volume.add", volume=name, directory="scratch")
+        copies = [volume for volume in self.record["volumes"] if volume["kind"] in ("file", "directory")]
+        self.control.call("create", container=self.name, config=config, user=self.record["user"], stdin=False,
+                          fill=[volume["name"] for volume in self.record["volumes"] if volume["fill"]],
+                          seal=bool(copies))
+        for volume in copies:
+            self.copy(volume)
+
+    def copy(self, volume):
+        """As the command does it, between "create" and "start"."""
+        source, destination = volume["source"], pathlib.PurePosixPath(volume["destination"])
+        is_file = volume["kind"] == "file"
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as archive:
+            archive.add(source, destination.name if is_file else ".")
+        self.control.call("archive.put", container=self.name, process="copy", create=True,
+                          path=str(destination.parent if is_file else destination))
+        stream = self.place.stream(self.name, "copy", "stdin")
+        stream.socket.sendall(data.getvalue())
+        stream.socket.shutdown(socket.SHUT_WR)
+        ended = self.control.call("wait", container=self.name, process="copy")
+        require(ended["status"] == 0, f"{volume}: {ended}, {self.stream('stderr', 'copy').text()}")
+        self.control.call("delete", container=self.name, process="copy")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
         self.control.call("delete", container=self.name, force=True)
-        for volume in self.record["volumes"]:
-            self.control.call("volume.remove", volume=volume["name"])
+        for name in self.volumes + (["scratch"] if self.volumes else []):
+            self.control.call("volume.remove", volume=name)
 
     def stream(self, name, process="init"):
         return Reader(self.place.stream(self.name, process, name))
@@ -229,6 +256,42 @@ def profile(place):
     require(results["clone-newuser"] == "ok", results["clone-newuser"])
 
 
+def copies(place):
+    """Directories and files of the host are copied in before the start, also to where nothing can be written then."""
+    with tempfile.TemporaryDirectory() as directory:
+        tree = pathlib.Path(directory) / "tree"
+        (tree / "sub").mkdir(parents=True)
+        (tree / "sub" / "file").write_text("in the tree\n")
+        (tree / "link").symlink_to("sub/file")
+        single = pathlib.Path(directory) / "single"
+        single.write_text("alone\n")
+        os.chmod(single, 0o640)
+        options = [f"--volume={tree}:/copied", f"--volume={tree}:/fixed:ro", f"--volume={single}:/etc/conf/single",
+                   f"--volume={single}:/fixed/single", f"--volume={single}:/etc/hosts"]
+        command = ("cat /copied/link /fixed/sub/file /etc/conf/single /fixed/single /etc/hosts; "
+                   "stat -c %a /etc/conf/single; touch /copied/new && echo new; touch /fixed/new 2>&1; "
+                   "touch /etc/conf/new 2>&1")
+        expected = "in the tree\nin the tree\nalone\nalone\nalone\n640\nnew\n"
+        with Made(place, options, shell(command)) as made:
+            _, out, err = made.finish()
+            require(out.startswith(expected) and out.count("Read-only") == 1, f"{out!r} {err!r}")
+        with Made(place, ["--read-only", *options], shell(command)) as made:
+            _, out, err = made.finish()
+            require(out.startswith(expected) and out.count("Read-only") == 2, f"{out!r} {err!r}")
+        require(not (tree / "new").exists(), "it has reached the host")
+
+
+def filled(place):
+    image = pathlib.Path(place.root) / "var-data"
+    image.mkdir(exist_ok=True)
+    (image / "seed").write_text("from the image\n")
+    with Made(place, ["--volume=/other"], shell("cat /var-data/seed; rm /var-data/seed; ls -A /other"),
+              image={"Volumes": {"/var-data": {}}}) as made:
+        _, out, err = made.finish()
+    require(out == "from the image\n", f"{out!r} {err!r}")
+    require((image / "seed").exists(), "the image has changed")
+
+
 def terminal(place):
     with Made(place, ["--tty"], shell("tty; echo $TERM; [ -t 1 ] && echo yes")) as made:
         _, out = made.finish("terminal")
@@ -283,7 +346,7 @@ def run(place, report):
     require(len(names) == len(set(names)), "two cases have one name")
     for name, options, command, expected in LOOKS:
         report.case(name, look, place, options, command, expected)
-    for function in (filtered, newer_calls, unfiltered, with_capability, profile, terminal, exec_process):
+    for function in (copies, filled, filtered, newer_calls, unfiltered, with_capability, profile, terminal, exec_process):
         report.case(function.__name__, function, place)
     if place.agent_has_capability("SYS_RESOURCE"):
         report.case("rlimits", rlimits, place)
