@@ -24,7 +24,7 @@
 #include "husk/error.h"
 
 /*
- * The defaults, and why (docs/adr/0021-container-machine.md has the figures).
+ * The defaults, and why (docs/adr/0022-container-machine.md has the figures).
  * Memory: a page costs the host nothing until the guest uses it, except for what the kernel notes
  * of each page, 16 MiB for 1 GiB. 512 MiB run an ordinary service; more is asked for.
  * Processors: one is the fastest to start and the cheapest to keep.
