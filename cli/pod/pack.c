@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +17,8 @@
 
 struct packing {
     struct archive *out, *disk;
+    int fd;
+    bool broken; /* nothing more is sent: not the end, either */
     const char *source, *name;
 };
 
@@ -27,6 +30,17 @@ static int fail(struct archive *archive, const char *where, struct husk_error *e
         return error_set(err, EPIPE, where, "cannot be sent", NULL);
     return error_set(err, code > 0 ? code : EIO, where, "cannot be copied", "%s",
                      archive_error_string(archive) ? archive_error_string(archive) : "unknown");
+}
+
+static la_ssize_t write_some(struct archive *archive, void *arg, const void *bytes, size_t len)
+{
+    const struct packing *packing = arg;
+    int ret = packing->broken ? 0 : write_full(packing->fd, bytes, len);
+
+    if (!ret)
+        return (la_ssize_t)len;
+    archive_set_error(archive, -ret, "%s", error_text(-ret));
+    return -1;
 }
 
 /* Exactly as many bytes as the header says, whatever becomes of the file meanwhile. */
@@ -109,6 +123,7 @@ int archive_pack(int fd, const char *source, const char *name, struct husk_error
 {
     struct packing packing = {.out = archive_write_new(),
                               .disk = archive_read_disk_new(),
+                              .fd = fd,
                               .source = source,
                               .name = name ? name : "."};
     int ret = 0;
@@ -117,7 +132,7 @@ int archive_pack(int fd, const char *source, const char *name, struct husk_error
         ret = error_set(err, ENOMEM, source, "cannot be copied", NULL);
     if (!ret && (archive_write_set_format_pax_restricted(packing.out) ||
                  archive_write_set_bytes_in_last_block(packing.out, 1) ||
-                 archive_write_open_fd(packing.out, fd)))
+                 archive_write_open(packing.out, &packing, NULL, write_some, NULL)))
         ret = fail(packing.out, source, err);
     if (!ret && (archive_read_disk_set_symlink_physical(packing.disk) ||
                  archive_read_disk_set_behavior(packing.disk, ARCHIVE_READDISK_NO_XATTR |
@@ -127,9 +142,8 @@ int archive_pack(int fd, const char *source, const char *name, struct husk_error
         ret = fail(packing.disk, source, err);
     if (!ret)
         ret = send_all(&packing, err);
-    if (ret && packing.out)
-        archive_write_fail(packing.out); /* no end: the other side must not think it has all */
-    else if (!ret && archive_write_close(packing.out) != ARCHIVE_OK)
+    packing.broken = ret != 0; /* the other side must not think that it has all */
+    if (!ret && archive_write_close(packing.out) != ARCHIVE_OK)
         ret = fail(packing.out, source, err);
     archive_write_free(packing.out);
     archive_read_free(packing.disk);

@@ -117,7 +117,8 @@ def interrupted_start(box):
     with box.start("run", "--rm", "busybox", "sleep", "1000") as process:
         box.wait_for("a machine", lambda: "husk-vmm" in processes())
         process.send_signal(signal.SIGINT)
-        require(process.wait(boxes.PATIENCE_S) == 130, process.returncode)
+        # By then it may not even listen for signals; the container ends all the same.
+        require(process.wait(boxes.PATIENCE_S) in (130, -signal.SIGINT), process.returncode)
     nothing_left(box)
 
 
