@@ -232,6 +232,24 @@ def other_commands():
 
 # ---- files ----
 
+def containers(suite):
+    """The form of `husk run` for containers, and the commands for them: nothing is made or found."""
+    environment = {"HUSK_STATE": str(suite.top / "no-state"), "HUSK_STORE": str(suite.top / "no-store")}
+    for name, status, texts, arguments in (
+            ("run -d of what is no file", USAGE, ("--detach", "nginx"), ["run", "-d", "nginx"]),
+            ("run without an image", ERROR, ("wants an image",), ["run", "--rm"]),
+            ("run of both forms", ERROR, ("--vfio", "belongs to"), ["run", "--rm", "--vfio", "x", "image"]),
+            ("run, unknown option", ERROR, ("--bogus: unknown",), ["run", "--bogus", "image"]),
+            ("run, an image that is not here", ERROR, ("image",), ["run", "--pull=never", "image"]),
+            ("run -it without a terminal", ERROR, ("is no terminal",), ["run", "-it", "image"]),
+            ("logs of nobody", ERROR, ("web: is no container",), ["logs", "web"]),
+            ("exec in nobody", ERROR, ("web: is no container",), ["exec", "web", "true"]),
+            ("stop without a name", USAGE, ("wants",), ["stop"]),
+            ("ps, unknown format", USAGE, ("--format", "xml"), ["ps", "--format=xml"]),
+            ("kill, no signal", USAGE, ("-s", "FOO"), ["kill", "-s", "FOO", "web"])):
+        suite.refuse(f"containers: {name}", status, texts, *arguments, environment=environment)
+
+
 def case_kernels(suite):
     for name, content, reason in bad_files.kernels():
         path = bad_files.write(suite.work / name.replace(" ", "-"), content)
@@ -252,6 +270,7 @@ def case_kernels(suite):
     suite.refuse("kernel: a long path keeps its end", ERROR, ("husk: ...", "ddd/vmlinuz: ", "No such"),
                  "run", "-k", deep / "vmlinuz")
 
+    containers(suite)
     suite.refuse("kernel: none given and none found", ERROR, ("with -k", "guest/kernel/build"), "run")
     suite.refuse("kernel: HUSK_KERNEL names none", ERROR, ("/nowhere/vmlinux: ", "HUSK_KERNEL"), "run",
                  environment={"HUSK_KERNEL": "/nowhere/vmlinux"})
