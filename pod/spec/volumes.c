@@ -150,6 +150,11 @@ static int open_source(const char *value, const char *source, struct spec_volume
                           "is neither a directory, a file nor a block device");
     else if ((ret = volumes_probe(fd, out->fstype, &out->readonly)))
         ret = spec_refuse(err, -ret, "--volume", value, "%s", error_text(-ret));
+    else if (out->fstype[0] && strcmp(out->fstype, "ext4") != 0 &&
+             strcmp(out->fstype, "erofs") != 0)
+        /* To be copied as a file is hardly what somebody wants of it. */
+        ret = spec_refuse(err, ENOTSUP, "--volume", value,
+                          "holds %s; the guest mounts ext2, ext3, ext4 and erofs", out->fstype);
     else if (!out->fstype[0] && S_ISBLK(info.st_mode))
         ret = spec_refuse(err, EINVAL, "--volume", value,
                           "there is no file system on the device that a guest could mount");

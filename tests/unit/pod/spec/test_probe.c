@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +154,29 @@ static void test_sources(void **state)
     unlink(path);
 }
 
+/* One that guests do not mount is neither a disk nor silently a file. */
+static void test_not_mounted(void **state)
+{
+    char path[64], option[128];
+    const char *words[1] = {option};
+    const struct spec_options options = {.volumes = {words, 1}};
+    struct husk_error err = {.code = 0};
+    struct image_config image;
+    struct spec spec = {.volume_count = 0};
+
+    memset(&image, 0, sizeof(image));
+    if (!make_image("mkfs.vfat", path, sizeof(path))) {
+        unlink(path);
+        print_message("skipped: mkfs.vfat is not there\n");
+        skip();
+    }
+    snprintf(option, sizeof(option), "%s:/disk", path);
+    assert_int_equal(volumes_parse(&image, &options, &spec, &err), -ENOTSUP);
+    assert_non_null(strstr(err.why, "holds vfat"));
+    volumes_free(&spec);
+    unlink(path);
+}
+
 static void test_clean_path(void **state)
 {
     static const struct {
@@ -196,7 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file_systems), cmocka_unit_test(test_readonly),
         cmocka_unit_test(test_others),       cmocka_unit_test(test_sources),
-        cmocka_unit_test(test_clean_path),
+        cmocka_unit_test(test_not_mounted),  cmocka_unit_test(test_clean_path),
     };
 
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
