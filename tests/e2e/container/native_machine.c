@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@ struct machine {
     char socket[4200], group[128];
     pid_t pid;
     int pidfd;
+    int life[2]; /* a pipe whose end says that this process has ended */
     struct event_source *source;
 };
 
@@ -55,25 +58,48 @@ static void format_script(const struct machine *machine, char *out, size_t size)
         snprintf(out, size, "echo it says nothing >&2; exec sleep 1000");
     else
         snprintf(out, size,
-                 "mkdir -p '%s/cgroup' && mount -t tmpfs -o mode=755 run /run && "
+                 "mount --make-rprivate / && mount -t proc proc /proc && mkdir -p '%s/cgroup' && "
+                 "mount -t tmpfs -o mode=755 run /run && "
                  "mount -t cgroup2 none '%s/cgroup' && mkdir '%s/cgroup/%s' && %s"
                  "exec '%s' --listen '%s' --cgroup '%s/cgroup/%s'",
                  path, path, path, machine->group, getenv("HUSK_NATIVE_ROOT") ? root_script : "",
                  getenv("HUSK_AGENT"), machine->socket, path, machine->group);
 }
 
-static _Noreturn void run(const struct machine *machine, const char *script, int log)
+/* Asks for SIGKILL at the parent's end, and sees to it that this has not come before: the parent
+ * has the other end of the pipe. */
+static void die_with_parent(const int pipe_fds[2])
 {
-    sigset_t none;
+    struct pollfd parent = {.fd = pipe_fds[0]};
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* as a jailed VM ends with who has it */
+    close(pipe_fds[1]);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&parent, 1, 0) != 0)
+        _exit(126);
+}
+
+/* Two processes, for only a child is in the new pid namespace. As a jailed VM does, all end with
+ * who has the machine. */
+static _Noreturn void run(const int pipe_fds[2], const char *script, int log)
+{
+    int inner[2], status;
+    sigset_t none;
+    pid_t pid;
+
+    die_with_parent(pipe_fds);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (dup2(log, 1) < 0 || dup2(log, 2) < 0)
+    if (dup2(log, 1) < 0 || dup2(log, 2) < 0 || pipe2(inner, O_CLOEXEC) < 0 ||
+        unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWPID) < 0)
         _exit(126);
-    execlp("unshare", "unshare", "--mount", "--ipc", "--uts", "--net", "--pid", "--fork",
-           "--kill-child", "--mount-proc", "--", "sh", "-c", script, NULL);
-    _exit(127);
+    pid = fork();
+    if (pid == 0) {
+        die_with_parent(inner);
+        execlp("sh", "sh", "-c", script, NULL);
+        _exit(127);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    _exit(pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 126);
 }
 
 static void on_end(void *arg, uint32_t events)
@@ -114,6 +140,8 @@ static void destroy(struct machine *machine)
             ;
     }
     close_fd(&machine->pidfd);
+    close_fd(&machine->life[0]);
+    close_fd(&machine->life[1]);
     clean_up(machine);
     free(machine);
 }
@@ -132,15 +160,16 @@ static int start(const struct container_spec *spec, const struct machine_host *h
         return error_set(err, ENOENT, "HUSK_AGENT", "is not set", "or there is no agent.log");
     }
     machine->host = *host;
-    machine->pidfd = -1;
+    machine->pidfd = machine->life[0] = machine->life[1] = machine->pid = -1;
     snprintf(machine->socket, sizeof(machine->socket), "%s/agent.sock", host->path);
     snprintf(machine->group, sizeof(machine->group), "husk-native-%.64s", spec->id);
     machine->connector =
         (struct agent_connector){.connect = agent_connector_path, .arg = machine->socket};
     format_script(machine, script, sizeof(script));
-    machine->pid = fork();
+    if (pipe2(machine->life, O_CLOEXEC) == 0)
+        machine->pid = fork();
     if (machine->pid == 0)
-        run(machine, script, log);
+        run(machine->life, script, log);
     close_fd(&log);
     if (machine->pid > 0)
         machine->pidfd = (int)syscall(SYS_pidfd_open, machine->pid, 0);
