@@ -70,8 +70,8 @@ def terminal(box):
 def limits(box, name):
     """The kernel kills the offender, not its neighbour."""
     box.husk("exec", name, "sh", "-c", HOG, status=137, errors="")
-    state = box.inspect(name)["state"]
-    require(state["status"] == "running" and state["oom_kills"] >= 1, state)
+    box.wait_for("it to be counted", lambda: box.inspect(name)["state"]["oom_kills"] >= 1)
+    require(box.inspect(name)["state"]["status"] == "running", "the service was killed")
 
 
 def service(box):
@@ -99,6 +99,26 @@ def service(box):
         require(follower.wait(boxes.PATIENCE_S) == 0, "logs -f does not end")
     require(box.husk("wait", name) == "3\n", "wait")
     box.husk("rm", name)
+    nothing_left(box)
+
+
+def volumes(box):
+    """A directory and a file are copies, a disk is one."""
+    source = box.top / "source"
+    (source / "below").mkdir(parents=True)
+    (source / "below/file").write_text("from the host\n")
+    disk = box.top / "disk.img"
+    with open(disk, "wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", disk], check=True)
+    script = ("cat /copy/below/file /etc/one; echo changed > /copy/below/file && cat /copy/below/file;"
+              "touch /fixed/new 2>/dev/null || echo read-only; cat /fixed/below/file; echo kept > /disk/kept")
+    out = box.run("--rm", "-v", f"{source}:/copy", "-v", f"{source}:/fixed:ro", "-v", f"{source}/below/file:/etc/one",
+                  "-v", f"{disk}:/disk", "busybox", "sh", "-c", script)
+    require(out.splitlines() == ["from the host", "from the host", "changed", "read-only", "from the host"], out)
+    require((source / "below/file").read_text() == "from the host\n", "the host's file was changed")
+    kept = subprocess.run(["debugfs", "-R", "cat kept", disk], capture_output=True, check=True).stdout
+    require(kept == b"kept\n", kept)
     nothing_left(box)
 
 
@@ -142,6 +162,7 @@ def cases():
     yield "not found", not_found, ()
     yield "service", service, ()
     yield "terminal", terminal, ()
+    yield "volumes", volumes, ()
     yield "killed supervisor", killed_supervisor, ()
     yield "interrupted start", interrupted_start, ()
     yield f"{runs()} in a row", many, (runs(),)
