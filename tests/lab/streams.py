@@ -18,6 +18,10 @@ class TimeLimit(Exception):
     pass
 
 
+class StandStill(Exception):
+    pass
+
+
 def input_kind():
     """Says "null" when no input can come: then the machine has no port for it, and no event at a time
     that only the host knows."""
@@ -48,11 +52,14 @@ class Streams:
         for end in self.machine.values():
             end.close()
 
-    def run(self, deadline):
+    def run(self, deadline, watch=None):
         """Returns the command's status, or None when the machine ended without a report. Raises
-        TimeLimit when the monotonic clock reaches the deadline."""
+        TimeLimit when the monotonic clock reaches the deadline, and StandStill when watch (monitor.Watch)
+        sees that."""
         while any(name in self.ours for name in ("control", "stdout", "stderr")):
-            self._pump(deadline)
+            self._pump(deadline, watch.next if watch else deadline)
+            if watch and watch.look():
+                raise StandStill
             words = self.report.split()
             if self.report.endswith(b"\n") and len(words) == 3:
                 status, output, errors = (int(word) for word in words)
@@ -60,13 +67,14 @@ class Streams:
                     return status
         return None
 
-    def _pump(self, deadline):
+    def _pump(self, deadline, wake):
         reading = [self.ours[name] for name in ("control", "stdout", "stderr") if name in self.ours]
         writing = []
         if "stdin" in self.ours:
             (writing if self.pending_input else reading).append(
                 self.ours["stdin"] if self.pending_input else 0)
-        ready, writable, _ = select.select(reading, writing, [], remaining(deadline))
+        patience = min(remaining(deadline), max(wake - time.monotonic(), 0))
+        ready, writable, _ = select.select(reading, writing, [], patience)
         if 0 in ready:
             self._read_input()
         if writable:
