@@ -76,6 +76,6 @@ int log_time_parse(const char *text, int64_t now_s, char out[LOG_TIME_LENGTH + 1
         !has_form(text, time_form, len))
         return -EINVAL;
     snprintf(out, LOG_TIME_LENGTH + 1, "%.*s%s", (int)len, text,
-             "0000-00-00T00:00:00.000000000Z" + len);
+             &"0000-00-00T00:00:00.000000000Z"[len]);
     return 0;
 }
