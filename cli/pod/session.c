@@ -287,6 +287,8 @@ static int turn(struct session *session, struct husk_error *err)
     }
     relay_work(&session->relay, polls);
     check_output(session);
+    if (session->write_failed && !session->owns)
+        return LEAVE + (session->write_status ? session->write_status : 128 + SIGPIPE);
     if (session->relay.detached) {
         terminal_restore();
         cli_message("%s: detached, it goes on", session->name);
