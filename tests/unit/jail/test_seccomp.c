@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/io_uring.h>
 #include <linux/iommufd.h>
@@ -60,7 +61,7 @@ static const char *const kind_names[] = {"vcpu", "io", "disk", "control", "build
 
 /* What a try works with; made before the filter is on. */
 struct room {
-    int file, event, epoll, timer, socket, terminal;
+    int file, directory, event, epoll, timer, socket, terminal;
     int pair[2];
     pid_t parent;
     void *page;
@@ -382,6 +383,29 @@ static bool try_stat_path(struct room *room)
     return stat("/", &st) == 0 || errno == ENOENT; /* IMAGE finds that there is none */
 }
 
+static bool try_list(struct room *room)
+{
+    char entries[1024];
+
+    return syscall(SYS_getdents64, room->directory, entries, sizeof(entries)) > 0;
+}
+
+static bool try_capabilities(struct room *room)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+    return syscall(SYS_capget, &header, data) == 0;
+}
+
+static bool try_drop_capabilities(struct room *room)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    return syscall(SYS_capset, &header, data) == 0;
+}
+
 static bool try_fstat(struct room *room)
 {
     struct stat st;
@@ -537,6 +561,7 @@ tries[] = {
     {"becoming dumpable", try_dumpable, NOBODY},
     {"raising limits", try_set_limit, NOBODY},
     {"setuid", try_setuid, NOBODY},
+    {"other capabilities", try_drop_capabilities, NOBODY},
     {"a filter with flags", try_other_filter_flags, NOBODY},
     {"an x32 number", try_foreign_number, NOBODY},
 
@@ -548,6 +573,8 @@ tries[] = {
     /* What some do. */
     {"opening a file", try_open, B | A | R}, /* BUILD and IMAGE find that there is none */
     {"removing a file", try_unlink, A},
+    {"listing a directory", try_list, A},
+    {"asking for capabilities", try_capabilities, A},
     {"stat of a path", try_stat_path, A | R},
     {"fstat", try_fstat, MAKERS | R},
     {"clone3", try_clone3, MAKERS},
@@ -596,6 +623,7 @@ static void furnish(struct room *room)
     unlink(path);
     if (ftruncate(room->file, 8192) < 0)
         _exit(EXIT_FAILURE);
+    room->directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     room->event = eventfd(0, EFD_CLOEXEC);
     room->epoll = epoll_create1(EPOLL_CLOEXEC);
     room->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);

@@ -13,9 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/checked.h"
 #include "base/error.h"
+#include "jail/seccomp.h"
 #include "tests/harness/fake_pci.h"
 #include "vmm/vfio_group.h"
 #include "vmm/vfio_open.h"
@@ -383,6 +386,52 @@ static void test_none(void **state)
     assert_int_equal(t.config.vfio_iommu_fd, -1);
 }
 
+/* ---- under the filter of husk serve ---- */
+
+static bool open_all_ways(void)
+{
+    const enum husk_vfio_iommu ways[] = {HUSK_VFIO_IOMMU_GROUP, HUSK_VFIO_IOMMU_IOMMUFD};
+    struct vfio_config vfio;
+    int iommu_fd, ret;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
+        if (open_another(FAKE_VF, ways[i], &vfio, &iommu_fd))
+            return false;
+        vfio_config_release(&vfio);
+        close(iommu_fd);
+    }
+    ret = open_another("0000:02:00.0", HUSK_VFIO_IOMMU_AUTO, &vfio, &iommu_fd);
+    if (ret != -ENODEV || !strstr(t.err.why, "IOMMU is off"))
+        return false;
+    add(FAKE_VF, HUSK_VFIO_IOMMU_AUTO);
+    if (open_devices() || t.config.vfio_iommu != HUSK_VFIO_IOMMU_IOMMUFD)
+        return false;
+    t.config.memory_bytes = MIB; /* the limit may be too low, which is an answer, too */
+    ret = vfio_check_locked(&t.config, false, &t.err);
+    return ret == 0 || ret == -ENOMEM;
+}
+
+/* Its thread that serves the API opens devices before the start and while the VM runs. */
+static void test_filtered(void **state)
+{
+    int status = -1;
+    pid_t pid;
+
+    if (!seccomp_built_in()) {
+        print_message(
+            "skipped: seccomp: this build has sanitizers or coverage, hence no filters\n");
+        skip();
+    }
+    fake_pci_function(&t.fake, OTHER, "0x010802\n", "vfio-pci", 10);
+    make_iommufd(FAKE_VF, 3);
+    pid = fork();
+    if (pid == 0)
+        _exit(seccomp_install(SECCOMP_API) == 0 && open_all_ways() ? EXIT_SUCCESS : EXIT_FAILURE);
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 /* ---- locked memory ---- */
 
 static void test_limit(void **state)
@@ -438,6 +487,7 @@ int main(void)
         CASE(test_another_first),
         CASE(test_another_second),
         CASE(test_none),
+        CASE(test_filtered),
         CASE(test_limit),
         CASE(test_cgroup),
     };
