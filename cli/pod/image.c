@@ -89,6 +89,8 @@ int pod_image_get(const char *name, enum pull_policy policy, bool quiet, struct 
     if (ret == -ENOENT && policy != PULL_NEVER) {
         image_store_close(out->store);
         out->store = NULL;
+        if (err)
+            memset(err, 0, sizeof(*err)); /* that it is not here is no error any more */
         ret = reference_parse(name, &reference, err);
         if (!ret)
             ret = pull(name, quiet, err);

@@ -8,6 +8,7 @@ usage: container.py HUSK
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "container"
 
 # pylint: disable=wrong-import-position
 import box as boxes
+import images
 from box import Terminal
 from e2e import Failure, require
 from husktest import SKIPPED, Skip, any_kernel, own_kernel
@@ -122,6 +124,36 @@ def volumes(box):
     nothing_left(box)
 
 
+def server_image(program):
+    """A registry's own program, what it is linked with, and its configuration, over busybox."""
+    listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    libraries = [word for word in listed.split() if word.startswith("/")]
+    files = [(path.lstrip("/"), pathlib.Path(path).read_bytes(), {"mode": 0o755}) for path in (program, *libraries)]
+    lines = "version: 0.1\nstorage: {filesystem: {rootdirectory: /data}}\nhttp: {addr: 127.0.0.1:5000}\n"
+    top = images.tar_of([*files, ("etc/registry.yml", lines.encode())])
+    return images.Image([*boxes.layers(), top],
+                        {"Entrypoint": [program], "Cmd": ["serve", "/etc/registry.yml"], "Env": ["PATH=/bin"]})
+
+
+def pulled_server(box):
+    """A real server in a container, from a real registry: Debian's docker-registry is both."""
+    program = shutil.which("docker-registry")
+    if not program:
+        print("skipped: container: a server from a registry: docker-registry is not installed")
+        return
+    with images.docker_registry(box.top) as host:
+        images.push(box.top, "team/server", "1", server_image(program))
+        box.refuse("is not in the registry", "run", "-q", "--rm", f"{host}/team/server:2")
+        name = box.detached("-q", f"{host}/team/server:1")
+    # The registry is gone, the image is here.
+    ask = ("exec", name, "busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:5000/v2/")
+    box.wait_for("its answer", lambda: box.start(*ask).communicate(timeout=boxes.PATIENCE_S)[0] == b"{}")
+    box.husk("logs", name, errors="listening on 127.0.0.1:5000")  # it writes its log to standard error
+    box.husk("stop", name)
+    box.husk("rm", name)
+    nothing_left(box)
+
+
 def killed_supervisor(box):
     """The machine goes with it."""
     name = box.detached("busybox", "sleep", "1000")
@@ -163,6 +195,7 @@ def cases():
     yield "service", service, ()
     yield "terminal", terminal, ()
     yield "volumes", volumes, ()
+    yield "a server from a registry", pulled_server, ()
     yield "killed supervisor", killed_supervisor, ()
     yield "interrupted start", interrupted_start, ()
     yield f"{runs()} in a row", many, (runs(),)
