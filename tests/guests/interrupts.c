@@ -6,6 +6,8 @@
  * Documentation/virt/kvm/x86/ cpuid.rst and msr.rst, MSR_KVM_EOI_EN).
  *
  *   loops=N    how often interrupts are turned off and on; default 2000
+ *   stray=N    of a thousand interrupts so many may come at another time, for emulators that do not
+ *              do better (docs/lab.md, Pitfalls); default 0
  */
 #include "lib/guest.h"
 
@@ -85,6 +87,7 @@ static void pass(unsigned count)
 void guest_main(void)
 {
     unsigned loops = option_number("loops", 2000);
+    unsigned stray = option_number("stray", 0);
 
     interrupts_init();
     __asm__ volatile("cli" : : : "memory");
@@ -99,6 +102,6 @@ void guest_main(void)
     }
     say("interrupts: %U, %U of them ended by the flag", arrived, unwritten);
     check(arrived > 0, "the timer strikes", "no interrupt in %u loops", loops);
-    check(while_off == 0, "no interrupt comes while they are off", "%U of %U did", while_off,
-          arrived);
+    check(while_off * 1000 <= arrived * stray, "no interrupt comes while they are off",
+          "%U of %U did", while_off, arrived);
 }
