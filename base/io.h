@@ -26,6 +26,11 @@ int dup_nonblocking(int fd, int access);
 /* Exactly `len` bytes at `offset`: -ENODATA when the file ends before. */
 int pread_full(int fd, void *buf, size_t len, uint64_t offset);
 
+/* The whole of a regular file of at most max bytes: -EFBIG beyond, -EINVAL for another kind; a link
+ * as the last part of the name is not followed. *bytes is the caller's to free, NULL on failure,
+ * and ends with a NUL that does not count. `dir` may be AT_FDCWD. */
+int read_file_at(int dir, const char *name, size_t max, char **bytes, size_t *len);
+
 /* All of `len` bytes to a blocking descriptor. */
 int write_full(int fd, const void *buf, size_t len);
 

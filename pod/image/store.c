@@ -162,37 +162,6 @@ int store_write(const struct image_store *store, const char *directory, const ch
     return ret;
 }
 
-int store_read(const struct image_store *store, const char *name, size_t max, char **bytes,
-               size_t *len)
-{
-    int fd = openat(store->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat st;
-    int ret = 0;
-
-    *bytes = NULL;
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &st) < 0)
-        ret = -errno;
-    else if (!S_ISREG(st.st_mode))
-        ret = -EINVAL;
-    else if ((uint64_t)st.st_size > max)
-        ret = -EFBIG;
-    if (ret == 0) {
-        *len = (size_t)st.st_size;
-        *bytes = malloc(*len + 1);
-        ret = *bytes ? pread_full(fd, *bytes, *len, 0) : -ENOMEM;
-    }
-    close_fd(&fd);
-    if (ret) {
-        free(*bytes);
-        *bytes = NULL;
-        return ret;
-    }
-    (*bytes)[*len] = '\0';
-    return 0;
-}
-
 unsigned store_empty(const struct image_store *store, const char *directory, uint64_t *bytes)
 {
     DIR *dir = store_list(store, directory);
@@ -330,7 +299,7 @@ static int check_version(struct image_store *store, bool create, struct husk_err
 {
     char *text;
     size_t len;
-    int ret = store_read(store, version_name, 256, &text, &len);
+    int ret = read_file_at(store->dir, version_name, 256, &text, &len);
 
     if (ret == -ENOENT && create)
         return make_store(store, err);
@@ -505,7 +474,7 @@ int image_store_get_blob(struct image_store *store, const struct digest *digest,
     int ret;
 
     store_blob_name(digest, name);
-    ret = store_read(store, name, IMAGE_JSON_BYTES_MAX, bytes, len);
+    ret = read_file_at(store->dir, name, IMAGE_JSON_BYTES_MAX, bytes, len);
     if (ret)
         return store_error(store, -ret, name, "cannot be read", err);
     ret = digest_of(*bytes, *len, &found);

@@ -40,10 +40,6 @@ DIR *store_list(const struct image_store *store, const char *directory);
 int store_write(const struct image_store *store, const char *directory, const char *name,
                 const void *bytes, size_t len, struct husk_error *err);
 
-/* The whole of a file of at most max bytes; *bytes ends with a NUL that does not count. */
-int store_read(const struct image_store *store, const char *name, size_t max, char **bytes,
-               size_t *len);
-
 /* Removes everything in a directory of the store; returns how many files that were. */
 unsigned store_empty(const struct image_store *store, const char *directory, uint64_t *bytes);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/io.h"
 #include "pod/image/json.h"
 #include "pod/image/store_internal.h"
 
@@ -140,7 +141,7 @@ static int read_record(struct image_store *store, const char *name, struct image
     char where[PATH_MAX + STORE_NAME_BYTES + 2], *text;
     json_t *document;
     size_t len;
-    int ret = store_read(store, name, RECORD_BYTES_MAX, &text, &len);
+    int ret = read_file_at(store->dir, name, RECORD_BYTES_MAX, &text, &len);
 
     if (ret == -ENOENT)
         return ret;

@@ -15,37 +15,6 @@
 
 #define DEPTH_MAX 16u
 
-int files_read(int dir, const char *name, size_t max, char **bytes, size_t *len)
-{
-    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat st;
-    int ret = 0;
-
-    *bytes = NULL;
-    *len = 0;
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &st) < 0)
-        ret = -errno;
-    else if (!S_ISREG(st.st_mode))
-        ret = -EINVAL;
-    else if ((uint64_t)st.st_size > max)
-        ret = -EFBIG;
-    if (ret == 0) {
-        *len = (size_t)st.st_size;
-        *bytes = malloc(*len + 1);
-        ret = *bytes ? pread_full(fd, *bytes, *len, 0) : -ENOMEM;
-    }
-    close_fd(&fd);
-    if (ret) {
-        free(*bytes);
-        *bytes = NULL;
-        return ret;
-    }
-    (*bytes)[*len] = '\0';
-    return 0;
-}
-
 int files_write(int dir, const char *name, const void *bytes, size_t len)
 {
     int fd, ret;

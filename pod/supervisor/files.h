@@ -6,10 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The whole of a regular file of at most max bytes: -EFBIG beyond, -EINVAL for another kind, links
- * are not followed. *bytes is the caller's to free and ends with a NUL that does not count. */
-int files_read(int dir, const char *name, size_t max, char **bytes, size_t *len);
-
 /* A new private file with these bytes on the disk; an older one of the name is removed before.
  * Nothing is left of it on failure. */
 int files_write(int dir, const char *name, const void *bytes, size_t len);

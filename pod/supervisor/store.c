@@ -139,7 +139,7 @@ static int check_store(struct container_store *store, bool create, struct husk_e
     if (st.st_uid != geteuid() || (st.st_mode & 022))
         return error_set(err, EPERM, store->path, "is not a safe place for containers",
                          "it must belong to you, and nobody else may write to it");
-    ret = files_read(store->dir, STORE_VERSION, 256, &text, &len);
+    ret = read_file_at(store->dir, STORE_VERSION, 256, &text, &len);
     if (ret == -ENOENT && create)
         return make_store(store, err);
     if (ret == -ENOENT)

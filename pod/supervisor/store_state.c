@@ -96,7 +96,7 @@ int container_save_state(const struct container *container, const struct contain
 static int read_record(const struct container *container, const char *name, size_t max,
                        char **bytes, size_t *len, struct husk_error *err)
 {
-    int ret = files_read(container->dir, name, max, bytes, len);
+    int ret = read_file_at(container->dir, name, max, bytes, len);
 
     return ret ? container_error(container, -ret, name, "cannot be read", err) : 0;
 }

@@ -10,6 +10,7 @@
  * container_store_tidy() husk-native state STATE NAME          prints its state as
  * container_load_state() has it husk-native remove STATE NAME
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "pod/supervisor/files.h"
+#include "base/io.h"
 #include "pod/supervisor/spawn.h"
 #include "pod/supervisor/supervise.h"
 #include "tests/e2e/container/native_machine.h"
@@ -58,7 +59,7 @@ static int launch(struct container_store *store, const char *file, const char *s
     struct husk_error error;
     char *bytes;
     size_t len;
-    int ret = files_read(-100, file, CONTAINER_SPEC_MAX, &bytes, &len); /* AT_FDCWD */
+    int ret = read_file_at(AT_FDCWD, file, CONTAINER_SPEC_MAX, &bytes, &len);
 
     if (ret) {
         error_set(&error, -ret, file, "cannot be read", NULL);

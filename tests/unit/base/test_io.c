@@ -84,12 +84,40 @@ static void test_nothing(void **state)
     assert_int_equal(dup_nonblocking(-1, O_RDONLY), -EBADF);
 }
 
+static void test_whole_file(void **state)
+{
+    char directory[] = "/tmp/husk-test-XXXXXX";
+    char *bytes;
+    size_t len;
+    int dir, fd;
+
+    assert_non_null(mkdtemp(directory));
+    dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = openat(dir, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write_full(fd, "abc", 3), 0);
+    close(fd);
+    assert_int_equal(symlinkat("file", dir, "link"), 0);
+    assert_int_equal(read_file_at(dir, "file", 3, &bytes, &len), 0);
+    assert_int_equal(len, 3);
+    assert_string_equal(bytes, "abc");
+    free(bytes);
+    assert_int_equal(read_file_at(dir, "file", 2, &bytes, &len), -EFBIG);
+    assert_null(bytes);
+    assert_int_equal(read_file_at(dir, "link", 3, &bytes, &len), -ELOOP);
+    assert_int_equal(read_file_at(dir, ".", 3, &bytes, &len), -EINVAL);
+    assert_int_equal(read_file_at(dir, "none", 3, &bytes, &len), -ENOENT);
+    unlinkat(dir, "link", 0);
+    unlinkat(dir, "file", 0);
+    close(dir);
+    rmdir(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pipe),    cmocka_unit_test(test_file_keeps_its_offset),
         cmocka_unit_test(test_socket),  cmocka_unit_test(test_terminal_master),
-        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_nothing), cmocka_unit_test(test_whole_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

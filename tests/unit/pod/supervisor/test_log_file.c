@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "pod/supervisor/files.h"
 #include "pod/supervisor/log_file.h"
 
@@ -69,7 +70,7 @@ static char *text_of(struct fixture *f, const char *name)
     char *bytes, *out, *to;
     size_t len;
 
-    assert_int_equal(files_read(f->dir, name, 1 << 24, &bytes, &len), 0);
+    assert_int_equal(read_file_at(f->dir, name, 1 << 24, &bytes, &len), 0);
     to = out = calloc(1, len + 1);
     for (char *line = bytes, *end; *line; line = end + 1) {
         end = strchr(line, '\n');
@@ -150,7 +151,7 @@ static void any_bytes(void **state)
     size_t len;
 
     log_file_write(f->log, LOG_STDOUT, bytes, sizeof(bytes));
-    assert_int_equal(files_read(f->dir, "log", 4096, &found, &len), 0);
+    assert_int_equal(read_file_at(f->dir, "log", 4096, &found, &len), 0);
     assert_int_equal(len, strlen(PREFIX "stdout F ") + sizeof(bytes));
     assert_memory_equal(found + len - sizeof(bytes), bytes, sizeof(bytes));
     free(found);
