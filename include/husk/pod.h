@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * libhusk-pod: pods on this host. A pod is one microVM with several containers, one address and
+ * shared volumes, described by a Kubernetes Pod object (docs/pods.md has the fields).
+ *
+ *     struct husk_error err;
+ *     struct husk_pods_options options = HUSK_PODS_OPTIONS_INIT;
+ *     struct husk_pod_start_options start = HUSK_POD_START_OPTIONS_INIT;
+ *     struct husk_manifest *manifest;
+ *     struct husk_pods *pods;
+ *
+ *     if (husk_pods_open(&options, &pods, &err) ||
+ *         husk_manifest_read_file("web.yaml", NULL, &manifest, &err))
+ *         ... err names the file, the line and the field, and why ...
+ *     for (unsigned i = 0; i < husk_manifest_pods(manifest); i++)
+ *         if (husk_pod_create(pods, manifest, i, NULL, &err) ||
+ *             husk_pod_start(pods, husk_manifest_pod_name(manifest, i), &start, &err))
+ *             ...
+ *     husk_manifest_free(manifest);
+ *
+ * Who keeps a pod. Each started pod has a process of its own, its supervisor, which owns the
+ * machine, the network and the logs, restarts containers, and asks their probes. It is no child of
+ * the caller: the caller may end, and another open the same directory and go on. Nothing about a
+ * pod is kept in a struct husk_pods. A supervisor that dies takes its machine with it; the next
+ * call that looks finds the pod "Failed" with reason "SupervisorLost", and everything that it had
+ * on the host taken back.
+ *
+ * Names. A pod is named by its metadata.name, or NAMESPACE/NAME when its namespace is another than
+ * "default". Wherever a call takes `name`, both forms, and at least 4 first digits of the pod's
+ * uid, will do.
+ *
+ * Texts. JSON is what Kubernetes' API has for the same thing: a Pod has apiVersion, kind, metadata,
+ * spec and status. Texts that are handed out are the caller's, for husk_pod_text_free().
+ *
+ * Errors, threads and blocking: as in husk/husk.h. A struct husk_pods may be used by one thread at
+ * a time; any number of them, and of processes, may use one directory.
+ */
+#ifndef HUSK_POD_H
+#define HUSK_POD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "husk/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef HUSK_API
+#define HUSK_API __attribute__((visibility("default")))
+#endif
+
+/* ---- manifests ---- */
+
+struct husk_manifest;
+
+struct husk_manifest_options {
+    size_t size;
+    bool lenient; /* fields that are unknown or not supported are told to `warn`, and left out */
+    /* A line for each of these; may be NULL. */
+    void (*warn)(void *arg, const char *line);
+    void *arg;
+};
+
+#define HUSK_MANIFEST_OPTIONS_INIT                   \
+    {                                                \
+        .size = sizeof(struct husk_manifest_options) \
+    }
+
+/*
+ * Reads YAML (JSON is YAML) of one or several documents: Pod, ConfigMap, Secret, Deployment (as
+ * that many pods), and List of these. `name` is what errors call it. options may be NULL.
+ *
+ * Everything is checked: types, ranges, names, references between the documents of one pod, and
+ * that nothing is asked for that husk does not do. -EINVAL with err->where "FILE:LINE: FIELD PATH";
+ * -E2BIG for a text, a depth or a count beyond the limits (docs/pods.md); -ENOMEM.
+ */
+HUSK_API int husk_manifest_read(const char *name, const void *bytes, size_t len,
+                                const struct husk_manifest_options *options,
+                                struct husk_manifest **out, struct husk_error *err);
+/* The same of a file; "-" is standard input. -errno of open(2) and read(2) as well. */
+HUSK_API int husk_manifest_read_file(const char *path, const struct husk_manifest_options *options,
+                                     struct husk_manifest **out, struct husk_error *err);
+/* Adds the documents of `other`, which is emptied, so that config maps may lie in files of their
+ * own. -EEXIST when both have one of the same kind and name. */
+HUSK_API int husk_manifest_join(struct husk_manifest *manifest, struct husk_manifest *other,
+                                struct husk_error *err);
+
+/* How many pods there are, in the order of the documents; those of a Deployment are NAME-0, NAME-1,
+ * … */
+HUSK_API unsigned husk_manifest_pods(const struct husk_manifest *manifest);
+/* Borrowed until the manifest is freed. */
+HUSK_API const char *husk_manifest_pod_name(const struct husk_manifest *manifest, unsigned index);
+/* The pod as it would be created, defaults included. The caller's text; NULL without memory. */
+HUSK_API char *husk_manifest_pod_json(const struct husk_manifest *manifest, unsigned index);
+
+/* Takes NULL. */
+HUSK_API void husk_manifest_free(struct husk_manifest *manifest);
+
+/* ---- the pods of a host ---- */
+
+struct husk_pods;
+
+struct husk_pods_options {
+    size_t size;
+    /* Where pods are recorded; NULL: $HUSK_PODS, else /var/lib/husk/pods for root, else
+     * $XDG_DATA_HOME/husk/pods. Made when it is not there. */
+    const char *directory;
+    const char *images;  /* the image store; NULL: that of `husk image` */
+    const char *program; /* what runs as a pod's supervisor; NULL: husk-pod as installed */
+};
+
+#define HUSK_PODS_OPTIONS_INIT                   \
+    {                                            \
+        .size = sizeof(struct husk_pods_options) \
+    }
+
+HUSK_API int husk_pods_open(const struct husk_pods_options *options, struct husk_pods **out,
+                            struct husk_error *err);
+/* Takes NULL. Pods live on. */
+HUSK_API void husk_pods_close(struct husk_pods *pods);
+
+/*
+ * Becomes readable when something about a pod may have changed. Read nothing from it: call
+ * husk_pods_watch_clear(), then husk_pods_list(). It is the library's. -1: it cannot be watched.
+ */
+HUSK_API int husk_pods_watch_fd(struct husk_pods *pods);
+HUSK_API void husk_pods_watch_clear(struct husk_pods *pods);
+
+/*
+ * Finds the dead: marks them, takes back what their machines and networks left on the host, and
+ * removes what is half-made. husk_pods_list() and husk_pod_get() do so for what they show.
+ */
+HUSK_API int husk_pods_tidy(struct husk_pods *pods, struct husk_error *err);
+
+/* ---- one pod ---- */
+
+struct husk_pod_create_options {
+    size_t size;
+    /* "none"; "bridge", husk's own; "cni:NAME", a conf-list of /etc/cni/net.d; "vf:PF", a virtual
+     * function of a network card. NULL: the first conf-list that there is, else "bridge". */
+    const char *network;
+    const char *kernel; /* the guest's; NULL: it is searched for, as for containers */
+};
+
+#define HUSK_POD_CREATE_OPTIONS_INIT                   \
+    {                                                  \
+        .size = sizeof(struct husk_pod_create_options) \
+    }
+
+/*
+ * Records the pod; nothing runs yet. The config maps and secrets that it names are taken from the
+ * manifest and kept with it. -EEXIST when there is a pod of that name; -ENOENT for a config map or
+ * secret that is missing and not optional. options may be NULL.
+ */
+HUSK_API int husk_pod_create(struct husk_pods *pods, const struct husk_manifest *manifest,
+                             unsigned index, const struct husk_pod_create_options *options,
+                             struct husk_error *err);
+
+struct husk_pod_start_options {
+    size_t size;
+    bool remove; /* the pod removes itself when it has ended */
+};
+
+#define HUSK_POD_START_OPTIONS_INIT                   \
+    {                                                 \
+        .size = sizeof(struct husk_pod_start_options) \
+    }
+
+/*
+ * Starts its supervisor, and returns: what becomes of the pod is in its status. A pod that has
+ * ended starts anew. -EALREADY while it runs. options may be NULL.
+ */
+HUSK_API int husk_pod_start(struct husk_pods *pods, const char *name,
+                            const struct husk_pod_start_options *options, struct husk_error *err);
+
+/*
+ * What has been changed of a pod's description, put to work. *changed is an array of the fields
+ * that were changed in place. -EEXIST when some of the changes cannot be made while it runs; err
+ * names the first of these fields, and nothing is changed. -ENOENT when there is no such pod.
+ */
+HUSK_API int husk_pod_apply(struct husk_pods *pods, const struct husk_manifest *manifest,
+                            unsigned index, char **changed, struct husk_error *err);
+
+/* Begins its end: hooks, signals, and after grace_seconds (-1: as the pod says) force. Does not
+ * wait. A pod that does not run is no error. */
+HUSK_API int husk_pod_stop(struct husk_pods *pods, const char *name, int64_t grace_seconds,
+                           struct husk_error *err);
+
+/* Removes its record and logs. -EBUSY while it runs, unless `force`, which ends it at once; blocks
+ * until it is gone then. */
+HUSK_API int husk_pod_remove(struct husk_pods *pods, const char *name, bool force,
+                             struct husk_error *err);
+
+/* A Pod, with its status. */
+HUSK_API int husk_pod_get(struct husk_pods *pods, const char *name, char **json,
+                          struct husk_error *err);
+/* A PodList of those that the label selector means (NULL: all), by name: "app=web,tier!=db",
+ * "env in (a, b)", "!canary". -EINVAL for a selector that is none. */
+HUSK_API int husk_pods_list(struct husk_pods *pods, const char *selector, char **json,
+                            struct husk_error *err);
+
+enum husk_pod_condition {
+    HUSK_POD_ENDED, /* phase Succeeded or Failed, and nothing of it is left running */
+    HUSK_POD_READY, /* its condition Ready is true; -ECANCELED when it ends before */
+};
+
+/* Blocks for at most timeout_ms (-1: for ever): 0, or -ETIMEDOUT. */
+HUSK_API int husk_pod_wait(struct husk_pods *pods, const char *name,
+                           enum husk_pod_condition condition, int64_t timeout_ms,
+                           struct husk_error *err);
+
+/* ---- inside a pod ---- */
+
+struct husk_pod_exec_options {
+    size_t size;
+    const char
+        *container; /* NULL: that of kubectl.kubernetes.io/default-container, else the first */
+    const char *const *argv; /* ends with NULL */
+    bool stdin_open, tty;
+    unsigned columns, rows; /* of the terminal; 0: not known */
+};
+
+#define HUSK_POD_EXEC_OPTIONS_INIT                   \
+    {                                                \
+        .size = sizeof(struct husk_pod_exec_options) \
+    }
+
+struct husk_pod_process;
+
+/*
+ * Starts a process in a container. fds: what it reads and writes, as stream sockets, -1 for what it
+ * has not: standard input, output, error; with `tty`, fds[1] is the terminal, both ways. They are
+ * the caller's. Standard input is ended by shutdown(SHUT_WR). err->code ENOENT or EACCES with where
+ * "args[0]" when the program cannot be executed.
+ */
+HUSK_API int husk_pod_exec(struct husk_pods *pods, const char *name,
+                           const struct husk_pod_exec_options *options,
+                           struct husk_pod_process **out, int fds[3], struct husk_error *err);
+/* The same for the container's first process; what it wrote before is in its log. */
+HUSK_API int husk_pod_attach(struct husk_pods *pods, const char *name, const char *container,
+                             bool stdin_open, struct husk_pod_process **out, int fds[3],
+                             struct husk_error *err);
+HUSK_API int husk_pod_process_resize(struct husk_pod_process *process, unsigned columns,
+                                     unsigned rows, struct husk_error *err);
+/* Blocks until it has ended. *status: what it gave to exit(), or 128 and its signal. */
+HUSK_API int husk_pod_process_wait(struct husk_pod_process *process, int *status,
+                                   struct husk_error *err);
+/* Its streams end; so does what reads or writes them. Takes NULL. */
+HUSK_API void husk_pod_process_free(struct husk_pod_process *process);
+
+/*
+ * A connection to a TCP port of the pod, made inside it: a stream socket, the caller's. It needs no
+ * network. address: NULL is the pod's localhost. -ECONNREFUSED when nobody listens.
+ */
+HUSK_API int husk_pod_dial(struct husk_pods *pods, const char *name, const char *address,
+                           uint16_t port, int *fd, struct husk_error *err);
+
+/* The open directory of a container's logs, the caller's: N.log for its Nth run, from 0, and
+ * N.log.1 and so on for what was rotated; CRI format (docs/formats/container-state.md). */
+HUSK_API int husk_pod_log_directory(struct husk_pods *pods, const char *name, const char *container,
+                                    int *fd, struct husk_error *err);
+
+/* {"machine": {"memory_resident_bytes", "cpu_ns"}, "containers": [{"name", "stats": {…}}, …]} with
+ * the stats of husk/agent.h. */
+HUSK_API int husk_pod_stats(struct husk_pods *pods, const char *name, char **json,
+                            struct husk_error *err);
+
+/* Takes NULL. */
+HUSK_API void husk_pod_text_free(char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
