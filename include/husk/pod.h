@@ -96,6 +96,11 @@ HUSK_API const char *husk_manifest_pod_name(const struct husk_manifest *manifest
 /* The pod as it would be created, defaults included. The caller's text; NULL without memory. */
 HUSK_API char *husk_manifest_pod_json(const struct husk_manifest *manifest, unsigned index);
 
+/* Sets an annotation of a pod, over one of the same key: whoever keeps pods writes down on them
+ * which are its own. -EINVAL for a key that is none, and for annotations beyond 256 KiB in all. */
+HUSK_API int husk_manifest_annotate(struct husk_manifest *manifest, unsigned index, const char *key,
+                                    const char *value, struct husk_error *err);
+
 /* Takes NULL. */
 HUSK_API void husk_manifest_free(struct husk_manifest *manifest);
 
