@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import traceback
 
@@ -24,7 +25,7 @@ import box as boxes
 import images
 from box import Terminal
 from e2e import Failure, require
-from husktest import SKIPPED, Skip, any_kernel, own_kernel
+from husktest import SKIPPED, TOP, Skip, any_kernel, own_kernel
 
 HOG = "x=0123456789abcdef; while :; do x=$x$x; done"
 SERVICE = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.1; done"
@@ -124,32 +125,55 @@ def volumes(box):
     nothing_left(box)
 
 
-def server_image(program):
-    """A registry's own program, what it is linked with, and its configuration, over busybox."""
+NGINX = """user www-data; worker_processes 2; daemon off; pid /run/nginx.pid; error_log /var/log/nginx/error.log notice;
+events {}
+http { access_log /var/log/nginx/access.log; server { listen 80; root /srv; } }
+"""
+
+
+def nginx_image():
+    """Debian's nginx, what it is linked with, and an image around it as nginx' own is: logs are links to the standard
+    streams, workers are of another user, and it ends by SIGQUIT."""
+    found = subprocess.run([TOP / "tests/lab/debian-package", "--print", "nginx"], capture_output=True, text=True,
+                           check=False)
+    if found.returncode:
+        raise Skip("Debian's nginx is not here (tests/lab/debian-package nginx)")
+    program = found.stdout.strip() + "/usr/sbin/nginx"
     listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
     libraries = [word for word in listed.split() if word.startswith("/")]
-    files = [(path.lstrip("/"), pathlib.Path(path).read_bytes(), {"mode": 0o755}) for path in (program, *libraries)]
-    lines = "version: 0.1\nstorage: {filesystem: {rootdirectory: /data}}\nhttp: {addr: 127.0.0.1:5000}\n"
-    top = images.tar_of([*files, ("etc/registry.yml", lines.encode())])
-    return images.Image([*boxes.layers(), top],
-                        {"Entrypoint": [program], "Cmd": ["serve", "/etc/registry.yml"], "Env": ["PATH=/bin"]})
+    link = {"type": tarfile.SYMTYPE}
+    members = [*(images.directory(name) for name in ("srv", "run", "var", "var/log", "var/log/nginx", "var/lib",
+                                                     "var/lib/nginx")),
+               ("usr/sbin/nginx", pathlib.Path(program).read_bytes(), {"mode": 0o755}),
+               *((path.lstrip("/"), pathlib.Path(path).read_bytes(), {"mode": 0o755}) for path in libraries),
+               ("etc/nginx/nginx.conf", NGINX.encode()), ("srv/index.html", b"served\n"),
+               ("etc/passwd", b"root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/srv:/bin/false\n"),
+               ("etc/group", b"root:x:0:\nwww-data:x:33:\n"),
+               ("var/log/nginx/access.log", b"", {**link, "linkname": "/dev/stdout"}),
+               ("var/log/nginx/error.log", b"", {**link, "linkname": "/dev/stderr"})]
+    return images.Image([*boxes.layers(), images.tar_of(members)],
+                        {"Cmd": ["/usr/sbin/nginx", "-c", "/etc/nginx/nginx.conf"], "ExposedPorts": {"80/tcp": {}},
+                         "Env": ["PATH=/usr/sbin:/bin"], "StopSignal": "SIGQUIT"})
 
 
 def pulled_server(box):
-    """A real server in a container, from a real registry: Debian's docker-registry is both."""
-    program = shutil.which("docker-registry")
-    if not program:
-        print("skipped: container: a server from a registry: docker-registry is not installed")
-        return
+    """A real server in a container, pulled from a real registry."""
+    if not shutil.which("docker-registry"):
+        raise Skip("docker-registry is not installed")
+    image = nginx_image()
     with images.docker_registry(box.top) as host:
-        images.push(box.top, "team/server", "1", server_image(program))
-        box.refuse("is not in the registry", "run", "-q", "--rm", f"{host}/team/server:2")
-        name = box.detached("-q", f"{host}/team/server:1")
+        images.push(box.top, "team/nginx", "1.22", image)
+        box.refuse("is not in the registry", "run", "-q", "--rm", f"{host}/team/nginx:2")
+        name = box.detached("-q", f"{host}/team/nginx:1.22")
     # The registry is gone, the image is here.
-    ask = ("exec", name, "busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:5000/v2/")
-    box.wait_for("its answer", lambda: box.start(*ask).communicate(timeout=boxes.PATIENCE_S)[0] == b"{}")
-    box.husk("logs", name, errors="listening on 127.0.0.1:5000")  # it writes its log to standard error
+    ask = ("exec", name, "busybox", "wget", "-q", "-O", "-", "http://127.0.0.1/")
+    box.wait_for("its answer", lambda: box.start(*ask).communicate(timeout=boxes.PATIENCE_S)[0] == b"served\n")
+    box.wait_for("its access log", lambda: '"GET / HTTP/1.1" 200 7' in box.husk("logs", name, errors=""))
+    box.husk("logs", name, errors="start worker process")
+    users = box.husk("exec", name, "busybox", "sh", "-c", "grep -h ^Uid: /proc/[0-9]*/status")
+    require(users.count("Uid:\t33\t33") == 2, users)
     box.husk("stop", name)
+    require(box.husk("wait", name) == "0\n", "it did not end by its own signal")
     box.husk("rm", name)
     nothing_left(box)
 
@@ -217,6 +241,8 @@ def main():
             try:
                 function(box, *arguments)
                 print(f"ok: {name} ({time.monotonic() - started:.1f} s)", flush=True)
+            except Skip as reason:
+                print(f"skipped: container: {name}: {reason}", flush=True)
             except (Failure, subprocess.TimeoutExpired, OSError, KeyError, ValueError):
                 failed += 1
                 print(f"FAILED: {name}:\n{traceback.format_exc()}{box.why()}", flush=True)
