@@ -101,6 +101,15 @@ HUSK_API char *husk_manifest_pod_json(const struct husk_manifest *manifest, unsi
 HUSK_API int husk_manifest_annotate(struct husk_manifest *manifest, unsigned index, const char *key,
                                     const char *value, struct husk_error *err);
 
+/*
+ * The Deployments of the manifest, "NAME" or "NAMESPACE/NAME", also those of no replicas. A pod of
+ * one says so in metadata.ownerReferences: one entry with kind "Deployment" and its name. Pods on
+ * the host whose owner is named here and that are not in the manifest are too many.
+ */
+HUSK_API unsigned husk_manifest_deployments(const struct husk_manifest *manifest);
+HUSK_API const char *husk_manifest_deployment_name(const struct husk_manifest *manifest,
+                                                   unsigned index);
+
 /* Takes NULL. */
 HUSK_API void husk_manifest_free(struct husk_manifest *manifest);
 
@@ -148,6 +157,10 @@ struct husk_pod_create_options {
      * function of a network card. NULL: the first conf-list that there is, else "bridge". */
     const char *network;
     const char *kernel; /* the guest's; NULL: it is searched for, as for containers */
+    /* Ports of the host: "[ADDRESS:]HOST:CONTAINER[/tcp|udp|sctp]", as hostPort of the container
+     * that declares the port, else of the first. */
+    const char *const *publish;
+    unsigned publish_count;
 };
 
 #define HUSK_POD_CREATE_OPTIONS_INIT                   \
@@ -233,13 +246,18 @@ struct husk_pod_exec_options {
         .size = sizeof(struct husk_pod_exec_options) \
     }
 
+/*
+ * A process in a container, and this caller's connection to its pod. When the pod ends so does the
+ * process. Used by one thread at a time, but for husk_pod_process_resize() and _signal(), which
+ * any thread may call meanwhile.
+ */
 struct husk_pod_process;
 
 /*
  * Starts a process in a container. fds: what it reads and writes, as stream sockets, -1 for what it
  * has not: standard input, output, error; with `tty`, fds[1] is the terminal, both ways. They are
  * the caller's. Standard input is ended by shutdown(SHUT_WR). err->code ENOENT or EACCES with where
- * "args[0]" when the program cannot be executed.
+ * "args[0]" when the program cannot be executed. -ESRCH when the pod does not run.
  */
 HUSK_API int husk_pod_exec(struct husk_pods *pods, const char *name,
                            const struct husk_pod_exec_options *options,
@@ -248,11 +266,41 @@ HUSK_API int husk_pod_exec(struct husk_pods *pods, const char *name,
 HUSK_API int husk_pod_attach(struct husk_pods *pods, const char *name, const char *container,
                              bool stdin_open, struct husk_pod_process **out, int fds[3],
                              struct husk_error *err);
+
+struct husk_pod_archive_options {
+    size_t size;
+    const char *container; /* as for husk_pod_exec() */
+    const char *path;      /* absolute, in the container */
+    bool put;              /* into the directory `path`, which is made when it is not there */
+    bool follow;           /* get: what a link at `path` points to */
+    bool names_only;       /* get: without what is in the files */
+};
+
+#define HUSK_POD_ARCHIVE_OPTIONS_INIT                   \
+    {                                                   \
+        .size = sizeof(struct husk_pod_archive_options) \
+    }
+
+/*
+ * A tar archive into a container, which is written to fds[0] and ended by shutdown(SHUT_WR), or out
+ * of one, which is read from fds[1]. fds[2]: why it failed, in one line; the process's status is 0
+ * when it did not. What comes out of a container is hostile.
+ */
+HUSK_API int husk_pod_archive(struct husk_pods *pods, const char *name,
+                              const struct husk_pod_archive_options *options,
+                              struct husk_pod_process **out, int fds[3], struct husk_error *err);
+
 HUSK_API int husk_pod_process_resize(struct husk_pod_process *process, unsigned columns,
                                      unsigned rows, struct husk_error *err);
-/* Blocks until it has ended. *status: what it gave to exit(), or 128 and its signal. */
-HUSK_API int husk_pod_process_wait(struct husk_pod_process *process, int *status,
-                                   struct husk_error *err);
+/* 1 to 64. Neither waits for what comes of it: a process may end at any time. */
+HUSK_API int husk_pod_process_signal(struct husk_pod_process *process, int number,
+                                     struct husk_error *err);
+/* For poll(): readable when husk_pod_process_wait() may have news. It is the library's. */
+HUSK_API int husk_pod_process_fd(const struct husk_pod_process *process);
+/* Blocks until it has ended, for at most timeout_ms (-1: for ever): 0, or -ETIMEDOUT; -ECONNRESET
+ * when the pod has ended first. *status: what it gave to exit(), or 128 and its signal. */
+HUSK_API int husk_pod_process_wait(struct husk_pod_process *process, int64_t timeout_ms,
+                                   int *status, struct husk_error *err);
 /* Its streams end; so does what reads or writes them. Takes NULL. */
 HUSK_API void husk_pod_process_free(struct husk_pod_process *process);
 
@@ -263,15 +311,64 @@ HUSK_API void husk_pod_process_free(struct husk_pod_process *process);
 HUSK_API int husk_pod_dial(struct husk_pods *pods, const char *name, const char *address,
                            uint16_t port, int *fd, struct husk_error *err);
 
-/* The open directory of a container's logs, the caller's: N.log for its Nth run, from 0, and
- * N.log.1 and so on for what was rotated; CRI format (docs/formats/container-state.md). */
-HUSK_API int husk_pod_log_directory(struct husk_pods *pods, const char *name, const char *container,
-                                    int *fd, struct husk_error *err);
+/* {"processes": [{…}, …], "left_out": N} with the processes of husk/agent.h. container: as for
+ * husk_pod_exec(). */
+HUSK_API int husk_pod_processes(struct husk_pods *pods, const char *name, const char *container,
+                                char **json, struct husk_error *err);
 
 /* {"machine": {"memory_resident_bytes", "cpu_ns"}, "containers": [{"name", "stats": {…}}, …]} with
  * the stats of husk/agent.h. */
 HUSK_API int husk_pod_stats(struct husk_pods *pods, const char *name, char **json,
                             struct husk_error *err);
+
+/* ---- logs ---- */
+
+struct husk_pod_log_options {
+    size_t size;
+    const char *container; /* as for husk_pod_exec(); init containers have logs, too */
+    bool previous;         /* of its run before the latest */
+    bool follow; /* and what will be written, in later runs too, until the pod has ended */
+    bool tail;   /* tail_lines counts: the last lines only of what there is */
+    uint64_t tail_lines;
+    int64_t since_ns; /* since 1970; lines before it are left out */
+};
+
+#define HUSK_POD_LOG_OPTIONS_INIT                   \
+    {                                               \
+        .size = sizeof(struct husk_pod_log_options) \
+    }
+
+/* A line, or a part of one; valid until the next call. */
+struct husk_pod_log_line {
+    const char *text; /* any bytes, without the newline */
+    size_t len;
+    char time[31];   /* "2026-11-29T02:00:00.000000000Z" */
+    bool is_error;   /* of standard error */
+    bool is_partial; /* it goes on in the next line of the same stream */
+};
+
+struct husk_pod_log;
+
+/* The log of a container's latest run, or as the options say (NULL: the defaults). -ENOENT when it
+ * has no log: it has not been started, or there is no run before. It works without the pod
+ * running. The log may be read by another thread than the struct husk_pods. */
+HUSK_API int husk_pod_log_open(struct husk_pods *pods, const char *name,
+                               const struct husk_pod_log_options *options,
+                               struct husk_pod_log **out, struct husk_error *err);
+/* The next line: 1. 0: there is none within timeout_ms (-1: for ever). -ENODATA: there will be none
+ * any more, with err untouched. */
+HUSK_API int husk_pod_log_next(struct husk_pod_log *log, int64_t timeout_ms,
+                               struct husk_pod_log_line *line, struct husk_error *err);
+/* For poll(): readable when husk_pod_log_next() may have more. -1 without `follow`. It is the
+ * library's. */
+HUSK_API int husk_pod_log_fd(const struct husk_pod_log *log);
+/* Takes NULL. */
+HUSK_API void husk_pod_log_close(struct husk_pod_log *log);
+
+/* The open directory of a container's logs, the caller's: N.log for its Nth run, from 0, and
+ * N.log.1 and so on for what was rotated; CRI format (docs/formats/container-state.md). */
+HUSK_API int husk_pod_log_directory(struct husk_pods *pods, const char *name, const char *container,
+                                    int *fd, struct husk_error *err);
 
 /* Takes NULL. */
 HUSK_API void husk_pod_text_free(char *text);
