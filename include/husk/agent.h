@@ -26,6 +26,7 @@
  *
  * Host:  {"husk": {"major": 1, "minor": 1}, "role": "control"}
  *     or {"husk": {…}, "role": "stream", "container": ID, "process": ID, "stream": NAME}
+ *     or {"husk": {…}, "role": "dial", "address": TEXT, "port": N}                         (1.2)
  * Agent: {"husk": {"major": 1, "minor": 1}, "agent": "0.1.0", "booted": true|false}
  *     or {"error": ERROR}, then it closes.
  *
@@ -36,7 +37,8 @@
  * that it does not know, and events of unknown names. "booted" tells an agent that is PID 1 of a
  * machine from one that a test has started.
  *
- * What minor 1 has added is marked (1.1) below; the rest is 1.0.
+ * What minor 1 has added is marked (1.1) below, the rest is 1.0. What is marked (1.2)
+ * belongs to minor 2, which begins with the agent that says so.
  *
  * REQUESTS
  *
@@ -53,10 +55,29 @@
  *     "limit"        a limit of this header, or of the machine, is reached
  *     "version"      the majors differ (hello only)
  *     "failed"       the kernel refused; "why" says what it said
- * Whatever fails leaves nothing behind. Requests of one connection are carried out in order;
- * answers come in order, too, but for "wait", which is answered when the process has ended. The
- * agent reads no further request from a connection while HUSK_AGENT_OUTPUT_MAX bytes wait to be
- * read by the host.
+ * Whatever fails leaves nothing behind. The agent reads no further request from a connection while
+ * HUSK_AGENT_OUTPUT_MAX bytes wait to be read by the host.
+ *
+ * ORDER (1.2)
+ *
+ * Requests of one connection are begun in the order in which they come. Most are carried out, and
+ * answered, before the next one is looked at. Those that can take long do not hold up others:
+ *     "create", "start", "delete"     requests that name the container wait for them
+ *     "exec", "archive.put", "archive.get"
+ *                                     requests that name the process wait for them
+ *     "processes", "volume.usage", "volume.delete"
+ *                                     nothing waits for them
+ * What waits is carried out in order of arrival, over whatever connection it came; what does not
+ * wait may be answered before what came earlier. "wait" is answered when the process has ended. A
+ * "delete" of a container with "force" waits for another "delete" only: what else is under way for
+ * the container, or waits, is refused. The agent reads no further request from a connection while more than
+ * HUSK_AGENT_QUEUE_MAX bytes of its requests wait; when the connection ends, they are forgotten.
+ * A host that depends on the order of two requests that do not wait for each other in this way (a
+ * "create", and the removal of a volume that it names) asks for the second when the first is
+ * answered.
+ *
+ * To a host whose minor is below 2 the requests of one connection are carried out strictly in
+ * order, and answered so, but for "wait".
  *
  * EVENTS
  *
@@ -78,7 +99,7 @@
  * CONTAINERS (the life cycle of the OCI runtime specification)
  *
  * create   {"container": ID, "config": CONFIG, "rootfs": ROOTFS, "stdin": bool, "user": USER,
- *           "fill": [VOLUME, …], "seal": bool}
+ *           "fill": [VOLUME, …], "seal": bool, "init": bool}
  *     CONFIG is a whole config.json of OCI runtime specification 1.0.2 to 1.2 as an object. What the
  *     agent does not support is refused with the field's name (docs/agent.md has the list); unknown
  *     members are ignored. Relative paths start at "/".
@@ -97,6 +118,10 @@
  *     yet (but "lost+found"), gets what the container's root has at that place: contents, owner, mode.
  *     "seal" (1.1): a read-only root, and volumes that are mounted read-only, become so at "start"
  *     only: "archive.put" can write there before.
+ *     "init" (1.2): the first process is a small one of the agent's, which runs the config's program
+ *     as its child: it reaps what is orphaned, passes signals on to that child, and ends as the
+ *     child does. A program that cannot be executed is then no error of "start": the status is 127
+ *     (not found) or 126, and standard error says why.
  *     Answer: {"pid": N}, the process's id in the guest.
  * start    {"container": ID}
  *     When the program cannot be executed, the process ends with the error, and the container is
@@ -144,6 +169,15 @@
  * writer waits. When a connection breaks, the host may connect again; what was on its way is lost,
  * and "stdin" ends only by an orderly shutdown. A process's streams go when it is deleted.
  *
+ * CONNECTIONS INTO THE POD (1.2)
+ *
+ * With role "dial" the agent connects by TCP to "address" (IPv4 or IPv6 in numbers, as the network
+ * namespace of the guest, which is the pod's, reaches it) and "port" (1 to 65535). Its hello comes
+ * when this connection stands: from then on all bytes are passed on, both ways, and the end of either
+ * direction by itself. A connection that breaks breaks the other one off. It is refused with
+ * "failed", and what the kernel said as "why", or after HUSK_AGENT_DIAL_TIMEOUT_MS, or with "limit"
+ * while there are HUSK_AGENT_DIALS_MAX.
+ *
  * ARCHIVES (1.1)
  *
  * archive.put    {"container": ID, "process": ID, "path": PATH, "create": bool}
@@ -167,7 +201,8 @@
  *
  * VOLUMES
  *
- * volume.add     {"volume": NAME, SOURCE, "fstype": TYPE, "readonly": bool, "options": [TEXT, …]}
+ * volume.add     {"volume": NAME, SOURCE, "fstype": TYPE, "readonly": bool, "options": [TEXT, …],
+ *                 "mode": N, "uid": N, "gid": N}
  *     SOURCE is one of
  *         "disk": SERIAL     a virtio disk by its serial number, which is the drive's id of the host
  *                            cut to 20 bytes; it needs "fstype": "erofs", "ext4" or another of the
@@ -179,12 +214,47 @@
  *         "tmpfs_bytes": N   memory of the guest, at most N bytes
  *         "directory": VOLUME   (1.1) a new, empty directory of another, writable volume, which goes
  *                            with this volume and keeps the other one from being removed
+ *     "mode" (up to 07777), "uid", "gid" (1.2): what the volume's root directory becomes before
+ *     anybody can see it; a read-only volume cannot. What is left out stays as it is: 0755, 0, 0 for
+ *     "tmpfs_bytes" and "directory". With the set-group-id bit, what containers make in it has its
+ *     group (a file system group of Kubernetes).
  *     "not-found" while the guest has not seen the disk (a moment, after a hot-plug): ask again.
  *     The volume is mounted at HUSK_AGENT_VOLUMES/NAME, never with device nodes or set-user-id
  *     programs outside of a root file system. A config.json names it by that path, or one below it,
  *     as the source of a bind mount; a link in the volume cannot lead out of it.
  * volume.remove  {"volume": NAME}
  *     "state" while a container uses it.
+ *
+ * What is in a volume (1.2). PATH is relative to the volume's root, 1 to HUSK_AGENT_PATH_MAX bytes,
+ * without ".." as a part. Containers may have put links on the way, and may change them at any
+ * moment: whatever they are, also absolute ones, nothing outside of the volume is reached. Numbers
+ * for owner and mode are as for "volume.add"; the mode is not changed by any umask.
+ *
+ * volume.directory  {"volume": NAME, "path": PATH, "mode": N, "uid": N, "gid": N}
+ *     Makes a directory, and those above it that are missing, all with this mode (left out: 0755) and
+ *     owner (0, 0). What PATH names already, also a file, stays as it is, and is no error.
+ * volume.write   {"volume": NAME, "path": PATH, "data": TEXT or "data_base64": TEXT or "link": TEXT,
+ *                 "mode": N, "uid": N, "gid": N, "directory_mode": N, "append": bool}
+ *     A file of at most HUSK_AGENT_DATA_MAX bytes with this mode (left out: 0644) and owner (0, 0), or
+ *     a symbolic link with this text. Directories that are missing are made, of the same owner and
+ *     with "directory_mode" (left out: 0755). What PATH names, a link itself and not what it points
+ *     to, is replaced in one step: who reads it sees the old file or the new one, whole; who has
+ *     bound the old one keeps that. "exists" when that is a directory.
+ *     "append": the bytes come to the end of a regular file that is there, whose mode and owner
+ *     stay; without one it is made. Longer files are made so.
+ * volume.read    {"volume": NAME, "path": PATH, "max_bytes": N, "tail": bool}
+ *     Answer: {"data_base64": TEXT, "size_bytes": N}: the first bytes of a regular file, or the last
+ *     ones with "tail", at most max_bytes and HUSK_AGENT_DATA_MAX; and the size of the whole file.
+ *     "invalid" when it is none.
+ * volume.delete  {"volume": NAME, "path": PATH}
+ *     A file, a link itself, or a directory with all that is in it; no error when there is none.
+ *     Answered when it is gone; what containers make in it meanwhile may make it fail.
+ * volume.usage   {"volume": NAME}
+ *     Answer: {"used_bytes", "used_inodes", "size_bytes", "inodes"}. What is used is that of the
+ *     file system; of a "directory" it is that of all that is in it, which is gone through: "failed"
+ *     when this takes more than HUSK_AGENT_USAGE_MS, and "limit" when directories are more than 256
+ *     deep in each other. The size is that of the file system in any case.
+ *
  * file.write     {"file": NAME, "data": TEXT}
  *     At most HUSK_AGENT_FILE_MAX bytes, at HUSK_AGENT_FILES/NAME, mode 0644: a hosts or resolv.conf
  *     to be bound into containers. Writing it again changes it in place, also in those.
@@ -233,6 +303,12 @@
 #define HUSK_AGENT_LAYERS_MAX       128
 #define HUSK_AGENT_NAME_MAX         64
 #define HUSK_AGENT_FILE_MAX         (256u << 10)
+#define HUSK_AGENT_QUEUE_MAX        (1u << 20)
+#define HUSK_AGENT_DATA_MAX         (512u << 10)
+#define HUSK_AGENT_PATH_MAX         1024
+#define HUSK_AGENT_USAGE_MS         10000
+#define HUSK_AGENT_DIALS_MAX        128
+#define HUSK_AGENT_DIAL_TIMEOUT_MS  10000
 
 /* Where things are in the guest, for the paths of a config.json. */
 #define HUSK_AGENT_VOLUMES    "/run/husk/volumes"
