@@ -31,6 +31,12 @@ static const char *const basic_modules[] = {
     "erofs",       "overlay",    "ext4",       "pvpanic-mmio",
 };
 static const char *const network_modules[] = {"virtio_net", "af_packet"};
+/* Drivers of virtual functions of network cards. */
+static const char *const passthrough_modules[] = {
+    "virtio_pci", "igbvf", "ixgbevf", "iavf", "mlx5_core", "bnxt_en", "ena",
+};
+#define CHOSEN_MAX \
+    (ARRAY_SIZE(basic_modules) + ARRAY_SIZE(network_modules) + ARRAY_SIZE(passthrough_modules))
 
 static int open_agent(struct husk_error *err)
 {
@@ -46,9 +52,7 @@ static int open_agent(struct husk_error *err)
                   : fd;
 }
 
-static void
-choose_modules(const struct initrd_needs *needs,
-               const char *names[ARRAY_SIZE(basic_modules) + ARRAY_SIZE(network_modules) + 1])
+static void choose_modules(const struct initrd_needs *needs, const char *names[CHOSEN_MAX + 1])
 {
     size_t count = 0;
 
@@ -56,6 +60,8 @@ choose_modules(const struct initrd_needs *needs,
         names[count++] = basic_modules[i];
     for (size_t i = 0; needs->network && i < ARRAY_SIZE(network_modules); i++)
         names[count++] = network_modules[i];
+    for (size_t i = 0; needs->passthrough && i < ARRAY_SIZE(passthrough_modules); i++)
+        names[count++] = passthrough_modules[i];
     names[count] = NULL;
 }
 
@@ -109,7 +115,7 @@ static int copy_agent(int agent, int out)
 struct recipe {
     const char *tree;
     int agent;
-    const char *names[ARRAY_SIZE(basic_modules) + ARRAY_SIZE(network_modules) + 1];
+    const char *names[CHOSEN_MAX + 1];
 };
 
 /* A cache_make_fn. */

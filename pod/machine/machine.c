@@ -21,6 +21,7 @@
 #include "pod/machine/console.h"
 #include "pod/machine/initrd.h"
 #include "pod/machine/kernel.h"
+#include "pod/machine/network.h"
 #include "pod/machine/scratch.h"
 #include "pod/machine/vmlinux.h"
 
@@ -76,7 +77,10 @@ static int open_layers(struct pod_machine *machine, const struct pod_machine_pla
 static int open_parts(struct pod_machine *machine, const struct pod_machine_place *place,
                       struct husk_error *err)
 {
-    const struct initrd_needs needs = {.network = machine->options.network.tap[0] != '\0'};
+    const struct initrd_needs needs = {
+        .network = machine_has_network(&machine->options.network),
+        .passthrough = machine->options.network.vfio[0] != '\0',
+    };
     int ret = guest_kernel_choose(machine->options.kernel, &machine->kernel, err);
 
     if (!ret)
@@ -142,25 +146,12 @@ static bool ask_disks(struct pod_machine *machine)
 
 static bool ask_network(struct pod_machine *machine)
 {
-    const struct pod_machine_network *network = &machine->options.network;
-    json_t *addresses = json_array(), *routes = json_array();
-    bool done = addresses && routes;
+    json_t *params;
 
-    for (unsigned i = 0; done && i < network->address_count; i++)
-        done = json_array_append_new(addresses, json_string(network->addresses[i])) == 0;
-    for (unsigned i = 0; done && i < network->route_count; i++)
-        done =
-            json_array_append_new(
-                routes, json_pack("{ss ss*}", "to", network->routes[i].to, "via",
-                                  network->routes[i].via[0] ? network->routes[i].via : NULL)) == 0;
-    if (!done) {
-        json_decref(addresses);
-        json_decref(routes);
-        return false;
-    }
-    return ask(
-        machine, "network.set",
-        json_pack("{ss so so}", "interface", "eth0", "addresses", addresses, "routes", routes));
+    if (!machine_has_network(&machine->options.network))
+        return true;
+    params = machine_network_params(&machine->options.network);
+    return params && ask(machine, "network.set", params);
 }
 
 static int make_requests(struct pod_machine *machine, struct husk_error *err)
@@ -172,7 +163,7 @@ static int make_requests(struct pod_machine *machine, struct husk_error *err)
            ask(machine, "volume.add",
                json_pack("{ss ss ss s[s]}", "volume", "scratch", "disk", "scratch", "fstype",
                          "ext4", "options", "discard")) &&
-           ask_disks(machine) && (!machine->options.network.tap[0] || ask_network(machine));
+           ask_disks(machine) && ask_network(machine);
     return done ? 0 : error_set(err, ENOMEM, "machine", no_memory, NULL);
 }
 
@@ -192,6 +183,8 @@ static void set_options(struct pod_machine *machine)
     vm->console = HUSK_CONSOLE_SERIAL;
     vm->console_write = console_tail_write;
     vm->console_arg = &machine->console;
+    if (machine->options.network.vfio[0])
+        vm->transport = HUSK_TRANSPORT_PCI;
     if (!secure_getenv("HUSK_VMM"))
         vm->vmm_path = find_beside("husk-vmm", X_OK, machine->vmm_path, sizeof(machine->vmm_path));
 }
@@ -288,21 +281,14 @@ static int add_drives(struct pod_machine *machine, struct husk_vm *vm, struct hu
 
 static int add_devices(struct pod_machine *machine, struct husk_vm *vm, struct husk_error *err)
 {
-    const struct pod_machine_network *network = &machine->options.network;
     struct husk_vsock_options vsock = HUSK_VSOCK_OPTIONS_INIT;
-    struct husk_net_options net = HUSK_NET_OPTIONS_INIT;
     int ret = add_drives(machine, vm, err);
 
     vsock.guest_cid = GUEST_CID;
     vsock.path = machine->vsock_path;
     if (!ret)
         ret = husk_vm_set_vsock(vm, &vsock, err);
-    if (ret || !network->tap[0])
-        return ret;
-    net.tap_name = network->tap;
-    net.mtu = network->mtu;
-    memcpy(net.mac, network->mac, sizeof(net.mac));
-    return husk_vm_add_net(vm, &net, err);
+    return ret ? ret : machine_network_add(vm, &machine->options.network, err);
 }
 
 int pod_machine_new_vm(struct pod_machine *machine, struct husk_vm **out, struct husk_error *err)

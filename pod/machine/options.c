@@ -61,16 +61,42 @@ static int check_disk(const struct pod_machine_options *options, unsigned index,
     return 0;
 }
 
+static int check_function(const struct pod_machine_network *network, struct husk_error *err)
+{
+    static const uint8_t none[6];
+    char address[PCI_ADDRESS_SIZE];
+
+    if (network->tap[0])
+        return error_set(err, EINVAL, "machine.network.vfio", wrong, "it has a tap, too");
+    if (pci_address_parse(network->vfio, address) != 0 || strcmp(address, network->vfio) != 0)
+        return error_set(err, EINVAL, "machine.network.vfio", wrong,
+                         "\"%s\" is no address like 0000:01:10.0", network->vfio);
+    if (!memcmp(network->mac, none, sizeof(none)))
+        return error_set(err, EINVAL, "machine.network.mac", wrong,
+                         "a device is found by it in the guest");
+    return 0;
+}
+
 static int check_network(const struct pod_machine_network *network, struct husk_error *err)
 {
-    if (network->tap[0] && (network->mac[0] & 1))
+    bool any = network->tap[0] || network->vfio[0];
+
+    if (network->netns[0] && (!network->tap[0] || network->netns[0] != '/'))
+        return error_set(err, EINVAL, "machine.network.netns", wrong,
+                         "it is the absolute path of the namespace that has the tap");
+    if (network->vfio[0]) {
+        int ret = check_function(network, err);
+
+        if (ret)
+            return ret;
+    }
+    if (any && (network->mac[0] & 1))
         return error_set(err, EINVAL, "machine.network.mac", wrong, "it is a group's");
     if (network->mtu && network->mtu < 68)
         return error_set(err, ERANGE, "machine.network.mtu", wrong, "%u is less than 68",
                          network->mtu);
-    if (!network->tap[0] &&
-        (network->address_count || network->route_count || network->mtu || network->mac[0]))
-        return error_set(err, EINVAL, "machine.network", wrong, "it has no tap");
+    if (!any && (network->address_count || network->route_count || network->mtu || network->mac[0]))
+        return error_set(err, EINVAL, "machine.network", wrong, "it has no interface");
     return 0;
 }
 
@@ -181,6 +207,10 @@ static int read_network(const json_t *object, struct pod_machine_network *networ
     int ret = read_member(&level, "tap", network->tap, sizeof(network->tap));
 
     if (!ret)
+        ret = read_member(&level, "netns", network->netns, sizeof(network->netns));
+    if (!ret)
+        ret = read_member(&level, "vfio", network->vfio, sizeof(network->vfio));
+    if (!ret)
         ret = read_member(&level, "mac", mac, sizeof(mac));
     if (!ret && mac[0] && parse_mac(mac, network->mac))
         ret = refuse(&level, "mac", "is no address");
@@ -280,8 +310,14 @@ static json_t *encode_network(const struct pod_machine_network *network)
     const uint8_t *mac = network->mac;
     json_t *object = json_object(), *addresses = json_array();
     char text[18];
-    bool done = object && addresses && put(object, "tap", json_string(network->tap)) &&
-                put(object, "routes", encode_routes(network));
+    bool done = object && addresses && put(object, "routes", encode_routes(network));
+
+    if (done && network->tap[0])
+        done = put(object, "tap", json_string(network->tap));
+    if (done && network->netns[0])
+        done = put(object, "netns", json_string(network->netns));
+    if (done && network->vfio[0])
+        done = put(object, "vfio", json_string(network->vfio));
 
     snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
              mac[4], mac[5]);
@@ -328,7 +364,7 @@ json_t *pod_machine_options_encode(const struct pod_machine_options *options)
 
     if (done && options->kernel[0])
         done = put(object, "kernel", json_string(options->kernel));
-    if (done && options->network.tap[0])
+    if (done && (options->network.tap[0] || options->network.vfio[0]))
         done = put(object, "network", encode_network(&options->network));
     if (done)
         return object;

@@ -4,7 +4,8 @@
  * container's record keeps it:
  *
  *     {"memory_bytes": N, "vcpus": N, "scratch_bytes": N, "kernel": PATH,
- *      "network": {"tap": NAME, "mac": TEXT, "mtu": N, "addresses": ["10.1.2.3/24", …],
+ *      "network": {"tap": NAME, "netns": PATH, "vfio": "0000:01:10.0", "mac": TEXT, "mtu": N,
+ *                  "addresses": ["10.1.2.3/24", …],
  *                  "routes": [{"to": "0.0.0.0/0", "via": "10.1.2.1"}, …]},
  *      "disks": [{"volume": NAME, "path": PATH, "type": "ext4"|"erofs", "readonly": bool}, …]}
  *
@@ -20,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/pci_address.h"
 #include "husk/agent.h"
 #include "husk/error.h"
 
@@ -56,11 +58,16 @@ struct pod_machine_route {
     char to[POD_MACHINE_ADDRESS_BYTES], via[POD_MACHINE_ADDRESS_BYTES]; /* via "": on the link */
 };
 
-/* The one network interface: eth0 in the guest. */
+#define POD_MACHINE_NETNS_BYTES 128u
+
+/* The one network interface, a tap or a device of the host: eth0 in the guest. Neither: none. */
 struct pod_machine_network {
-    char tap[IFNAMSIZ]; /* an existing tap of the host's; "": no network */
-    uint8_t mac[6];     /* all zero: derived from the tap's name */
-    uint16_t mtu;       /* 0: the tap's own is not announced */
+    char tap[IFNAMSIZ];                  /* an existing tap */
+    char netns[POD_MACHINE_NETNS_BYTES]; /* file of the network namespace in which the tap is,
+                                            absolute; "": the process's own */
+    char vfio[PCI_ADDRESS_SIZE];         /* a function bound to vfio-pci, as sysfs spells it */
+    uint8_t mac[6]; /* all zero: derived from the tap's name. The guest finds the function by it */
+    uint16_t mtu;   /* 0: the tap's own is not announced */
     /* As "network.set" of husk/agent.h has them; the agent checks what they say. */
     char addresses[POD_MACHINE_ADDRESSES_MAX][POD_MACHINE_ADDRESS_BYTES];
     unsigned address_count;

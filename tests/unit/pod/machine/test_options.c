@@ -52,6 +52,28 @@ static void goes_there_and_back(void **state)
     json_decref(again);
 }
 
+static void finds_an_interface_elsewhere(void **state)
+{
+    static const char *const texts[] = {
+        "{\"network\": {\"tap\": \"t\", \"netns\": \"/run/netns/a\", \"addresses\": [], "
+        "\"routes\": []}}",
+        "{\"network\": {\"vfio\": \"0000:01:10.0\", \"mac\": \"02:00:00:00:00:01\", "
+        "\"addresses\": [], \"routes\": []}}",
+    };
+
+    for (unsigned i = 0; i < 2; i++) {
+        json_t *given = json_loads(texts[i], 0, NULL), *again;
+        struct pod_machine_options options;
+
+        assert_int_equal(pod_machine_options_decode(given, &options, NULL), 0);
+        again = pod_machine_options_encode(&options);
+        assert_true(
+            json_equal(json_object_get(given, "network"), json_object_get(again, "network")));
+        json_decref(given);
+        json_decref(again);
+    }
+}
+
 static void needs_nothing(void **state)
 {
     static const struct pod_machine_options none;
@@ -78,6 +100,13 @@ static void names_what_is_wrong(void **state)
         {"{\"kernel\": \"/k\\u0000x\"}", "machine.kernel", EINVAL},
         {"{\"network\": {\"tap\": \"more-than-15-characters\"}}", "machine.network.tap", EINVAL},
         {"{\"network\": {\"mtu\": 1500}}", "machine.network", EINVAL},
+        {"{\"network\": {\"netns\": \"/run/netns/a\"}}", "machine.network.netns", EINVAL},
+        {"{\"network\": {\"tap\": \"t\", \"netns\": \"a\"}}", "machine.network.netns", EINVAL},
+        {"{\"network\": {\"vfio\": \"01:10.0\", \"mac\": \"02:00:00:00:00:01\"}}",
+         "machine.network.vfio", EINVAL},
+        {"{\"network\": {\"vfio\": \"0000:01:10.0\", \"tap\": \"t\"}}", "machine.network.vfio",
+         EINVAL},
+        {"{\"network\": {\"vfio\": \"0000:01:10.0\"}}", "machine.network.mac", EINVAL},
         {"{\"network\": {\"tap\": \"t\", \"mac\": \"03:00:00:00:00:00\"}}", "machine.network.mac",
          EINVAL},
         {"{\"network\": {\"tap\": \"t\", \"mtu\": 67}}", "machine.network.mtu", ERANGE},
@@ -154,9 +183,8 @@ static void recognises_file_systems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(goes_there_and_back),
-        cmocka_unit_test(needs_nothing),
-        cmocka_unit_test(names_what_is_wrong),
+        cmocka_unit_test(goes_there_and_back),     cmocka_unit_test(finds_an_interface_elsewhere),
+        cmocka_unit_test(needs_nothing),           cmocka_unit_test(names_what_is_wrong),
         cmocka_unit_test(recognises_file_systems),
     };
 
