@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a container and its machine take: `husk run IMAGE` from the command to the first output and to the end; the
-machine's way from the start to a process that has run, phase by phase and by the number of layers; and the host's
-memory for a machine whose container is idle, by the machine's size.
+"""What a container and its machine take: `husk run IMAGE` from the command to the first output and to the end, beside
+containerd with runc; the machine's way from the start to a process that has run, phase by phase and by the number of
+layers; and the host's memory for a machine whose container is idle, by the machine's size.
 
     container.py HUSK CONTAINER_MACHINE [run|start|memory]...
 
@@ -23,6 +23,7 @@ for part in ("tests/bench", "tests/e2e/linux", "tests/e2e/agent", "tests/e2e/oci
     sys.path.insert(0, str(TOP / part))
 
 # pylint: disable=wrong-import-position
+import containerd
 import images
 import machine_vm
 from agent import Container
@@ -90,29 +91,45 @@ def bench_start(husk, program, top):
                                       for column in columns), flush=True)
 
 
-def one_run(husk, environment):
+ECHO = ("/bin/busybox", "echo", "hello")
+
+
+def one_run(words, environment):
     """Milliseconds from the start of the command to its first output, and to its end."""
     begun = time.monotonic_ns()
-    with subprocess.Popen([husk, "run", "--rm", "layers:1", "/bin/busybox", "echo", "hello"], env=environment,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         first = process.stdout.read(1)
         said = time.monotonic_ns()
         rest = process.stdout.read()
     ended = time.monotonic_ns()
     if first + rest != b"hello\n" or process.returncode:
-        raise RuntimeError(f"husk run ended with {process.returncode}: {first + rest!r}")
+        raise RuntimeError(f"{words} ended with {process.returncode}: {first + rest!r}")
     return (said - begun) / 1e6, (ended - begun) / 1e6
 
 
+def show_runs(name, runs):
+    """runs: one more than counts, for the first fills the caches."""
+    columns = [sorted(column) for column in zip(*runs[1:])]
+    print(f"{name:20}" + "".join(f"{statistics.median(column):10.2f} {f'+{column[-1] - column[0]:.2f}':<10}"
+                                 for column in columns), flush=True)
+
+
 def bench_run(husk, program, top):
-    """The whole chain: command, supervisor, machine, agent."""
+    """The whole chain: command, supervisor, machine, agent. Beside it containerd with runc, and the same image."""
     store = top / "store-run"
-    machine_vm.load(husk, store, images.Image(machine_vm.layers(9)), "layers:1")
+    image = images.Image(machine_vm.layers(9))
+    machine_vm.load(husk, store, image, "layers:1")
     environment = {**os.environ, "HUSK_STORE": str(store), "HUSK_STATE": str(top / "state")}
-    runs = [one_run(husk, environment) for _ in range(RUNS + 1)][1:]
-    print(f"husk run --rm IMAGE echo hello, 9 layers, ms, median of {RUNS} after one that filled the caches, and spread")
-    for name, column in zip(("first output", "end"), map(sorted, zip(*runs))):
-        print(f"{name:13} {statistics.median(column):9.2f} +{column[-1] - column[0]:.2f}", flush=True)
+    print(f"run --rm IMAGE echo hello, 9 layers: ms to the first output and to the end, median of {RUNS}, and spread")
+    show_runs("husk run", [one_run([husk, "run", "--rm", "layers:1", *ECHO], environment) for _ in range(RUNS + 1)])
+    if containerd.missing():
+        print(f"skipped: containerd + runc: {' '.join(containerd.missing())}: not installed")
+        return
+    layout = images.layout(top / "layout", [images.named(image, "layers:1")], image.blobs)
+    with containerd.Containerd(top / "containerd") as peer:
+        name = peer.load(layout)
+        show_runs("containerd + runc", [one_run(peer.run(name, f"run{number}", *ECHO), os.environ)
+                                        for number in range(RUNS + 1)])
 
 
 def kib_of(pid):
