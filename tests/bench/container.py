@@ -126,7 +126,7 @@ def bench_run(husk, program, top):
         print(f"skipped: containerd + runc: {' '.join(containerd.missing())}: not installed")
         return
     layout = images.layout(top / "layout", [images.named(image, "layers:1")], image.blobs)
-    with containerd.Containerd(top / "containerd") as peer:
+    with containerd.Containerd() as peer:
         name = peer.load(layout)
         show_runs("containerd + runc", [one_run(peer.run(name, f"run{number}", *ECHO), os.environ)
                                         for number in range(RUNS + 1)])

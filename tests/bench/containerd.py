@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""containerd with runc, as a peer: a daemon of our own, with its directories and socket below one of the bench's."""
+"""containerd with runc, as a peer: a daemon of our own, with its directories and socket in one of our own."""
+import pathlib
 import shutil
 import subprocess
 import tarfile
@@ -16,16 +17,14 @@ def missing():
 
 
 class Containerd:
-    """A daemon in which one image, a directory with an OCI layout, is imported."""
+    """A daemon, while the context lasts."""
 
-    def __init__(self, top):
-        self.top = top
-        top.mkdir()
-        # Its sockets' names are short.
-        self.sockets = tempfile.mkdtemp(prefix="ctr-")
-        self.address = f"{self.sockets}/s"
+    def __init__(self):
+        # A tmpfs: overlayfs does not lie over another, as the lab's root is.
+        self.top = top = pathlib.Path(tempfile.mkdtemp(prefix="husk-ctr-", dir="/dev/shm"))
+        self.address = f"{top}/s"
         config = top / "config.toml"
-        config.write_text(f'version = 2\nroot = "{top}/root"\nstate = "{self.sockets}/state"\n'
+        config.write_text(f'version = 2\nroot = "{top}/root"\nstate = "{top}/state"\n'
                           f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{self.address}"\n')
         with open(top / "log", "wb") as log:
             self.daemon = subprocess.Popen(["containerd", "-c", config], stdin=subprocess.DEVNULL, stdout=log,
@@ -43,13 +42,13 @@ class Containerd:
     def __exit__(self, *_):
         self.daemon.terminate()
         self.daemon.wait(PATIENCE_S)
-        shutil.rmtree(self.sockets, ignore_errors=True)
+        shutil.rmtree(self.top, ignore_errors=True)
 
     def words(self, *words):
         return ["ctr", "-a", self.address, *map(str, words)]
 
     def load(self, layout):
-        """Its name there."""
+        """An image from an OCI layout; its name there."""
         archive = self.top / "image.tar"
         with tarfile.open(archive, "w") as tar:
             tar.add(layout, arcname=".")
