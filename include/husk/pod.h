@@ -96,6 +96,14 @@ HUSK_API const char *husk_manifest_pod_name(const struct husk_manifest *manifest
 /* The pod as it would be created, defaults included. The caller's text; NULL without memory. */
 HUSK_API char *husk_manifest_pod_json(const struct husk_manifest *manifest, unsigned index);
 
+/*
+ * The config maps and secrets that the pod refers to, as they would be kept with it: {"configMaps":
+ * {NAME: {"data": {…}, "binaryData": {…}}}, "secrets": {NAME: {"data": {KEY: BASE64}}}}, keys in
+ * order. The caller's text. -ENOENT as husk_pod_create().
+ */
+HUSK_API int husk_manifest_pod_objects_json(const struct husk_manifest *manifest, unsigned index,
+                                            char **json, struct husk_error *err);
+
 /* Sets an annotation of a pod, over one of the same key: whoever keeps pods writes down on them
  * which are its own. -EINVAL for a key that is none, and for annotations beyond 256 KiB in all. */
 HUSK_API int husk_manifest_annotate(struct husk_manifest *manifest, unsigned index, const char *key,
