@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 #include "husk/agent.h"
-#include "pod/supervisor/control_client.h"
+#include "pod/control/client.h"
 
 struct archive_stream {
     struct control_client *client; /* borrowed */

@@ -173,8 +173,8 @@ static int copy_in(struct control_client *client, const char *source, const char
 
 int pod_cp(int argc, char **argv)
 {
-    struct container_store *store;
-    struct container *container;
+    struct entry_store *store;
+    struct entry *container;
     struct control_client *client = NULL;
     struct husk_error err = {0};
     char **words, *from, *to;
@@ -197,7 +197,7 @@ int pod_cp(int argc, char **argv)
         status = STATUS_MONITOR_ERROR;
     }
     control_client_close(client);
-    container_close(container);
-    container_store_close(store);
+    entry_close(container);
+    entry_store_close(store);
     return status;
 }

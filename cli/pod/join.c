@@ -23,8 +23,8 @@ void joining_free(struct joining *joining)
     session_close(&joining->session);
     control_client_close(joining->client);
     container_spec_clear(&joining->record);
-    container_close(joining->container);
-    container_store_close(joining->store);
+    entry_close(joining->container);
+    entry_store_close(joining->store);
     pod_list_release(&joining->env);
     pod_list_release(&joining->env_files);
     free(joining);

@@ -11,8 +11,8 @@ struct joining {
     bool interactive, tty, detach, privileged, no_stdin, sig_proxy;
     const char *directory, *user, *detach_keys;
     struct pod_list env, env_files;
-    struct container_store *store;
-    struct container *container;
+    struct entry_store *store;
+    struct entry *container;
     struct control_client *client;
     struct container_spec record;
     struct session session;

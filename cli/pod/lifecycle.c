@@ -218,7 +218,7 @@ int pod_resume(int argc, char **argv)
 }
 
 /* The status in the record of one that has ended. */
-static int recorded_status(const struct container *container, int *status, struct husk_error *err)
+static int recorded_status(const struct entry *container, int *status, struct husk_error *err)
 {
     struct container_state state;
     int ret = container_load_state(container, &state, err);
@@ -260,11 +260,11 @@ int pod_wait(int argc, char **argv)
 static int remove_dead(struct pod_target *target, struct husk_error *err)
 {
     const struct timespec moment = {.tv_nsec = 5000000};
-    int ret = container_remove(target->store, target->container, err);
+    int ret = entry_remove(target->store, target->container, err);
 
     for (unsigned i = 0; ret == -EBUSY && i < 2000; i++) {
         nanosleep(&moment, NULL);
-        ret = container_remove(target->store, target->container, err);
+        ret = entry_remove(target->store, target->container, err);
     }
     return ret;
 }

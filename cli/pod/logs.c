@@ -148,7 +148,7 @@ static int drain(struct logs *logs, struct log_reader *reader, uint64_t *skip)
     return fflush(stdout) ? 1 : ret;
 }
 
-static int follow(struct logs *logs, const struct container *container, struct log_reader *reader,
+static int follow(struct logs *logs, const struct entry *container, struct log_reader *reader,
                   uint64_t *skip)
 {
     char path[32], events[4096];
@@ -161,7 +161,7 @@ static int follow(struct logs *logs, const struct container *container, struct l
     while (!ret) {
         struct pollfd polls[] = {{.fd = watch, .events = POLLIN},
                                  {.fd = STDOUT_FILENO, .events = 0}};
-        bool alive = container_alive(container);
+        bool alive = entry_alive(container);
 
         ret = drain(logs, reader, skip);
         if (ret || !alive)
@@ -175,7 +175,7 @@ static int follow(struct logs *logs, const struct container *container, struct l
     return ret;
 }
 
-static int print_log(struct logs *logs, const struct container *container, struct husk_error *err)
+static int print_log(struct logs *logs, const struct entry *container, struct husk_error *err)
 {
     struct log_reader reader;
     uint64_t skip;
@@ -194,8 +194,8 @@ static int print_log(struct logs *logs, const struct container *container, struc
 int pod_logs(int argc, char **argv)
 {
     struct logs logs = {.tail = -1, .since = "0000-00-00T00:00:00.000000000Z"};
-    struct container_store *store;
-    struct container *container;
+    struct entry_store *store;
+    struct entry *container;
     struct husk_error err = {0};
     char **words;
     unsigned count;
@@ -211,7 +211,7 @@ int pod_logs(int argc, char **argv)
         cli_error(&err);
         status = STATUS_MONITOR_ERROR;
     }
-    container_close(container);
-    container_store_close(store);
+    entry_close(container);
+    entry_store_close(store);
     return status;
 }

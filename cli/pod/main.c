@@ -9,7 +9,7 @@
 
 #include "base/checked.h"
 #include "cli/pod/pod.h"
-#include "pod/supervisor/machine_vm.h"
+#include "pod/vm/machine_vm.h"
 #include "pod/supervisor/supervise.h"
 
 static const struct {

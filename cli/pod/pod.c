@@ -10,7 +10,7 @@
 
 #define ENDING_TRIES 1000u
 
-int pod_store(bool create, struct container_store **out, struct husk_error *err)
+int pod_store(bool create, struct entry_store **out, struct husk_error *err)
 {
     char path[PATH_MAX];
     int ret = container_store_default(path, sizeof(path), err);
@@ -25,13 +25,13 @@ int pod_store(bool create, struct container_store **out, struct husk_error *err)
         return ret;
     ret = container_store_tidy(*out, err);
     if (ret) {
-        container_store_close(*out);
+        entry_store_close(*out);
         *out = NULL;
     }
     return ret;
 }
 
-int pod_find(const char *text, struct container_store **store, struct container **container,
+int pod_find(const char *text, struct entry_store **store, struct entry **container,
              struct husk_error *err)
 {
     int ret = pod_store(false, store, err);
@@ -42,18 +42,17 @@ int pod_find(const char *text, struct container_store **store, struct container 
     if (!*store)
         return error_set(err, ENOENT, text, "is no container",
                          "there is none with this name or id");
-    ret = container_open(*store, text, container, err);
+    ret = entry_find(*store, text, container, err);
     if (ret) {
-        container_store_close(*store);
+        entry_store_close(*store);
         *store = NULL;
     }
     return ret;
 }
 
-int pod_connect(const struct container *container, struct control_client **out,
-                struct husk_error *err)
+int pod_connect(const struct entry *container, struct control_client **out, struct husk_error *err)
 {
-    int fd = container_connect(container, err);
+    int fd = entry_connect(container, err);
 
     if (fd == -ECONNREFUSED)
         return error_set(err, ESRCH, container->name, "does not run", "it has ended");
@@ -61,15 +60,15 @@ int pod_connect(const struct container *container, struct control_client **out,
 }
 
 /* A supervisor that ends closes its connections first and lets go of its lock a moment later. */
-bool pod_has_ended(const struct container *container, int error)
+bool pod_has_ended(const struct entry *container, int error)
 {
     const struct timespec moment = {.tv_nsec = 5000000};
 
     if (error != -ESRCH && error != -ECONNRESET && error != -EPIPE)
         return false;
-    for (unsigned i = 0; i < ENDING_TRIES && container_alive(container); i++)
+    for (unsigned i = 0; i < ENDING_TRIES && entry_alive(container); i++)
         nanosleep(&moment, NULL);
-    return !container_alive(container);
+    return !entry_alive(container);
 }
 
 static int act_on(const char *word, int (*act)(struct pod_target *, void *, struct husk_error *),
@@ -80,7 +79,7 @@ static int act_on(const char *word, int (*act)(struct pod_target *, void *, stru
 
     if (ret)
         return ret;
-    if (container_alive(target.container)) {
+    if (entry_alive(target.container)) {
         ret = pod_connect(target.container, &target.client, err);
         if (ret && pod_has_ended(target.container, ret))
             ret = 0;
@@ -88,8 +87,8 @@ static int act_on(const char *word, int (*act)(struct pod_target *, void *, stru
     if (!ret)
         ret = act(&target, arg, err);
     control_client_close(target.client);
-    container_close(target.container);
-    container_store_close(target.store);
+    entry_close(target.container);
+    entry_store_close(target.store);
     return ret;
 }
 

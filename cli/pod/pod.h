@@ -10,8 +10,8 @@
 
 #include "cli/cli.h"
 #include "cli/pod/options.h"
-#include "pod/supervisor/control_client.h"
-#include "pod/supervisor/store.h"
+#include "pod/control/client.h"
+#include "pod/supervisor/containers.h"
 
 /* Statuses of what returns a program's own: docker's. Those of cli.h are for the others. */
 enum { STATUS_OURS = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
@@ -36,26 +36,25 @@ int pod_update(int argc, char **argv);
 
 /* The directory of containers, with the dead marked; `create` makes it. NULL in *out and 0 when
  * there is none and it is not to be made. */
-int pod_store(bool create, struct container_store **out, struct husk_error *err);
+int pod_store(bool create, struct entry_store **out, struct husk_error *err);
 
 /* The container that `text` means; -ENOENT also without a store. Either is the caller's. */
-int pod_find(const char *text, struct container_store **store, struct container **container,
+int pod_find(const char *text, struct entry_store **store, struct entry **container,
              struct husk_error *err);
 
 /* A client of its supervisor. -ESRCH when it has ended. */
-int pod_connect(const struct container *container, struct control_client **out,
-                struct husk_error *err);
+int pod_connect(const struct entry *container, struct control_client **out, struct husk_error *err);
 
 /* Whether an error of talking to the supervisor was its end, with the container's: waits until that
  * is so, for a few seconds. */
-bool pod_has_ended(const struct container *container, int error);
+bool pod_has_ended(const struct entry *container, int error);
 
 /* For each word: the container it means, with a client when it is alive (else NULL). Errors of one
  * are printed and do not keep the others from their turn. Returns an exit status. */
 struct pod_target {
     const char *word; /* as the user said it */
-    struct container_store *store;
-    struct container *container;
+    struct entry_store *store;
+    struct entry *container;
     struct control_client *client;
 };
 

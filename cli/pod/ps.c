@@ -226,7 +226,7 @@ static int show(struct ps *ps, const struct row *row)
     return ps->format && !strcmp(ps->format, "json") ? show_json(row) : show_row(ps, row);
 }
 
-static int look_at(void *arg, struct container *container)
+static int look_at(void *arg, struct entry *container)
 {
     struct ps *ps = arg;
     struct container_spec spec = {.id = ""};
@@ -257,7 +257,7 @@ static int list(struct ps *ps)
 {
     static const char *const headings[] = {"ID",      "NAME",   "IMAGE", "COMMAND",
                                            "CREATED", "STATUS", NULL};
-    struct container_store *store = NULL;
+    struct entry_store *store = NULL;
     struct husk_error err = {0};
     int ret = pod_store(false, &store, &err);
     bool table = !ps->quiet && (!ps->format || !strcmp(ps->format, "table"));
@@ -265,10 +265,10 @@ static int list(struct ps *ps)
     if (table)
         table_begin(&ps->table, headings);
     if (!ret && store)
-        ret = container_each(store, look_at, ps, &err);
+        ret = entry_each(store, look_at, ps, &err);
     if (table && table_print(&ps->table, stdout))
         ret = -ENOMEM;
-    container_store_close(store);
+    entry_store_close(store);
     if (!ret)
         return STATUS_OK;
     if (!err.code)

@@ -17,7 +17,7 @@
 #include "cli/pod/run_options.h"
 #include "cli/pod/session.h"
 #include "pod/spec/spec.h"
-#include "pod/supervisor/spawn.h"
+#include "pod/store/spawn.h"
 
 #define NAME_TRIES 10
 
@@ -25,8 +25,8 @@ struct making {
     struct pod_run_options options;
     struct pod_image image;
     struct container_spec record;
-    struct container_store *store;
-    struct container *container;
+    struct entry_store *store;
+    struct entry *container;
     struct control_client *client;
     struct session session;
 };
@@ -66,7 +66,7 @@ static void give_up(struct making *making)
     control_client_close(making->client);
     making->client = NULL;
     if (pod_has_ended(making->container, -ESRCH))
-        container_remove(making->store, making->container, NULL);
+        entry_remove(making->store, making->container, NULL);
 }
 
 /* A container under a name of its own: one of ours that is taken is tried again with others. */
@@ -87,11 +87,11 @@ static int create(struct making *making)
             break;
     }
     if (!ret) {
-        int fd = container_spawn(making->container, secure_getenv("HUSK_SUPERVISOR"), &err);
+        int fd = entry_spawn(making->container, secure_getenv("HUSK_SUPERVISOR"), &err);
 
         ret = fd < 0 ? fd : control_client_open(fd, &making->client, &err);
         if (ret) /* not even begun: nobody wants it */
-            container_remove(making->store, making->container, NULL);
+            entry_remove(making->store, making->container, NULL);
     }
     if (!ret && making->options.volumes.count) {
         ret = copy_volumes(making, &err);
@@ -192,8 +192,8 @@ int pod_run(int argc, char **argv)
         status = run(making);
     session_close(&making->session);
     control_client_close(making->client);
-    container_close(making->container);
-    container_store_close(making->store);
+    entry_close(making->container);
+    entry_store_close(making->store);
     container_spec_clear(&making->record);
     pod_image_release(&making->image);
     pod_run_options_release(&making->options);

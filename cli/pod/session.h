@@ -12,7 +12,7 @@
 #define HUSK_CLI_POD_SESSION_H
 
 #include "cli/pod/relay.h"
-#include "pod/supervisor/control_client.h"
+#include "pod/control/client.h"
 
 struct session {
     struct control_client *client; /* borrowed */

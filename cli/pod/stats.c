@@ -132,7 +132,7 @@ static int print_json(const struct container_spec *spec, const json_t *answer)
     return 0;
 }
 
-static int show(struct stats *stats, struct container *container, struct control_client *client,
+static int show(struct stats *stats, struct entry *container, struct control_client *client,
                 struct husk_error *err)
 {
     struct container_spec spec = {.id = ""};
@@ -163,7 +163,7 @@ static int show_target(struct pod_target *target, void *arg, struct husk_error *
 }
 
 /* One of all: those that do not run, or end just now, are left out. */
-static int show_any(void *arg, struct container *container)
+static int show_any(void *arg, struct entry *container)
 {
     struct control_client *client;
     struct container_state state;
@@ -178,13 +178,13 @@ static int show_any(void *arg, struct container *container)
 
 static int show_all(struct stats *stats)
 {
-    struct container_store *store;
+    struct entry_store *store;
     struct husk_error err = {0};
     int ret = pod_store(false, &store, &err);
 
     if (!ret && store)
-        ret = container_each(store, show_any, stats, &err);
-    container_store_close(store);
+        ret = entry_each(store, show_any, stats, &err);
+    entry_store_close(store);
     if (ret)
         cli_error(&err);
     return ret ? STATUS_MONITOR_ERROR : STATUS_OK;

@@ -37,10 +37,11 @@ json_t *ending_exit_json(const struct supervisor *s)
 void ending_exited(struct supervisor *s, const struct agent_exit *exit)
 {
     s->phase = PHASE_DRAINING;
+    s->processes.over = true;
     s->state.ended = true;
     s->state.exit =
         (struct container_exit){.status = exit->status, .signal = exit->signal, .oom = exit->oom};
-    s->state.finished_ns = state_now_ns();
+    s->state.finished_ns = process_now_ns();
     state_changed(s);
     event_timer_disarm(s->timeout_timer);
     event_timer_disarm(s->stop_timer);
@@ -86,6 +87,7 @@ void ending_power_off(struct supervisor *s)
     if (s->phase >= PHASE_POWER_OFF)
         return;
     s->phase = PHASE_POWER_OFF;
+    s->processes.over = true;
     event_timer_disarm(s->timeout_timer);
     event_timer_disarm(s->stop_timer);
     if (!s->machine) {
@@ -138,7 +140,7 @@ static void tear_down(struct supervisor *s)
     agent_client_close(s->agent); /* answers what is open */
     s->agent = NULL;
     prepare_destroy(s);
-    process_destroy_all(s);
+    exec_destroy_all(&s->processes);
     hub_abandon(s->hub);
     s->ops->destroy(s->machine);
     s->machine = NULL;
@@ -166,9 +168,9 @@ static void finish(struct supervisor *s)
     char text[512];
     json_t *exit;
 
-    if (s->record.remove && container_remove_own(s->container, &error))
+    if (s->record.remove && entry_remove_own(s->container, &error))
         log_error(s->log, "supervisor", "%s", error_format(&error, text, sizeof(text)));
-    container_give_up(s->container);
+    entry_give_up(s->container);
     server_stop_listening(s->server);
     exit = ending_exit_json(s);
     waiters_answer(&s->waiters, s->server, exit);

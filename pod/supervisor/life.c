@@ -58,32 +58,18 @@ static void on_lost(void *arg, const struct husk_error *why)
     life_fail(s, &error, s->phase < PHASE_RUNNING ? STATUS_HUSK : STATUS_LOST);
 }
 
-static int start_machine(struct supervisor *s, struct husk_error *err)
-{
-    int ret;
-
-    s->host = (struct machine_host){.loop = s->loop,
-                                    .log = s->log,
-                                    .dir = s->container->dir,
-                                    .path = s->container->path,
-                                    .stopped = ending_machine_stopped,
-                                    .arg = s};
-    ret = s->ops->start(&s->record, &s->host, &s->machine, &s->plan, err);
-    if (ret == 0)
-        s->state.machine_pid = s->ops->pid(s->machine);
-    return ret;
-}
-
 int life_begin(struct supervisor *s, struct husk_error *err)
 {
     const struct agent_client_callbacks callbacks = {
         .ready = on_ready, .event = on_event, .lost = on_lost, .arg = s};
-    int ret = start_machine(s, err);
+    int ret = boot_machine(s, err);
 
     if (ret)
         return ret;
     ret = agent_client_open(s->loop, s->ops->connector(s->machine), BOOT_TIMEOUT_MS, &callbacks,
                             &s->agent, err);
+    s->processes.agent = s->agent;
+    s->processes.connector = s->ops->connector(s->machine);
     if (ret == 0)
         state_changed(s);
     return ret;
@@ -120,13 +106,6 @@ static int await_exit(struct supervisor *s, struct husk_error *err)
 
 /* ---- its start ---- */
 
-uint8_t life_status_of(const struct husk_error *error)
-{
-    if (!strstr(error->where, "args[0]"))
-        return STATUS_HUSK;
-    return error->code == ENOENT ? STATUS_NOT_FOUND : STATUS_NO_EXECUTE;
-}
-
 static void on_started(void *arg, const json_t *result, const struct husk_error *error)
 {
     struct supervisor *s = arg;
@@ -135,12 +114,12 @@ static void on_started(void *arg, const json_t *result, const struct husk_error 
     if (s->phase >= PHASE_DRAINING)
         return;
     if (error) {
-        life_fail(s, error, life_status_of(error));
+        life_fail(s, error, exec_status_of(error));
         return;
     }
     s->phase = PHASE_RUNNING;
     s->state.status = CONTAINER_RUNNING;
-    s->state.started_ns = state_now_ns();
+    s->state.started_ns = process_now_ns();
     state_changed(s);
     server_answer(s->server, s->start, json_object());
     s->start = (struct ticket){.connection = 0};
@@ -173,7 +152,7 @@ void life_prepared(struct supervisor *s)
         life_fail(s, &error, STATUS_HUSK);
         return;
     }
-    process_begin_all(s);
+    exec_begin_all(&s->processes);
     if (s->start_asked)
         start_now(s);
 }
@@ -218,7 +197,7 @@ void life_fail(struct supervisor *s, const struct husk_error *error, uint8_t sta
     if (!s->state.ended) {
         s->state.ended = true;
         s->state.exit = (struct container_exit){.status = status};
-        s->state.finished_ns = state_now_ns();
+        s->state.finished_ns = process_now_ns();
         state_set_error(s, text);
         state_changed(s);
     }

@@ -188,7 +188,7 @@ static int add_create(struct supervisor *s)
     int ret = params && fill ? 0 : -ENOMEM;
 
     if (ret == 0 && s->plan.rootfs)
-        ret = json_object_set(params, "rootfs", s->plan.rootfs);
+        ret = json_object_set(params, "rootfs", json_array_get(s->plan.rootfs, 0));
     if (ret == 0 && s->spec.user[0])
         ret = json_object_set_new(params, "user", json_string(s->spec.user));
     for (unsigned i = 0; ret == 0 && i < s->spec.volume_count; i++) {

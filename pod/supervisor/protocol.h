@@ -4,51 +4,16 @@
  * What a client (the husk command) and the supervisor of one container say to each other over the
  * container's control socket.
  *
- * This header is the whole contract: constants, and the protocol in words.
- * docs/formats/container-control.md has examples. The supervisor takes every byte of a client for
- * hostile: a client that breaks a rule below loses its connection, never more.
+ * This header is the whole contract, with pod/control/control.h. docs/formats/container-control.md
+ * has examples.
  *
- * CONNECTIONS
+ * The socket, frames, hello and the form of requests are those of pod/control/control.h. The
+ * supervisor's hello has "container": NAME and "container_id": ID. The socket is there from the
+ * moment at which the container has its name. The command that makes a container gets the first
+ * connection from entry_spawn() (pod/store/spawn.h).
  *
- * The socket is `control.sock` in the container's directory (store.h): a unix stream socket, which
- * lives as long as the supervisor. It takes connections of the user that runs it and of root
- * (SO_PEERCRED), and closes others. It is there from the moment at which the container has its
- * name, and connections are answered as soon as the supervisor runs.
- *
- * The command that makes a container gets the first connection from container_spawn() (spawn.h).
- *
- * FRAMES
- *
- * As those of husk/agent.h: a length (32 bits, little-endian, 2 to CONTROL_FRAME_MAX) and that many
- * bytes: one JSON object in UTF-8, without NUL, at most CONTROL_JSON_DEPTH deep. A frame that hands
- * over descriptors carries them (SCM_RIGHTS) with the first byte of its length. Clients never send
- * descriptors.
- *
- * HELLO
- *
- * Client:     {"husk": {"major": 1, "minor": 0}}
- * Supervisor: {"husk": {"major": 1, "minor": 0}, "container": NAME, "container_id": ID}
- *          or {"error": ERROR}, then it closes.
- *
- * The majors must be equal ("version"). A higher minor adds methods and members. Members that the
- * supervisor does not know are refused in requests; a client ignores members of answers and events,
- * and events, that it does not know. A connection that has not said hello within
- * CONTROL_HELLO_TIMEOUT_MS is closed.
- *
- * REQUESTS
- *
- * Client:     {"id": N, "method": NAME, "params": {…}}     N: 0 to 2^53 - 1, chosen by the client
- * Supervisor: {"id": N, "result": {…}} or {"id": N, "error": ERROR}
- *
- * Answers come when they are ready, not in the order of the requests. At most CONTROL_REQUESTS_MAX
- * requests of one connection are unanswered; beyond that "limit". The supervisor reads no further
- * request from a connection while CONTROL_OUTPUT_MAX bytes wait to be read by the client. "params"
- * may be left out when there are none.
- *
- * ERROR is {"code": CODE, "where": TEXT, "what": TEXT, "why": TEXT}, with the codes of husk/agent.h:
- * "invalid", "unsupported", "not-found", "exists", "state", "limit", "version", "failed". The error
- * of "start" and "exec" has "status" beside these: 125, 126 (cannot be executed) or 127 (no such
- * file), which the command may return.
+ * The error of "start" and "exec" has "status": 125, 126 (cannot be executed) or 127 (no such file),
+ * which the command may return.
  *
  * PROCESS in a request is the name of a process that "exec" gave, or left out for the container's
  * first. EXIT is {"status": N, "signal": N, "oom": bool}: what exit() was given, or 128 + the
@@ -131,18 +96,6 @@
 #ifndef HUSK_POD_SUPERVISOR_PROTOCOL_H
 #define HUSK_POD_SUPERVISOR_PROTOCOL_H
 
-#define CONTROL_MAJOR 1
-#define CONTROL_MINOR 0
-
-#define CONTROL_FRAME_MAX        (1u << 20) /* bytes after the length */
-#define CONTROL_JSON_DEPTH       32
-#define CONTROL_OUTPUT_MAX       (1u << 20)
-#define CONTROL_HELLO_TIMEOUT_MS 10000
-#define CONTROL_CONNECTIONS_MAX  256
-#define CONTROL_REQUESTS_MAX     64 /* unanswered, of one connection */
-#define CONTROL_PROCESSES_MAX    64 /* of "exec", those that have ended included */
-#define CONTROL_ATTACHED_MAX     64 /* clients of "attach" at a time */
-#define CONTROL_ATTACH_QUEUE     (1u << 20)
-#define CONTROL_FDS_MAX          3 /* with one frame */
+#include "pod/control/control.h"
 
 #endif

@@ -12,17 +12,12 @@
 #include <stdint.h>
 
 #include "husk/error.h"
+#include "pod/stdio/stdin_mode.h"
 
 #define CONTAINER_NAME_BYTES  65u /* 1 to 64 of A-Z a-z 0-9 . _ - , the first a letter or digit */
 #define CONTAINER_ID_BYTES    65u /* 64 digits of 0-9 a-f */
 #define CONTAINER_ERROR_BYTES 512u
 #define CONTAINER_SPEC_MAX    (2u << 20) /* bytes of spec.json */
-
-enum container_stdin {
-    CONTAINER_STDIN_NONE, /* empty */
-    CONTAINER_STDIN_OPEN, /* stays open when a client's ends */
-    CONTAINER_STDIN_ONCE, /* ends with the first attached client's */
-};
 
 struct container_spec {
     char id[CONTAINER_ID_BYTES];

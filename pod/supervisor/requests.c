@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "pod/control/params.h"
 #include "pod/supervisor/supervisor.h"
 
 #define PARAMS_MAX 5
@@ -23,36 +24,8 @@ struct request {
 
 /* ---- values ---- */
 
-/* An integer from min to max; absent leaves *out alone. */
-static int integer(const json_t *params, const char *name, int64_t min, int64_t max, int64_t *out,
-                   struct husk_error *err)
-{
-    const json_t *value = json_object_get(params, name);
-
-    if (!value)
-        return 0;
-    if (!json_is_integer(value) || json_integer_value(value) < min ||
-        json_integer_value(value) > max)
-        return error_set(err, EINVAL, name, "is wrong", "an integer from %lld to %lld",
-                         (long long)min, (long long)max);
-    *out = json_integer_value(value);
-    return 0;
-}
-
-static int flag(const json_t *params, const char *name, bool *out, struct husk_error *err)
-{
-    const json_t *value = json_object_get(params, name);
-
-    if (!value)
-        return 0;
-    if (!json_is_boolean(value))
-        return error_set(err, EINVAL, name, "is wrong", "true or false");
-    *out = json_is_true(value);
-    return 0;
-}
-
 /* The process that is meant, or NULL for the container's first. */
-static int process_of(struct supervisor *s, const json_t *params, struct process **out,
+static int process_of(struct supervisor *s, const json_t *params, struct exec **out,
                       struct husk_error *err)
 {
     const json_t *value = json_object_get(params, "process");
@@ -63,7 +36,7 @@ static int process_of(struct supervisor *s, const json_t *params, struct process
         return 0;
     if (!name)
         return error_set(err, EINVAL, "process", "is wrong", "the name of a process");
-    *out = process_find(s, name);
+    *out = exec_find(&s->processes, name);
     return *out
                ? 0
                : error_set(err, ENOENT, name, "is no process of this container", "or not any more");
@@ -153,12 +126,12 @@ static void add_waiter(struct supervisor *s, struct ticket ticket)
 static void handle_wait(struct supervisor *s, struct ticket ticket, const json_t *params)
 {
     struct husk_error error;
-    struct process *process;
+    struct exec *process;
 
     if (process_of(s, params, &process, &error))
         server_refuse(s->server, ticket, &error, 0);
     else if (process)
-        process_wait(s, process, ticket);
+        exec_wait(process, ticket);
     else
         add_waiter(s, ticket);
 }
@@ -166,12 +139,13 @@ static void handle_wait(struct supervisor *s, struct ticket ticket, const json_t
 static void handle_kill(struct supervisor *s, struct ticket ticket, const json_t *params)
 {
     struct husk_error error;
-    struct process *process;
+    struct exec *process;
     int64_t signal = 0;
     bool all = false;
 
     if (process_of(s, params, &process, &error) ||
-        integer(params, "signal", 1, 64, &signal, &error) || flag(params, "all", &all, &error)) {
+        params_integer(params, "signal", 1, 64, &signal, &error) ||
+        params_flag(params, "all", &all, &error)) {
         server_refuse(s->server, ticket, &error, 0);
     } else if (!signal) {
         error_set(&error, EINVAL, "signal", "is missing", "1 to 64");
@@ -186,8 +160,8 @@ static void handle_stop(struct supervisor *s, struct ticket ticket, const json_t
     int64_t signal = s->record.stop_signal, grace_ms = (int64_t)s->record.stop_grace_ms;
     struct husk_error error;
 
-    if (integer(params, "signal", 1, 64, &signal, &error) ||
-        integer(params, "grace_ms", 0, CONTAINER_MS_MAX, &grace_ms, &error)) {
+    if (params_integer(params, "signal", 1, 64, &signal, &error) ||
+        params_integer(params, "grace_ms", 0, CONTAINER_MS_MAX, &grace_ms, &error)) {
         server_refuse(s->server, ticket, &error, 0);
         return;
     }
@@ -287,7 +261,8 @@ static void handle_attach(struct supervisor *s, struct ticket ticket, const json
     json_t *names;
     unsigned count;
 
-    if (flag(params, "stdin", &with_stdin, &error) || flag(params, "wait", &wait, &error) ||
+    if (params_flag(params, "stdin", &with_stdin, &error) ||
+        params_flag(params, "wait", &wait, &error) ||
         hub_attach(s->hub, with_stdin, wait, fds, streams, &count, &error)) {
         server_refuse(s->server, ticket, &error, 0);
         return;
@@ -302,11 +277,11 @@ static void handle_resize(struct supervisor *s, struct ticket ticket, const json
 {
     int64_t columns = 0, rows = 0;
     struct husk_error error;
-    struct process *process;
+    struct exec *process;
 
     if (process_of(s, params, &process, &error) ||
-        integer(params, "columns", 1, UINT16_MAX, &columns, &error) ||
-        integer(params, "rows", 1, UINT16_MAX, &rows, &error)) {
+        params_integer(params, "columns", 1, UINT16_MAX, &columns, &error) ||
+        params_integer(params, "rows", 1, UINT16_MAX, &rows, &error)) {
         server_refuse(s->server, ticket, &error, 0);
     } else if (!columns || !rows) {
         error_set(&error, EINVAL, columns ? "rows" : "columns", "is missing", "1 to 65535");
@@ -314,6 +289,21 @@ static void handle_resize(struct supervisor *s, struct ticket ticket, const json
     } else {
         requests_forward(s, ticket, "resize", json_copy((json_t *)params));
     }
+}
+
+static void handle_exec(struct supervisor *s, struct ticket ticket, const json_t *params)
+{
+    exec_begin(&s->processes, ticket, params);
+}
+
+static void handle_archive_get(struct supervisor *s, struct ticket ticket, const json_t *params)
+{
+    exec_archive_get(&s->processes, ticket, params);
+}
+
+static void handle_archive_put(struct supervisor *s, struct ticket ticket, const json_t *params)
+{
+    exec_archive_put(&s->processes, ticket, params);
 }
 
 /* ---- the table ---- */
@@ -336,34 +326,22 @@ static const struct request requests[] = {
      .needs_running = true,
      .handle = handle_agent},
     {.method = "events", .handle = handle_events},
-    {.method = "exec", .any_params = true, .needs_running = true, .handle = process_exec},
-    {.method = "archive.get", .any_params = true, .handle = process_archive_get},
-    {.method = "archive.put", .any_params = true, .handle = process_archive_put},
+    {.method = "exec", .any_params = true, .needs_running = true, .handle = handle_exec},
+    {.method = "archive.get", .any_params = true, .handle = handle_archive_get},
+    {.method = "archive.put", .any_params = true, .handle = handle_archive_put},
     {.method = "attach", .params = {"stdin", "wait"}, .handle = handle_attach},
     {.method = "resize", .params = {"process", "columns", "rows"}, .handle = handle_resize},
 };
 
-static bool may_have(const struct request *request, const char *key)
-{
-    for (unsigned i = 0; i < PARAMS_MAX && request->params[i]; i++) {
-        if (!strcmp(request->params[i], key))
-            return true;
-    }
-    return request->any_params;
-}
-
 static int check(struct supervisor *s, const struct request *request, const json_t *params,
                  struct husk_error *err)
 {
-    const char *key;
-    json_t *value;
+    int ret = request->any_params
+                  ? 0
+                  : params_only(params, request->method, request->params, PARAMS_MAX, err);
 
-    json_object_foreach((json_t *)params, key, value)
-    {
-        if (!may_have(request, key))
-            return error_set(err, EINVAL, key, "is no member of this request", "%s",
-                             request->method);
-    }
+    if (ret)
+        return ret;
     if (request->needs_running && s->phase != PHASE_RUNNING)
         return error_set(err, EBUSY, s->record.name, "is not running", "%s",
                          s->phase < PHASE_RUNNING ? "it has not started" : "it has ended");
@@ -394,7 +372,7 @@ void requests_closed(void *arg, uint64_t connection, unsigned left)
     struct supervisor *s = arg;
     struct husk_error error;
 
-    process_connection_closed(s, connection);
+    exec_connection_closed(&s->processes, connection);
     if (s->start_asked || left || s->phase >= PHASE_POWER_OFF)
         return;
     error_set(&error, ECANCELED, s->record.name, "was not started",

@@ -4,20 +4,11 @@
  * what clients are told; the file follows, at once where the disk allows it.
  */
 #include <stdio.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "pod/supervisor/supervisor.h"
 
 #define AGAIN_NS (1000 * MS_NS)
-
-uint64_t state_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 void state_set_error(struct supervisor *s, const char *text)
 {

@@ -63,7 +63,7 @@ static void end_machine(struct supervisor *s, const char *why)
     if (!s->state.ended) {
         s->state.ended = true;
         s->state.exit = (struct container_exit){.status = STATUS_KILLED, .signal = SIGKILL};
-        s->state.finished_ns = state_now_ns();
+        s->state.finished_ns = process_now_ns();
         state_set_error(s, why);
         state_changed(s);
     }

@@ -6,56 +6,15 @@
 #include "pod/supervisor/supervise.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/io.h"
-#include "pod/agent/frame.h"
-#include "pod/supervisor/spawn.h"
+#include "pod/control/process.h"
+#include "pod/store/spawn.h"
 #include "pod/supervisor/supervisor.h"
-
-/* Standard error is the file `errors` of the container's directory. */
-static void write_line(void *arg, enum log_level level, const char *line)
-{
-    char text[1200];
-    struct timespec now;
-    struct tm tm;
-    size_t len;
-
-    (void)arg;
-    (void)level;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ ", &tm);
-    len += (size_t)snprintf(text + len, sizeof(text) - len, "%.1100s", line);
-    text[len++] = '\n';
-    (void)!write(STDERR_FILENO, text, len);
-}
-
-/* Field 22 of /proc/self/stat, behind the name in brackets; 0 when it cannot be read. */
-static uint64_t start_time(void)
-{
-    char text[1024], *at;
-    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-    close_fd(&fd);
-    if (len <= 0)
-        return 0;
-    text[len] = '\0';
-    at = strrchr(text, ')');
-    for (unsigned field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at ? strtoull(at, NULL, 10) : 0;
-}
 
 /* ---- signals ---- */
 
@@ -63,31 +22,10 @@ static uint64_t start_time(void)
 static void on_signal(void *arg, uint32_t events)
 {
     struct supervisor *s = arg;
-    struct signalfd_siginfo info;
 
     (void)events;
-    if (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+    if (process_take_signal(s->signal_fd))
         stop_begin(s, (int)s->record.stop_signal, s->record.stop_grace_ms);
-}
-
-/* Disk and socket tell by error numbers; a terminal that this has not got says nothing. */
-static int take_signals(struct supervisor *s)
-{
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigset_t ending;
-
-    (void)sigaction(SIGPIPE, &ignore, NULL);
-    (void)sigaction(SIGXFSZ, &ignore, NULL);
-    (void)sigaction(SIGHUP, &ignore, NULL);
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGINT);
-    if (sigprocmask(SIG_BLOCK, &ending, NULL) < 0)
-        return -errno;
-    s->signal_fd = signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (s->signal_fd < 0)
-        return -errno;
-    return event_loop_add(s->loop, s->signal_fd, EPOLLIN, on_signal, s, &s->signal_source);
 }
 
 /* ---- start ---- */
@@ -100,7 +38,7 @@ static int read_records(struct supervisor *s, struct husk_error *err)
         return ret;
     ret = spec_load(s->record.spec, "spec.json: spec", &s->spec, err);
     s->state.supervisor_pid = getpid();
-    s->state.supervisor_start = start_time();
+    s->state.supervisor_start = process_start_time();
     return ret;
 }
 
@@ -113,7 +51,7 @@ static int make_parts(struct supervisor *s)
         .drained = ending_drained,
         .arg = s,
     };
-    int ret = log_file_open(s->container->dir, s->record.log_file_bytes, s->record.log_files,
+    int ret = log_file_open(s->container->dir, "log", s->record.log_file_bytes, s->record.log_files,
                             &s->log_file);
 
     options.log_file = s->log_file;
@@ -133,9 +71,15 @@ static int serve(struct supervisor *s)
     int listener = s->container->listener, ret;
 
     s->container->listener = -1;
-    ret = server_open(s->loop, s->log, listener, s->record.name, s->record.id, &callbacks,
-                      &s->server);
+    ret = server_open(
+        s->loop, s->log, listener,
+        json_pack("{s:s, s:s}", "container", s->record.name, "container_id", s->record.id),
+        &callbacks, &s->server);
     if (ret == 0) {
+        s->processes.loop = s->loop;
+        s->processes.log = s->log;
+        s->processes.server = s->server;
+        s->processes.container = s->record.name;
         server_adopt(s->server, s->first);
         s->first = -1;
     }
@@ -144,7 +88,7 @@ static int serve(struct supervisor *s)
 
 static int set_up(struct supervisor *s, const char *name, struct husk_error *err)
 {
-    int ret = container_inherit(name, &s->container, err);
+    int ret = entry_inherit(&container_kind, name, &s->container, err);
 
     if (ret)
         return ret;
@@ -154,24 +98,12 @@ static int set_up(struct supervisor *s, const char *name, struct husk_error *err
         return ret;
     ret = event_loop_create(&s->loop);
     if (ret == 0)
-        ret = take_signals(s);
+        ret = process_watch_signals(s->loop, on_signal, s, &s->signal_fd, &s->signal_source);
     if (ret == 0)
         ret = make_parts(s);
     if (ret == 0)
         ret = serve(s);
     return ret ? error_set(err, -ret, name, "cannot be supervised", NULL) : 0;
-}
-
-/* Before there is a server: the first client waits for an answer to its hello. */
-static void tell_first(struct supervisor *s, const struct husk_error *error)
-{
-    struct frame_writer writer = {.limit = CONTROL_FRAME_MAX};
-    json_t *message = json_pack("{s:o}", "error", server_error_json(error, STATUS_HUSK));
-
-    if (s->first >= 0 && message && frame_queue(&writer, message, CONTROL_FRAME_MAX) == 0)
-        (void)frame_flush(&writer, s->first);
-    frame_writer_clear(&writer);
-    json_decref(message);
 }
 
 /* What could not even be served is recorded all the same. */
@@ -184,11 +116,11 @@ static void record_failure(struct supervisor *s, const struct husk_error *error)
     s->state.status = CONTAINER_EXITED;
     s->state.ended = true;
     s->state.exit = (struct container_exit){.status = STATUS_HUSK};
-    s->state.finished_ns = state_now_ns();
+    s->state.finished_ns = process_now_ns();
     state_set_error(s, error_format(error, text, sizeof(text)));
     (void)container_save_state(s->container, &s->state, s->record.created_ns, NULL);
     if (s->record.remove)
-        (void)container_remove_own(s->container, NULL);
+        (void)entry_remove_own(s->container, NULL);
 }
 
 static void clean_up(struct supervisor *s)
@@ -204,18 +136,18 @@ static void clean_up(struct supervisor *s)
     json_decref(s->plan.rootfs);
     spec_clear(&s->spec);
     container_spec_clear(&s->record);
-    container_close(s->container);
+    entry_close(s->container);
 }
 
 int supervisor_main(int argc, char *const argv[], const struct machine_ops *ops)
 {
-    const struct log log = {.sink = write_line, .level = LOG_LEVEL_WARN};
+    const struct log log = {.sink = process_log_line, .level = LOG_LEVEL_WARN};
     struct supervisor s = {.ops = ops, .log = &log, .first = -1, .signal_fd = -1};
     struct husk_error error = {.code = 0};
     char text[512];
     int ret;
 
-    LIST_INIT(&s.processes);
+    LIST_INIT(&s.processes.list);
     if (argc != 3 || !container_name_valid(argv[2])) {
         log_error(&log, "supervisor", "supervise NAME is what `husk run` starts");
         return STATUS_HUSK;
@@ -224,7 +156,7 @@ int supervisor_main(int argc, char *const argv[], const struct machine_ops *ops)
     if (ret) {
         log_error(&log, "supervisor", "%s", error_format(&error, text, sizeof(text)));
         record_failure(&s, &error);
-        tell_first(&s, &error);
+        process_tell_first(s.first, &error);
     } else {
         if (life_begin(&s, &error))
             life_fail(&s, &error, STATUS_HUSK);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The supervisor's process: `husk-pod supervise NAME`, started by container_spawn() (spawn.h).
+ * The supervisor's process: `husk-pod supervise NAME`, started by entry_spawn() (spawn.h).
  */
 #ifndef HUSK_POD_SUPERVISOR_SUPERVISE_H
 #define HUSK_POD_SUPERVISOR_SUPERVISE_H
 
-#include "pod/supervisor/machine.h"
+#include "pod/vm/machine.h"
 
 /*
  * Runs one container to its end. Takes the descriptors of spawn.h; argv[0] is the program, argv[1]

@@ -17,15 +17,17 @@
 #ifndef HUSK_POD_SUPERVISOR_SUPERVISOR_H
 #define HUSK_POD_SUPERVISOR_SUPERVISOR_H
 
-#include <sys/queue.h>
-
 #include "base/log.h"
 #include "pod/agent/client.h"
+#include "pod/control/process.h"
+#include "pod/control/status.h"
+#include "pod/control/waiters.h"
 #include "pod/spec/spec.h"
-#include "pod/supervisor/hub.h"
-#include "pod/supervisor/machine.h"
-#include "pod/supervisor/server.h"
-#include "pod/supervisor/store.h"
+#include "pod/stdio/exec.h"
+#include "pod/stdio/hub.h"
+#include "pod/vm/machine.h"
+#include "pod/supervisor/containers.h"
+#include "pod/supervisor/protocol.h"
 
 enum phase {
     PHASE_BOOTING,
@@ -40,27 +42,13 @@ enum phase {
 
 #define MS_NS UINT64_C(1000000)
 
-/* Exit statuses of what husk itself ended. */
-#define STATUS_HUSK       125 /* it failed before the program ran */
-#define STATUS_NO_EXECUTE 126
-#define STATUS_NOT_FOUND  127
-#define STATUS_KILLED     137 /* 128 + SIGKILL */
-#define STATUS_LOST       255 /* the machine, or the agent in it, went away */
-
-/* Requests that one answer will serve. */
-struct waiters {
-    struct ticket *list;
-    unsigned count, space;
-};
-
-struct process; /* process.c: one of "exec" */
 struct prepare; /* prepare.c */
 
 struct supervisor {
     struct event_loop *loop;
     const struct log *log;
     const struct machine_ops *ops;
-    struct container *container;
+    struct entry *container;
     struct container_spec record;
     struct spec spec; /* of the record */
     struct container_state state;
@@ -78,9 +66,7 @@ struct supervisor {
     struct log_file *log_file;
     struct hub *hub;
     struct server *server;
-    LIST_HEAD(process_list, process) processes;
-    unsigned process_count;
-    uint64_t next_process;
+    struct exec_set processes; /* of "exec" and of archives */
 
     bool start_asked;
     struct husk_error failure; /* why it did not come to the program's start; code 0: nothing yet */
@@ -102,22 +88,17 @@ struct supervisor {
     bool save_soon; /* within the time of that timer */
 };
 
-/* waiters.c. -ENOMEM. The answer stays the caller's. */
-int waiters_add(struct waiters *waiters, struct ticket ticket);
-void waiters_answer(struct waiters *waiters, struct server *server, json_t *answer);
-
 /* life.c: from the machine's start to the program's. */
 int life_begin(struct supervisor *s, struct husk_error *err);
 void life_prepared(struct supervisor *s);
 void life_start(struct supervisor *s, struct ticket ticket);
 /* husk failed: the container ends with this status, if it has none yet, and the error. */
 void life_fail(struct supervisor *s, const struct husk_error *error, uint8_t status);
-/* "127" and the like for an error of "start" or "exec", "" or "config" being what `where` begins
- * with. */
-uint8_t life_status_of(const struct husk_error *error);
-
 /* Nobody is told any more that "start" worked. */
 void life_refuse_start(struct supervisor *s, const struct husk_error *error, uint8_t status);
+
+/* boot.c: starts the machine of the record; s->machine and s->plan are there then. */
+int boot_machine(struct supervisor *s, struct husk_error *err);
 
 /* prepare.c: what is asked of the agent before the start. Calls life_prepared() or life_fail(). */
 int prepare_begin(struct supervisor *s);
@@ -146,7 +127,6 @@ void state_save_soon(struct supervisor *s);
 void state_save_again(void *arg);
 void state_set_error(struct supervisor *s, const char *text);
 json_t *state_json(struct supervisor *s);
-uint64_t state_now_ns(void);
 
 /* requests.c */
 void requests_handle(void *arg, struct ticket ticket, const char *method, const json_t *params);
@@ -155,17 +135,5 @@ void requests_closed(void *arg, uint64_t connection, unsigned left);
  * answer goes to the ticket as it is. */
 void requests_forward(struct supervisor *s, struct ticket ticket, const char *method,
                       json_t *params);
-
-/* process.c */
-void process_exec(struct supervisor *s, struct ticket ticket, const json_t *params);
-void process_archive_get(struct supervisor *s, struct ticket ticket, const json_t *params);
-void process_archive_put(struct supervisor *s, struct ticket ticket, const json_t *params);
-/* The container is there: what was asked before is done now. */
-void process_begin_all(struct supervisor *s);
-/* NULL: there is none of that name. */
-struct process *process_find(struct supervisor *s, const char *name);
-void process_wait(struct supervisor *s, struct process *process, struct ticket ticket);
-void process_connection_closed(struct supervisor *s, uint64_t connection);
-void process_destroy_all(struct supervisor *s);
 
 #endif

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/event_loop.h"
-#include "pod/supervisor/server.h"
+#include "pod/control/server.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -90,7 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct event_loop *loop;
 
     if (event_loop_create(&loop) ||
-        server_open(loop, NULL, listener, "fuzz", "id", &callbacks, &server))
+        server_open(loop, NULL, listener, json_pack("{s:s}", "container", "fuzz"), &callbacks,
+                    &server))
         abort();
     attack(server, loop, data, size);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)

@@ -19,7 +19,8 @@
 
 #include "base/error.h"
 #include "base/io.h"
-#include "pod/supervisor/spawn.h"
+#include "pod/store/spawn.h"
+#include "pod/supervisor/containers.h"
 #include "pod/supervisor/supervise.h"
 #include "tests/e2e/container/native_machine.h"
 
@@ -52,9 +53,9 @@ static int send_fd(int socket, int fd)
     return sendmsg(socket, &message, MSG_NOSIGNAL) == 1 ? 0 : 1;
 }
 
-static int launch(struct container_store *store, const char *file, const char *socket)
+static int launch(struct entry_store *store, const char *file, const char *socket)
 {
-    struct container *container = NULL;
+    struct entry *container = NULL;
     struct container_spec spec = {.id = ""};
     struct husk_error error;
     char *bytes;
@@ -70,49 +71,49 @@ static int launch(struct container_store *store, const char *file, const char *s
     if (ret == 0)
         ret = container_create(store, &spec, &container, &error);
     if (ret == 0)
-        ret = container_spawn(container, NULL, &error);
+        ret = entry_spawn(container, NULL, &error);
     container_spec_clear(&spec);
-    container_close(container);
+    entry_close(container);
     if (ret < 0)
         return complain(&error);
     return send_fd((int)strtol(socket, NULL, 10), ret);
 }
 
-static int show_state(struct container_store *store, const char *name)
+static int show_state(struct entry_store *store, const char *name)
 {
-    struct container *container = NULL;
+    struct entry *container = NULL;
     struct container_state state;
     struct husk_error error;
     json_t *json;
-    int ret = container_open(store, name, &container, &error);
+    int ret = entry_find(store, name, &container, &error);
 
     if (ret == 0)
         ret = container_load_state(container, &state, &error);
     if (ret)
         return complain(&error);
     json = container_state_encode(&state, 0);
-    json_object_set_new(json, "alive", json_boolean(container_alive(container)));
+    json_object_set_new(json, "alive", json_boolean(entry_alive(container)));
     json_dumpf(json, stdout, JSON_COMPACT);
     json_decref(json);
-    container_close(container);
+    entry_close(container);
     return 0;
 }
 
-static int remove_one(struct container_store *store, const char *name)
+static int remove_one(struct entry_store *store, const char *name)
 {
-    struct container *container = NULL;
+    struct entry *container = NULL;
     struct husk_error error;
-    int ret = container_open(store, name, &container, &error);
+    int ret = entry_find(store, name, &container, &error);
 
     if (ret == 0)
-        ret = container_remove(store, container, &error);
-    container_close(container);
+        ret = entry_remove(store, container, &error);
+    entry_close(container);
     return ret ? complain(&error) : 0;
 }
 
 int main(int argc, char **argv)
 {
-    struct container_store *store;
+    struct entry_store *store;
     struct husk_error error;
     int ret = 2;
 
@@ -128,6 +129,6 @@ int main(int argc, char **argv)
         ret = show_state(store, argv[3]);
     else if (argc == 4 && !strcmp(argv[1], "remove"))
         ret = remove_one(store, argv[3]);
-    container_store_close(store);
+    entry_store_close(store);
     return ret;
 }

@@ -146,7 +146,7 @@ static void destroy(struct machine *machine)
     free(machine);
 }
 
-static int start(const struct container_spec *spec, const struct machine_host *host,
+static int start(const struct machine_request *request, const struct machine_host *host,
                  struct machine **out, struct machine_plan *plan, struct husk_error *err)
 {
     struct machine *machine = calloc(1, sizeof(*machine));
@@ -162,7 +162,7 @@ static int start(const struct container_spec *spec, const struct machine_host *h
     machine->host = *host;
     machine->pidfd = machine->life[0] = machine->life[1] = machine->pid = -1;
     snprintf(machine->socket, sizeof(machine->socket), "%s/agent.sock", host->path);
-    snprintf(machine->group, sizeof(machine->group), "husk-native-%.64s", spec->id);
+    snprintf(machine->group, sizeof(machine->group), "husk-native-%.64s", request->id);
     machine->connector =
         (struct agent_connector){.connect = agent_connector_path, .arg = machine->socket};
     format_script(machine, script, sizeof(script));

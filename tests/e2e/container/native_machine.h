@@ -12,7 +12,7 @@
 #ifndef HUSK_TESTS_E2E_CONTAINER_NATIVE_MACHINE_H
 #define HUSK_TESTS_E2E_CONTAINER_NATIVE_MACHINE_H
 
-#include "pod/supervisor/machine.h"
+#include "pod/vm/machine.h"
 
 extern const struct machine_ops native_machine_ops;
 

@@ -9,12 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pod/supervisor/files.h"
-#include "pod/supervisor/store.h"
+#include "pod/store/files.h"
+#include "pod/supervisor/containers.h"
 
 struct container_fixture {
     char directory[64], path[80];
-    struct container_store *store;
+    struct entry_store *store;
 };
 
 static inline int container_fixture_set_up(void **state)
@@ -40,7 +40,7 @@ static inline int container_fixture_tear_down(void **state)
     int ret = files_remove_tree(tmp, f->directory + strlen("/tmp/"));
 
     close(tmp);
-    container_store_close(f->store);
+    entry_store_close(f->store);
     free(f);
     return ret;
 }

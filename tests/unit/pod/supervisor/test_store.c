@@ -14,10 +14,10 @@
 
 #include "tests/unit/pod/supervisor/container_fixture.h"
 
-static struct container *make(struct container_fixture *f, const char *name, bool remove)
+static struct entry *make(struct container_fixture *f, const char *name, bool remove)
 {
     struct container_spec spec = container_fixture_spec(name);
-    struct container *container = NULL;
+    struct entry *container = NULL;
 
     spec.remove = remove;
     assert_int_equal(container_create(f->store, &spec, &container, NULL), 0);
@@ -28,50 +28,50 @@ static struct container *make(struct container_fixture *f, const char *name, boo
 /* How a process that holds the lock would see it. */
 static bool alive(struct container_fixture *f, const char *name)
 {
-    struct container *seen = NULL;
+    struct entry *seen = NULL;
     bool is;
 
-    assert_int_equal(container_open(f->store, name, &seen, NULL), 0);
-    is = container_alive(seen);
-    container_close(seen);
+    assert_int_equal(entry_find(f->store, name, &seen, NULL), 0);
+    is = entry_alive(seen);
+    entry_close(seen);
     return is;
 }
 
 static void made_alive_and_found(void **state)
 {
     struct container_fixture *f = *state;
-    struct container *made = make(f, "web", false), *seen = NULL;
+    struct entry *made = make(f, "web", false), *seen = NULL;
     struct container_state record;
     struct container_spec spec;
     struct husk_error err;
     char digits[13];
     int fd;
 
-    assert_int_equal(container_open(f->store, "web", &seen, NULL), 0);
-    assert_true(container_alive(seen));
+    assert_int_equal(entry_find(f->store, "web", &seen, NULL), 0);
+    assert_true(entry_alive(seen));
     assert_int_equal(container_load_state(seen, &record, NULL), 0);
     assert_int_equal(record.status, CONTAINER_CREATED);
     assert_int_equal(container_load_spec(seen, &spec, NULL), 0);
     snprintf(digits, sizeof(digits), "%.12s", spec.id);
     container_spec_clear(&spec);
-    fd = container_connect(seen, NULL); /* before anybody has started to answer */
+    fd = entry_connect(seen, NULL); /* before anybody has started to answer */
     assert_true(fd >= 0);
     close(fd);
-    assert_int_equal(container_remove(f->store, seen, &err), -EBUSY);
-    container_close(seen);
-    assert_int_equal(container_open(f->store, digits, &seen, NULL), 0);
+    assert_int_equal(entry_remove(f->store, seen, &err), -EBUSY);
+    entry_close(seen);
+    assert_int_equal(entry_find(f->store, digits, &seen, NULL), 0);
     assert_string_equal(seen->name, "web");
-    container_close(seen);
-    assert_int_equal(container_open(f->store, "no", &seen, &err), -ENOENT);
-    assert_int_equal(container_open(f->store, "abc", &seen, &err), -ENOENT);
-    assert_int_equal(container_open(f->store, "../s/web", &seen, &err), -ENOENT);
-    container_close(made);
+    entry_close(seen);
+    assert_int_equal(entry_find(f->store, "no", &seen, &err), -ENOENT);
+    assert_int_equal(entry_find(f->store, "abc", &seen, &err), -ENOENT);
+    assert_int_equal(entry_find(f->store, "../s/web", &seen, &err), -ENOENT);
+    entry_close(made);
 }
 
 static void names_are_unique(void **state)
 {
     struct container_fixture *f = *state;
-    struct container *made = make(f, "web", false), *other = NULL;
+    struct entry *made = make(f, "web", false), *other = NULL;
     struct container_spec spec = container_fixture_spec("web");
     struct husk_error err;
 
@@ -81,13 +81,13 @@ static void names_are_unique(void **state)
     strcpy(spec.name, ".x");
     assert_int_equal(container_create(f->store, &spec, &other, &err), -EINVAL);
     container_spec_clear(&spec);
-    container_close(made);
+    entry_close(made);
 }
 
 static void lock_outlives_its_maker(void **state)
 {
     struct container_fixture *f = *state;
-    struct container *made = make(f, "web", false);
+    struct entry *made = make(f, "web", false);
     int pipe_fds[2];
     pid_t pid;
 
@@ -99,7 +99,7 @@ static void lock_outlives_its_maker(void **state)
             ;
         _exit(0);
     }
-    container_close(made);
+    entry_close(made);
     assert_true(alive(f, "web"));
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
@@ -111,58 +111,58 @@ static void lock_outlives_its_maker(void **state)
 static void the_dead_are_marked(void **state)
 {
     struct container_fixture *f = *state;
-    struct container *seen = NULL;
+    struct entry *seen = NULL;
     struct container_state record;
     struct husk_error err;
 
-    container_close(make(f, "web", false));
-    assert_int_equal(container_open(f->store, "web", &seen, NULL), 0);
-    assert_int_equal(container_connect(seen, &err), -ECONNREFUSED);
+    entry_close(make(f, "web", false));
+    assert_int_equal(entry_find(f->store, "web", &seen, NULL), 0);
+    assert_int_equal(entry_connect(seen, &err), -ECONNREFUSED);
     assert_int_equal(container_load_state(seen, &record, NULL), 0);
     assert_int_equal(record.status, CONTAINER_EXITED);
     assert_int_equal(record.exit.status, 255);
     assert_non_null(strstr(record.error, "supervisor"));
     assert_true(record.finished_ns > 0);
-    container_close(seen);
+    entry_close(seen);
     /* It is the record that says so, not the moment. */
     record.finished_ns = 0;
-    assert_int_equal(container_open(f->store, "web", &seen, NULL), 0);
+    assert_int_equal(entry_find(f->store, "web", &seen, NULL), 0);
     assert_int_equal(container_load_state(seen, &record, NULL), 0);
     assert_true(record.finished_ns > 0);
-    assert_int_equal(container_remove(f->store, seen, NULL), 0);
-    assert_int_equal(container_remove(f->store, seen, NULL), 0);
+    assert_int_equal(entry_remove(f->store, seen, NULL), 0);
+    assert_int_equal(entry_remove(f->store, seen, NULL), 0);
     assert_int_equal(container_load_state(seen, &record, &err), -ENOENT);
-    container_close(seen);
-    assert_int_equal(container_open(f->store, "web", &seen, &err), -ENOENT);
+    entry_close(seen);
+    assert_int_equal(entry_find(f->store, "web", &seen, &err), -ENOENT);
 }
 
 static void a_late_remover_takes_nobody_elses(void **state)
 {
     struct container_fixture *f = *state;
-    struct container *old = NULL, *again;
+    struct entry *old = NULL, *again;
 
-    container_close(make(f, "web", false));
-    assert_int_equal(container_open(f->store, "web", &old, NULL), 0);
-    assert_int_equal(container_remove(f->store, old, NULL), 0);
+    entry_close(make(f, "web", false));
+    assert_int_equal(entry_find(f->store, "web", &old, NULL), 0);
+    assert_int_equal(entry_remove(f->store, old, NULL), 0);
     again = make(f, "web", false);
-    container_close(again);
-    assert_int_equal(container_remove(f->store, old, NULL), 0);
-    container_close(old);
+    entry_close(again);
+    assert_int_equal(entry_remove(f->store, old, NULL), 0);
+    entry_close(old);
     assert_false(alive(f, "web"));
 }
 
 static void its_own_remover(void **state)
 {
     struct container_fixture *f = *state;
-    struct container *made = make(f, "web", true), *seen;
+    struct entry *made = make(f, "web", true), *seen;
 
-    assert_int_equal(container_remove_own(made, NULL), 0);
-    assert_int_equal(container_open(f->store, "web", &seen, NULL), -ENOENT);
-    assert_int_equal(container_remove_own(made, NULL), 0);
-    container_close(made);
+    assert_int_equal(entry_remove_own(made, NULL), 0);
+    assert_int_equal(entry_find(f->store, "web", &seen, NULL), -ENOENT);
+    assert_int_equal(entry_remove_own(made, NULL), 0);
+    entry_close(made);
 }
 
-static int count(void *arg, struct container *container)
+static int count(void *arg, struct entry *container)
 {
     (void)container;
     ++*(unsigned *)arg;
@@ -172,14 +172,14 @@ static int count(void *arg, struct container *container)
 static void tidied(void **state)
 {
     struct container_fixture *f = *state;
-    struct container *running = make(f, "running", true);
-    struct container *seen = NULL;
+    struct entry *running = make(f, "running", true);
+    struct entry *seen = NULL;
     unsigned containers = 0;
     char path[160];
     struct stat st;
 
-    container_close(make(f, "kept", false));
-    container_close(make(f, "removed", true));
+    entry_close(make(f, "kept", false));
+    entry_close(make(f, "removed", true));
     snprintf(path, sizeof(path), "%s/.old-1", f->path);
     assert_int_equal(mkdir(path, 0700), 0);
     snprintf(path, sizeof(path), "%s/.old-1/below", f->path);
@@ -193,21 +193,21 @@ static void tidied(void **state)
     assert_int_equal(stat(path, &st), -1);
     snprintf(path, sizeof(path), "%s/.new-1", f->path);
     assert_int_equal(stat(path, &st), -1);
-    assert_int_equal(container_each(f->store, count, &containers, NULL), 0);
+    assert_int_equal(entry_each(f->store, count, &containers, NULL), 0);
     assert_int_equal(containers, 3);
     assert_true(alive(f, "running"));
-    assert_int_equal(container_open(f->store, "removed", &seen, NULL), -ENOENT);
-    assert_int_equal(container_open(f->store, "damaged", &seen, NULL), 0);
-    assert_int_equal(container_remove(f->store, seen, NULL), 0);
-    container_close(seen);
-    container_close(running);
+    assert_int_equal(entry_find(f->store, "removed", &seen, NULL), -ENOENT);
+    assert_int_equal(entry_find(f->store, "damaged", &seen, NULL), 0);
+    assert_int_equal(entry_remove(f->store, seen, NULL), 0);
+    entry_close(seen);
+    entry_close(running);
 }
 
 /* The record of the end has its blocks already: the disk may be full. */
 static void the_end_is_recorded_on_the_spare(void **state)
 {
     struct container_fixture *f = *state;
-    struct container *made = make(f, "web", false);
+    struct entry *made = make(f, "web", false);
     struct container_state record = {.status = CONTAINER_RUNNING}, seen;
     char path[160];
 
@@ -223,13 +223,13 @@ static void the_end_is_recorded_on_the_spare(void **state)
     assert_int_equal(container_load_state(made, &seen, NULL), 0);
     assert_int_equal(seen.status, CONTAINER_EXITED);
     assert_int_equal(seen.exit.status, 3);
-    container_close(made);
+    entry_close(made);
 }
 
 static void what_is_no_store(void **state)
 {
     struct container_fixture *f = *state;
-    struct container_store *store = NULL;
+    struct entry_store *store = NULL;
     struct husk_error err;
     char path[160];
     FILE *file;
@@ -252,15 +252,15 @@ static void what_is_no_store(void **state)
 static void damaged_records(void **state)
 {
     struct container_fixture *f = *state;
-    struct container *seen = NULL;
+    struct entry *seen = NULL;
     struct container_state record;
     struct husk_error err;
     char path[160];
 
-    container_close(make(f, "web", false));
+    entry_close(make(f, "web", false));
     snprintf(path, sizeof(path), "%s/web/state.json", f->path);
     assert_int_equal(truncate(path, 100), 0);
-    assert_int_equal(container_open(f->store, "web", &seen, NULL), 0);
+    assert_int_equal(entry_find(f->store, "web", &seen, NULL), 0);
     assert_true(container_load_state(seen, &record, &err) < 0);
     assert_non_null(strstr(err.where, "web/state.json"));
     assert_int_equal(truncate(path, 100000), 0);
@@ -268,8 +268,8 @@ static void damaged_records(void **state)
     assert_int_equal(unlink(path), 0);
     assert_int_equal(symlink("/etc/passwd", path), 0);
     assert_int_equal(container_load_state(seen, &record, &err), -ELOOP);
-    assert_int_equal(container_remove(f->store, seen, NULL), 0);
-    container_close(seen);
+    assert_int_equal(entry_remove(f->store, seen, NULL), 0);
+    entry_close(seen);
 }
 
 #define WITH_STORE(test) \
