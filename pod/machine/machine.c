@@ -27,9 +27,6 @@
 
 #define GUEST_CID 3u /* the first that a guest may have; each machine has its own socket */
 
-/* The ids of drives, by which the agent finds them. */
-#define LAYERS_DISK "layers"
-
 /* Nothing but what is wrong goes to the console: each byte is an exit of the guest. */
 #define COMMAND_LINE "quiet"
 
@@ -41,38 +38,14 @@ struct pod_machine {
     char *vsock_path;
     int kernel_fd; /* -1: kernel.path is what to boot */
     int initrd_fd, scratch_fd;
-    int layer_fds[IMAGE_LAYERS_MAX];
-    uint64_t layer_bytes[IMAGE_LAYERS_MAX];
-    unsigned layer_count;
-    json_t *requests, *rootfs;
+    struct layers layers;
+    json_t *requests, *rootfs; /* rootfs: an array, by the image */
     struct console_tail console;
 };
 
 static const char no_memory[] = "cannot prepare the machine";
 
 /* ---- opening ---- */
-
-static int open_layers(struct pod_machine *machine, const struct pod_machine_place *place,
-                       struct husk_error *err)
-{
-    struct stat info;
-    int ret = 0;
-
-    if (!place->layer_count || place->layer_count > IMAGE_LAYERS_MAX)
-        return error_set(err, EINVAL, "layers", no_memory, "an image has 1 to %u, not %u",
-                         IMAGE_LAYERS_MAX, place->layer_count);
-    for (; !ret && machine->layer_count < place->layer_count; machine->layer_count++) {
-        int fd = image_store_open_layer(place->store, &place->layers[machine->layer_count], err);
-
-        if (fd < 0)
-            return fd;
-        machine->layer_fds[machine->layer_count] = fd;
-        if (fstat(fd, &info))
-            ret = error_set(err, errno, place->layers[machine->layer_count].text, no_memory, NULL);
-        machine->layer_bytes[machine->layer_count] = (uint64_t)info.st_size;
-    }
-    return ret;
-}
 
 static int open_parts(struct pod_machine *machine, const struct pod_machine_place *place,
                       struct husk_error *err)
@@ -84,7 +57,7 @@ static int open_parts(struct pod_machine *machine, const struct pod_machine_plac
     int ret = guest_kernel_choose(machine->options.kernel, &machine->kernel, err);
 
     if (!ret)
-        ret = open_layers(machine, place, err);
+        ret = layers_open(place->store, place->images, place->image_count, &machine->layers, err);
     if (ret)
         return ret;
     machine->kernel_fd = vmlinux_open(machine->kernel.path, err);
@@ -104,28 +77,6 @@ static bool ask(struct pod_machine *machine, const char *method, json_t *params)
 {
     return json_array_append_new(machine->requests,
                                  json_pack("{ss so}", "method", method, "params", params)) == 0;
-}
-
-/* All layers are one disk: each is a part of it. */
-static bool ask_layers(struct pod_machine *machine)
-{
-    json_t *names = json_array();
-    bool done = names != NULL;
-    uint64_t offset = 0;
-    char name[24];
-
-    for (unsigned i = 0; done && i < machine->layer_count; i++) {
-        snprintf(name, sizeof(name), "layer%u", i + 1);
-        done =
-            json_array_append_new(names, json_string(name)) == 0 &&
-            ask(machine, "volume.add",
-                json_pack("{ss ss sI sI ss sb}", "volume", name, "disk", LAYERS_DISK,
-                          "offset_bytes", (json_int_t)offset, "size_bytes",
-                          (json_int_t)machine->layer_bytes[i], "fstype", "erofs", "readonly", 1));
-        offset += machine->layer_bytes[i];
-    }
-    machine->rootfs = json_pack("{so ss}", "layers", names, "upper", "scratch");
-    return done && machine->rootfs;
 }
 
 static bool ask_disks(struct pod_machine *machine)
@@ -154,16 +105,22 @@ static bool ask_network(struct pod_machine *machine)
     return params && ask(machine, "network.set", params);
 }
 
-static int make_requests(struct pod_machine *machine, struct husk_error *err)
+static int make_requests(struct pod_machine *machine, const struct pod_machine_place *place,
+                         struct husk_error *err)
 {
     bool done;
 
     machine->requests = json_array();
-    done = machine->requests && ask_layers(machine) &&
+    machine->rootfs = json_array();
+    done = machine->requests && machine->rootfs &&
+           layers_ask(&machine->layers, machine->requests) &&
            ask(machine, "volume.add",
                json_pack("{ss ss ss s[s]}", "volume", "scratch", "disk", "scratch", "fstype",
                          "ext4", "options", "discard")) &&
            ask_disks(machine) && ask_network(machine);
+    for (unsigned i = 0; done && i < place->image_count; i++)
+        done = json_array_append_new(machine->rootfs,
+                                     layers_rootfs(&machine->layers, &place->images[i])) == 0;
     return done ? 0 : error_set(err, ENOMEM, "machine", no_memory, NULL);
 }
 
@@ -213,7 +170,7 @@ int pod_machine_create(const struct pod_machine_place *place,
     if (!ret)
         ret = open_parts(machine, place, err);
     if (!ret)
-        ret = make_requests(machine, err);
+        ret = make_requests(machine, place, err);
     if (ret) {
         pod_machine_destroy(machine);
         return ret;
@@ -237,13 +194,13 @@ static int add_layers(struct pod_machine *machine, struct husk_vm *vm, struct hu
     int ret;
 
     drive.id = LAYERS_DISK;
-    drive.fd = machine->layer_fds[0];
-    drive.more_fds = machine->layer_fds + 1;
-    drive.more_fd_count = machine->layer_count - 1;
+    drive.fd = machine->layers.fds[0];
+    drive.more_fds = machine->layers.fds + 1;
+    drive.more_fd_count = machine->layers.count - 1;
     drive.read_only = 1;
     ret = husk_vm_add_drive(vm, &drive, err);
-    for (unsigned i = 0; !ret && i < machine->layer_count; i++)
-        machine->layer_fds[i] = -1;
+    if (!ret)
+        layers_give_away(&machine->layers);
     return ret;
 }
 
@@ -335,8 +292,7 @@ void pod_machine_destroy(struct pod_machine *machine)
 {
     if (!machine)
         return;
-    for (unsigned i = 0; i < machine->layer_count; i++)
-        close_fd(&machine->layer_fds[i]);
+    layers_close(&machine->layers);
     close_fd(&machine->kernel_fd);
     close_fd(&machine->initrd_fd);
     close_fd(&machine->scratch_fd);

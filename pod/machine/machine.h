@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The virtual machine of a container: from layers in the store and a few sizes to a VM of libhusk
- * that is ready to be built, and to what the agent in it is to be asked for.
+ * The virtual machine of a container, or of a pod's containers: from layers in the store and a few
+ * sizes to a VM of libhusk that is ready to be built, and to what the agent in it is to be asked
+ * for.
  *
  *     pod_machine_create(&place, &options, &machine, &err)
  *     pod_machine_vm_options(machine)->log = …        log, id, jail: what the caller knows better
@@ -27,6 +28,7 @@
 #include "husk/error.h"
 #include "husk/husk.h"
 #include "pod/image/store.h"
+#include "pod/machine/layers.h"
 #include "pod/machine/options.h"
 
 struct pod_machine;
@@ -34,12 +36,12 @@ struct pod_machine;
 /* What the machine is made from. Everything stays the caller's and is used by create only. */
 struct pod_machine_place {
     const struct image_store *store;
-    const struct digest *layers; /* diff ids, the lowest first */
-    unsigned layer_count;        /* 1..IMAGE_LAYERS_MAX */
-    int dir;                     /* a directory of the container's own: scratch.img is in it, and is
-                                    made when it is not there */
-    const char *vsock_path;      /* husk_vsock_options.path: in a directory of its own, at most 96
-                                    bytes; /proc/self/fd/N/NAME is a short name for any */
+    const struct machine_image *images; /* one for each container, or for several */
+    unsigned image_count;               /* 1..IMAGES_MAX */
+    int dir;                /* a directory of the container's own: scratch.img is in it, and is
+                               made when it is not there */
+    const char *vsock_path; /* husk_vsock_options.path: in a directory of its own, at most 96
+                               bytes; /proc/self/fd/N/NAME is a short name for any */
 };
 
 /*
@@ -63,7 +65,8 @@ int pod_machine_new_vm(struct pod_machine *machine, struct husk_vm **out, struct
  * order. Borrowed. */
 const json_t *pod_machine_requests(const struct pod_machine *machine);
 
-/* The member "rootfs" of "create". Borrowed. */
+/* An array: the member "rootfs" of "create" for containers of each of the place's images. Borrowed.
+ */
 const json_t *pod_machine_rootfs(const struct pod_machine *machine);
 
 /*

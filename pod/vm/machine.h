@@ -15,16 +15,10 @@
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "pod/agent/connector.h"
-#include "pod/image/digest.h"
+#include "pod/machine/layers.h"
 #include "pod/machine/options.h"
 
 struct machine;
-
-/* The layers of one root file system: diff ids, the lowest first. */
-struct machine_image {
-    const struct digest *layers;
-    unsigned layer_count;
-};
 
 /* What is wanted. Everything stays the caller's and is used by `start` alone. */
 struct machine_request {

@@ -73,8 +73,8 @@ static int make(struct machine *machine, const struct machine_request *request,
 {
     struct pod_machine_place place = {.dir = machine->host.dir,
                                       .vsock_path = machine->vsock_path,
-                                      .layers = request->images[0].layers,
-                                      .layer_count = request->images[0].layer_count};
+                                      .images = request->images,
+                                      .image_count = request->image_count};
     struct image_store *store = NULL;
     char path[4096];
     int ret = request->store ? 0 : image_store_default(path, sizeof(path), err);
@@ -154,7 +154,7 @@ static int start(const struct machine_request *request, const struct machine_hos
     machine->connector = (struct agent_connector){
         .connect = agent_connector_path, .arg = machine->vsock_path, .vsock = true};
     plan->requests = json_deep_copy(pod_machine_requests(machine->made));
-    plan->rootfs = json_pack("[o]", json_deep_copy(pod_machine_rootfs(machine->made)));
+    plan->rootfs = json_deep_copy(pod_machine_rootfs(machine->made));
     if (!plan->requests || !plan->rootfs) {
         destroy(machine);
         return error_set(err, ENOMEM, request->name, "cannot be started", NULL);

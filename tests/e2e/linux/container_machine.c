@@ -92,7 +92,7 @@ static int run(struct pod_machine *machine, const char *vsock)
     husk_vm_info(vm, &info);
     say(json_pack("{ss si sI sO sO}", "vsock", vsock, "pid", info.pid, "prepared_ns", prepared,
                   "requests", pod_machine_requests(machine), "rootfs",
-                  pod_machine_rootfs(machine)));
+                  json_array_get(pod_machine_rootfs(machine), 0)));
     wait_for_end(vm, &event);
     timeline = timeline_of(vm);
     husk_vm_free(vm);
@@ -130,11 +130,9 @@ int main(int argc, char **argv)
         return 1;
     }
     if (image_store_find(store, argv[2], &record, &err) == 0) {
-        const struct pod_machine_place place = {.store = store,
-                                                .layers = layers,
-                                                .layer_count = record.layer_count,
-                                                .dir = dir,
-                                                .vsock_path = vsock};
+        const struct machine_image image = {layers, record.layer_count};
+        const struct pod_machine_place place = {
+            .store = store, .images = &image, .image_count = 1, .dir = dir, .vsock_path = vsock};
 
         for (unsigned i = 0; i < record.layer_count; i++)
             layers[i] = record.layers[i].diff_id;

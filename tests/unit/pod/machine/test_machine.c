@@ -21,8 +21,9 @@
 struct fixture {
     char top[64], path[96];
     struct image_store *store;
-    struct digest layers[IMAGE_LAYERS_MAX];
+    struct digest layers[IMAGE_LAYERS_MAX + 2];
     int dir;
+    struct machine_image image;
     struct pod_machine_place place;
     struct pod_machine_options options;
 };
@@ -61,9 +62,10 @@ static int set_up(void **state)
     fputs("\177ELF", kernel);
     fclose(kernel);
     f->dir = open(f->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    f->image = (struct machine_image){f->layers, LAYERS};
     f->place = (struct pod_machine_place){.store = f->store,
-                                          .layers = f->layers,
-                                          .layer_count = LAYERS,
+                                          .images = &f->image,
+                                          .image_count = 1,
                                           .dir = f->dir,
                                           .vsock_path = "/tmp/none/v"};
     return 0;
@@ -129,7 +131,7 @@ static void asks_for_what_it_has(void **state)
                 "{\"method\": \"network.set\", \"params\": {\"interface\": \"eth0\", "
                 "\"addresses\": [\"10.0.0.2/24\"], \"routes\": [{\"to\": \"0.0.0.0/0\"}]}}]");
     expect_json(pod_machine_rootfs(machine),
-                "{\"layers\": [\"layer1\", \"layer2\", \"layer3\"], \"upper\": \"scratch\"}");
+                "[{\"layers\": [\"layer1\", \"layer2\", \"layer3\"], \"upper\": \"scratch\"}]");
     assert_int_equal(pod_machine_vm_options(machine)->memory_bytes, POD_MACHINE_MEMORY_BYTES);
     assert_int_equal(pod_machine_vm_options(machine)->vcpus, POD_MACHINE_VCPUS);
     pod_machine_destroy(machine);
@@ -166,10 +168,61 @@ static void takes_as_many_layers_as_an_image_has(void **state)
     for (unsigned i = LAYERS; i < IMAGE_LAYERS_MAX; i++)
         add_layer(f, i);
     image_store_end(f->store);
-    f->place.layer_count = IMAGE_LAYERS_MAX;
+    f->image.layer_count = IMAGE_LAYERS_MAX;
     assert_int_equal(pod_machine_create(&f->place, &f->options, &machine, NULL), 0);
     assert_int_equal(pod_machine_new_vm(machine, &vm, NULL), 0);
     husk_vm_free(vm);
+    pod_machine_destroy(machine);
+}
+
+/* What several images have in common is one part of the disk. */
+static void joins_the_images_of_a_pod(void **state)
+{
+    struct fixture *f = *state;
+    const struct digest other[] = {f->layers[0], f->layers[2], f->layers[0]};
+    const struct machine_image images[] = {{f->layers, 2}, {other, 3}, {&f->layers[1], 1}};
+    struct pod_machine *machine;
+    struct store_collected collected;
+
+    f->place.images = images;
+    f->place.image_count = 3;
+    assert_int_equal(pod_machine_create(&f->place, &f->options, &machine, NULL), 0);
+    /* Four, as one image has a layer twice, and the scratch disk. */
+    for (unsigned i = 0; i < 5; i++) {
+        const json_t *params =
+            json_object_get(json_array_get(pod_machine_requests(machine), i), "params");
+
+        assert_string_equal(json_string_value(json_object_get(params, "disk")),
+                            i < 4 ? "layers" : "scratch");
+    }
+    expect_json(pod_machine_rootfs(machine),
+                "[{\"layers\": [\"layer1\", \"layer2\"], \"upper\": \"scratch\"},"
+                " {\"layers\": [\"layer1\", \"layer3\", \"layer4\"], \"upper\": \"scratch\"},"
+                " {\"layers\": [\"layer2\"], \"upper\": \"scratch\"}]");
+    assert_int_equal(image_store_collect(f->store, &collected, NULL), 0);
+    assert_int_equal(collected.in_use, LAYERS);
+    pod_machine_destroy(machine);
+}
+
+/* One more than a disk is joined of. */
+static void refuses_more_layers_than_a_disk_has_parts(void **state)
+{
+    struct fixture *f = *state;
+    struct machine_image images[] = {{f->layers, IMAGE_LAYERS_MAX},
+                                     {f->layers + IMAGE_LAYERS_MAX, 2}};
+    struct pod_machine *machine;
+    struct husk_error err;
+
+    assert_int_equal(image_store_begin(f->store, NULL), 0);
+    for (unsigned i = LAYERS; i < IMAGE_LAYERS_MAX + 2; i++)
+        add_layer(f, i);
+    image_store_end(f->store);
+    f->place.images = images;
+    f->place.image_count = 2;
+    assert_int_equal(pod_machine_create(&f->place, &f->options, &machine, &err), -E2BIG);
+    assert_string_equal(err.where, "layers");
+    images[1].layer_count = 1;
+    assert_int_equal(pod_machine_create(&f->place, &f->options, &machine, &err), 0);
     pod_machine_destroy(machine);
 }
 
@@ -196,11 +249,16 @@ static void names_what_is_missing(void **state)
     strcpy(f->options.kernel, "/nowhere/vmlinux");
     refuse(f, ENOENT, "/nowhere/vmlinux");
     f->options = good;
-    f->place.layer_count = 0;
+    f->image.layer_count = 0;
     refuse(f, EINVAL, "layers");
-    f->place.layer_count = IMAGE_LAYERS_MAX + 1;
+    f->image.layer_count = IMAGE_LAYERS_MAX + 1;
     refuse(f, EINVAL, "layers");
-    f->place.layer_count = LAYERS;
+    f->image.layer_count = LAYERS;
+    f->place.image_count = 0;
+    refuse(f, EINVAL, "images");
+    f->place.image_count = IMAGES_MAX + 1;
+    refuse(f, EINVAL, "images");
+    f->place.image_count = 1;
     f->place.dir = -1;
     refuse(f, EBADF, "scratch.img");
     f->place.dir = f->dir;
@@ -216,7 +274,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(asks_for_what_it_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(holds_its_layers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(joins_the_images_of_a_pod, set_up, tear_down),
         cmocka_unit_test_setup_teardown(takes_as_many_layers_as_an_image_has, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_more_layers_than_a_disk_has_parts, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(names_what_is_missing, set_up, tear_down),
     };
 
