@@ -59,9 +59,10 @@ static struct mount *list_find(const struct list *list, const char *destination)
     return NULL;
 }
 
-/* config-linux.md, "Default Filesystems", with the options of every engine. */
-static int add_system(const struct list *users, uint64_t shm_bytes, struct list *list,
-                      struct husk_error *err)
+/* config-linux.md, "Default Filesystems", with the options of every engine. A privileged
+ * container may write to /sys. */
+static int add_system(const struct list *users, uint64_t shm_bytes, bool privileged,
+                      struct list *list, struct husk_error *err)
 {
     char size[32];
     const struct {
@@ -90,7 +91,9 @@ static int add_system(const struct list *users, uint64_t shm_bytes, struct list 
             continue;
         options = json_array();
         for (size_t j = 0; system[i].options[j] && !ret; j++)
-            ret = spec_append(options, json_string(system[i].options[j]), err);
+            ret = privileged && !strcmp(system[i].options[j], "ro")
+                      ? 0
+                      : spec_append(options, json_string(system[i].options[j]), err);
         if (ret)
             json_decref(options);
         else
@@ -188,6 +191,32 @@ static int add_volumes(const struct spec *spec, struct list *list, struct husk_e
     return ret;
 }
 
+/* Those of a pod; they may be where the system's are. */
+static int add_members(const struct spec_member *member, const struct spec *spec, struct list *list,
+                       struct husk_error *err)
+{
+    char destination[SPEC_PATH_SIZE];
+    int ret = 0;
+
+    for (unsigned i = 0; member && i < member->mount_count && !ret; i++) {
+        const struct spec_mount *mount = &member->mounts[i];
+
+        ret = volumes_check_destination("mount", mount->destination, mount->destination,
+                                        destination, err);
+        if (!ret && (volumes_find(spec, destination) || list_find(list, destination)))
+            ret = spec_refuse(err, EINVAL, "mount", mount->destination,
+                              "there is another mount at this place");
+        if (!ret)
+            ret = list_add(list, destination, "bind", mount->source, bind_options(mount->readonly),
+                           err);
+    }
+    if (!ret && member && !list_find(list, "/dev/shm") && !list_find(list, "/dev"))
+        ret = list_add(list, "/dev/shm", "bind", HUSK_AGENT_SHM,
+                       json_pack("[s,s,s,s,s]", "rbind", "rprivate", "nosuid", "noexec", "nodev"),
+                       err);
+    return ret;
+}
+
 static int add_files(const struct spec *spec, bool readonly, struct list *list,
                      struct husk_error *err)
 {
@@ -241,7 +270,10 @@ static int collect(const struct spec_options *options, const struct spec *spec, 
     if (!ret)
         ret = add_files(spec, options->read_only, users, err);
     if (!ret)
-        ret = add_system(users, shm_bytes, system, err);
+        ret = add_members(options->member, spec, users, err);
+    if (!ret)
+        ret = add_system(users, shm_bytes, options->member && options->member->privileged, system,
+                         err);
     if (!ret)
         qsort(users->mounts, users->count, sizeof(users->mounts[0]), compare);
     return ret;
@@ -251,11 +283,13 @@ int mounts_json(const struct spec_options *options, const struct spec *spec, jso
                 struct husk_error *err)
 {
     const unsigned tmpfs_max = 64, system_max = 16;
-    struct list users = {.capacity = tmpfs_max + SPEC_VOLUMES_MAX + SPEC_FILES};
+    struct list users = {.capacity = tmpfs_max + 2 * SPEC_VOLUMES_MAX + SPEC_FILES + 1};
     struct list system = {.capacity = system_max};
     json_t *array = json_array();
     int ret = 0;
 
+    if (options->member && options->member->mount_count > SPEC_VOLUMES_MAX)
+        ret = spec_refuse(err, E2BIG, "mount", NULL, "there are more than %u", SPEC_VOLUMES_MAX);
     if (options->tmpfs.count > tmpfs_max)
         ret = spec_refuse(err, E2BIG, "--tmpfs", NULL, "there are more than %u", tmpfs_max);
     users.mounts = calloc(users.capacity, sizeof(*users.mounts));

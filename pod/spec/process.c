@@ -148,6 +148,20 @@ static int put_terminal(const struct process_parts *parts, json_t *object, struc
                : 0;
 }
 
+static int put_member(const struct spec_member *member, json_t *object, struct husk_error *err)
+{
+    json_t *groups = json_array();
+    int ret = groups ? spec_put(object, "oomScoreAdj", json_integer(member->oom_score_adj), err)
+                     : spec_no_memory(err);
+
+    for (unsigned i = 0; i < member->group_count && !ret; i++)
+        ret = spec_append(groups, json_integer(member->groups[i]), err);
+    if (!ret && member->group_count)
+        ret = spec_put(json_object_get(object, "user"), "additionalGids", json_incref(groups), err);
+    json_decref(groups);
+    return ret;
+}
+
 int process_json(const struct process_parts *given, json_t **out, struct husk_error *err)
 {
     struct process_parts parts = *given;
@@ -156,6 +170,8 @@ int process_json(const struct process_parts *given, json_t **out, struct husk_er
     json_t *env = NULL, *directory = NULL;
     int ret = object ? put_terminal(&parts, object, err) : spec_no_memory(err);
 
+    if (!ret && parts.member)
+        ret = put_member(parts.member, object, err);
     if (!ret)
         ret = put_optional(object, "args", &parts.args, err);
     if (!ret)

@@ -13,6 +13,7 @@ struct process_parts {
     unsigned columns, rows;
     json_t *args, *rlimits, *capabilities; /* references that it takes; the last two may be NULL */
     const struct environment *environment;
+    const struct spec_member *member; /* NULL: none */
 };
 
 /* Takes the references of parts in any case. */

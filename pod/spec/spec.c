@@ -19,7 +19,7 @@
 #include "pod/spec/volumes.h"
 
 #define OCI_VERSION   "1.0.2"
-#define HOSTNAME_MAX  63u
+#define HOSTNAME_MAX  64u /* sethostname(2); engines take 63 */
 #define ID_CHARACTERS 12
 #define REQUEST_REST  4096u /* of the frame that "create" is, beside config.json */
 #define KERNEL_MAJOR  6     /* docs/agent.md */
@@ -39,14 +39,14 @@ static int choose_hostname(const struct spec_options *options, char *out, struct
     static const char letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
     const char *name = options->hostname;
+    unsigned max = options->member ? HOSTNAME_MAX : HOSTNAME_MAX - 1;
 
     if (!name) {
         snprintf(out, HOSTNAME_MAX + 1, "%.*s", ID_CHARACTERS, options->id ? options->id : "husk");
         return 0;
     }
-    if (!*name || strlen(name) > HOSTNAME_MAX)
-        return spec_refuse(err, EINVAL, "--hostname", name, "must have 1 to %u characters",
-                           HOSTNAME_MAX);
+    if (!*name || strlen(name) > max)
+        return spec_refuse(err, EINVAL, "--hostname", name, "must have 1 to %u characters", max);
     /* It becomes a line of /etc/hosts. */
     if (strspn(name, letters) != strlen(name) || *name == '-' || *name == '.')
         return spec_refuse(err, EINVAL, "--hostname", name,
@@ -78,7 +78,8 @@ static int make_process(const struct image_config *image, const struct spec_opti
                                   .tty = options->tty,
                                   .columns = options->columns,
                                   .rows = options->rows,
-                                  .no_new_privileges = security->no_new_privileges};
+                                  .no_new_privileges = security->no_new_privileges,
+                                  .member = options->member};
     struct environment *environment = environment_new();
     int ret = environment ? 0 : spec_no_memory(err);
 
@@ -115,11 +116,32 @@ static json_t *texts(const char *const *list, size_t count)
     return array;
 }
 
-/* The network is the machine's own, which is the container's alone. */
-static json_t *namespaces(void)
+/* The network is the machine's own, which is the container's, or its pod's, alone. */
+static json_t *namespaces(const struct spec_member *member)
 {
-    return json_pack("[{s:s}, {s:s}, {s:s}, {s:s}, {s:s}]", "type", "pid", "type", "ipc", "type",
-                     "uts", "type", "mount", "type", "cgroup");
+    const char *pid = member && member->share_pid ? HUSK_AGENT_NAMESPACES "/pid" : NULL;
+    const char *ipc = member ? HUSK_AGENT_NAMESPACES "/ipc" : NULL;
+    const char *uts = member ? HUSK_AGENT_NAMESPACES "/uts" : NULL;
+
+    return json_pack("[{s:s, s:s*}, {s:s, s:s*}, {s:s, s:s*}, {s:s}, {s:s}]", "type", "pid", "path",
+                     pid, "type", "ipc", "path", ipc, "type", "uts", "path", uts, "type", "mount",
+                     "type", "cgroup");
+}
+
+/* Takes the reference of resources; what is given there is put over what there is. */
+static int add_resources(const struct spec_member *member, json_t *object, json_t *resources,
+                         struct husk_error *err)
+{
+    int ret = spec_put(object, "resources", resources, err);
+
+    if (!ret && member && member->resources &&
+        json_object_update(resources, (json_t *)member->resources))
+        ret = spec_no_memory(err);
+    /* Whatever node a privileged container makes, it may use. */
+    if (!ret && member && member->privileged)
+        ret = spec_put(resources, "devices", json_pack("[{s:b, s:s}]", "allow", 1, "access", "rwm"),
+                       err);
+    return ret;
 }
 
 static int make_linux(const struct spec_options *options, const struct security *security,
@@ -131,14 +153,16 @@ static int make_linux(const struct spec_options *options, const struct security 
         .kernel_major = options->kernel_major ? options->kernel_major : KERNEL_MAJOR,
         .kernel_minor = options->kernel_major ? options->kernel_minor : KERNEL_MINOR,
         .machine = seccomp_machine};
-    json_t *object = json_pack("{s:o, s:o, s:o}", "namespaces", namespaces(), "maskedPaths",
-                               texts(masked, ARRAY_SIZE(masked)), "readonlyPaths",
-                               texts(readonly, ARRAY_SIZE(readonly)));
+    const struct spec_member *member = options->member;
+    bool open = member && (member->privileged || member->unmasked);
+    json_t *object = json_pack("{s:o, s:o, s:o}", "namespaces", namespaces(member), "maskedPaths",
+                               texts(masked, open ? 0 : ARRAY_SIZE(masked)), "readonlyPaths",
+                               texts(readonly, open ? 0 : ARRAY_SIZE(readonly)));
     json_t *resources = NULL, *seccomp = NULL, *sysctls = NULL;
     int ret = object ? limits_resources(options, out, &resources, err) : spec_no_memory(err);
 
     if (!ret)
-        ret = spec_put(object, "resources", resources, err);
+        ret = add_resources(member, object, resources, err);
     if (!ret)
         ret = sysctl_json(&options->sysctls, &sysctls, &out->pod, err);
     if (!ret && sysctls)
@@ -163,10 +187,14 @@ static int make_config(const struct image_config *image, const struct spec_optio
     uint64_t capabilities;
     int ret = capabilities_choose(&options->cap_add, &options->cap_drop, &capabilities, err);
 
-    out->config = json_pack("{s:s, s:s, s:{s:s, s:b}}", "ociVersion", OCI_VERSION, "hostname",
-                            hostname, "root", "path", "rootfs", "readonly", options->read_only);
+    /* A pod's name is that of its namespace, which is there before the container. */
+    out->config = json_pack("{s:s, s:s*, s:{s:s, s:b}}", "ociVersion", OCI_VERSION, "hostname",
+                            options->member ? NULL : hostname, "root", "path", "rootfs", "readonly",
+                            options->read_only);
     if (!ret && !out->config)
         ret = spec_no_memory(err);
+    if (!ret && options->member && options->member->privileged)
+        capabilities = capabilities_all;
     if (!ret)
         ret = make_process(image, options, security, capabilities, hostname, &process, err);
     if (!ret)
@@ -249,7 +277,7 @@ static int build(const struct image_config *image, const struct spec_options *op
         ret = security_parse(&options->security, &security, err);
     if (!ret)
         ret = volumes_parse(image, options, out, err);
-    if (!ret)
+    if (!ret && !options->member)
         ret = spec_files(options, hostname, out, err);
     if (!ret)
         ret = make_config(image, options, &security, hostname, out, err);

@@ -40,6 +40,31 @@ struct spec_words {
     unsigned count;
 };
 
+/* A bind mount of something that is in the guest. */
+struct spec_mount {
+    const char *destination; /* in the container, absolute */
+    const char *source;      /* in the guest: below HUSK_AGENT_VOLUMES or HUSK_AGENT_FILES */
+    bool readonly;
+};
+
+/*
+ * Of a container that is one of a pod's: what `docker run` has no words for. Such a container is in
+ * the pod's ipc and uts namespaces, has the pod's /dev/shm, and no /etc/hosts, hostname or
+ * resolv.conf but those of `mounts`.
+ */
+struct spec_member {
+    const char *prefix; /* of the names of the image's volumes: at most 8 characters */
+    bool share_pid;     /* in the pod's pid namespace, too */
+    const struct spec_mount *mounts;
+    unsigned mount_count;   /* at most SPEC_VOLUMES_MAX */
+    const uint32_t *groups; /* that the process is in, beside those of its user */
+    unsigned group_count;
+    int oom_score_adj;       /* -1000 to 1000 */
+    const json_t *resources; /* members for linux.resources, "devices" excluded; or NULL */
+    bool privileged;         /* all rights over the guest: capabilities, calls, devices, paths */
+    bool unmasked;           /* nothing of /proc and /sys is hidden or read-only */
+};
+
 /* Zero is what no option says. Texts and lists stay the caller's; they are needed only while
  * spec_build() runs. */
 struct spec_options {
@@ -70,6 +95,7 @@ struct spec_options {
     struct spec_words nameservers;       /* addresses, for /etc/resolv.conf */
     unsigned kernel_major, kernel_minor; /* the guest's, for minKernel of a seccomp profile; 0: the
                                             oldest that the agent runs on, 6.1 */
+    const struct spec_member *member;    /* NULL: a container by itself */
 };
 
 enum spec_volume_kind {
@@ -81,7 +107,7 @@ enum spec_volume_kind {
 
 struct spec_volume {
     enum spec_volume_kind kind;
-    char name[21];     /* the agent's name of it; as a disk, its serial number */
+    char name[28];     /* the agent's name of it; as a disk, its serial number */
     char *source;      /* an absolute path of this host's; NULL when anonymous */
     char *destination; /* in the container, absolute and without "." or ".." */
     char fstype[32];   /* of a disk: for volume.add; "" else */

@@ -223,6 +223,19 @@ static int parse_option(const char *value, struct spec *out, struct husk_error *
     return ret;
 }
 
+/* Whether one of a pod's volumes is at this place. */
+static bool has_member(const struct spec_member *member, const char *destination)
+{
+    char other[SPEC_PATH_SIZE];
+
+    for (unsigned i = 0; member && i < member->mount_count; i++) {
+        if (!volumes_clean_path(member->mounts[i].destination, other) &&
+            !strcmp(other, destination))
+            return true;
+    }
+    return false;
+}
+
 /* A volume that an option or --tmpfs has put elsewhere is not the image's any more. */
 static int add_image_volume(const char *path, const struct spec_options *options, struct spec *out,
                             struct husk_error *err)
@@ -231,7 +244,7 @@ static int add_image_volume(const char *path, const struct spec_options *options
     struct spec_volume *volume;
     int ret = volumes_check_destination("the image: Volumes", path, path, destination, err);
 
-    if (ret || volumes_find(out, destination))
+    if (ret || volumes_find(out, destination) || has_member(options->member, destination))
         return ret;
     for (unsigned i = 0; i < options->tmpfs.count; i++) {
         char *copy = strndup(options->tmpfs.words[i], strcspn(options->tmpfs.words[i], ":"));
@@ -276,6 +289,7 @@ int volumes_parse(const struct image_config *image, const struct spec_options *o
         return ret;
     qsort(out->volumes, out->volume_count, sizeof(*out->volumes), compare);
     for (unsigned i = 0; i < out->volume_count; i++)
-        snprintf(out->volumes[i].name, sizeof(out->volumes[i].name), "volume-%u", i);
+        snprintf(out->volumes[i].name, sizeof(out->volumes[i].name), "%.8svolume-%u",
+                 options->member ? options->member->prefix : "", i);
     return 0;
 }
