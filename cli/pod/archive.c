@@ -3,72 +3,35 @@
 #include "cli/pod/archive.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/io.h"
-#include "cli/pod/pod.h"
 
-/* The descriptors by the names that the answer gives them; blocking from now on. */
-static int take_streams(struct control_message *answer, struct archive_stream *out)
+static int begin(const struct archive_place *place, const struct archive_request *request,
+                 struct archive_stream *out, struct husk_error *err)
 {
-    const json_t *names = json_object_get(answer->body, "streams");
-    const char *process = json_string_value(json_object_get(answer->body, "process"));
-
-    if (!process || strlen(process) >= sizeof(out->process) ||
-        json_array_size(names) != answer->fd_count)
-        return -EPROTO;
-    snprintf(out->process, sizeof(out->process), "%s", process);
-    for (unsigned i = 0; i < answer->fd_count; i++) {
-        const char *name = json_string_value(json_array_get(names, i));
-        int *to = name && !strcmp(name, "stderr") ? &out->errors : &out->data;
-
-        if (*to >= 0 || fcntl(answer->fds[i], F_SETFL, 0) < 0)
-            return -EPROTO;
-        *to = answer->fds[i];
-        answer->fds[i] = -1;
-    }
-    return out->data >= 0 && out->errors >= 0 ? 0 : -EPROTO;
+    *out = (struct archive_stream){
+        .place = place, .path = request->path, .put = request->put, .data = -1, .errors = -1};
+    return place->ops->open(place->peer, request, &out->process, &out->data, &out->errors, err);
 }
 
-static int begin(struct control_client *client, const char *method, const char *path,
-                 json_t *params, struct archive_stream *out, struct husk_error *err)
-{
-    struct control_message answer = {.fds = {-1, -1, -1}};
-    int ret;
-
-    *out = (struct archive_stream){.client = client, .path = path, .data = -1, .errors = -1};
-    ret = control_client_call(client, method, params, &answer, err);
-    if (!ret && take_streams(&answer, out)) {
-        close_fd(&out->data);
-        close_fd(&out->errors);
-        ret = error_set(err, EPROTO, "the supervisor", "cannot be understood",
-                        "it sent other streams than it said");
-    }
-    control_message_clear(&answer);
-    return ret;
-}
-
-int archive_put_open(struct control_client *client, const char *path, struct archive_stream *out,
-                     struct husk_error *err)
-{
-    int ret = begin(client, "archive.put", path, json_pack("{s:s, s:b}", "path", path, "create", 1),
-                    out, err);
-
-    out->put = true;
-    return ret;
-}
-
-int archive_get_open(struct control_client *client, const char *path, bool content,
+int archive_put_open(const struct archive_place *place, const char *path,
                      struct archive_stream *out, struct husk_error *err)
 {
-    return begin(client, "archive.get", path,
-                 json_pack("{s:s, s:b, s:b}", "path", path, "follow", !content, "content", content),
-                 out, err);
+    struct archive_request request = {.path = path, .put = true};
+
+    return begin(place, &request, out, err);
+}
+
+int archive_get_open(const struct archive_place *place, const char *path, bool content,
+                     struct archive_stream *out, struct husk_error *err)
+{
+    struct archive_request request = {.path = path, .content = content};
+
+    return begin(place, &request, out, err);
 }
 
 /* The one line that a failure has. */
@@ -86,7 +49,6 @@ static void read_reason(int fd, char *text, size_t size)
 
 int archive_close(struct archive_stream *stream, struct husk_error *err)
 {
-    struct control_message answer;
     char why[256];
     int status, ret;
 
@@ -94,12 +56,7 @@ int archive_close(struct archive_stream *stream, struct husk_error *err)
      */
     shutdown(stream->data, stream->put ? SHUT_WR : SHUT_RD);
     read_reason(stream->errors, why, sizeof(why));
-    ret = control_client_call(stream->client, "wait",
-                              json_pack("{s:s}", "process", stream->process), &answer, err);
-    if (!ret) {
-        ret = pod_exit_status(answer.body, &status, err);
-        control_message_clear(&answer);
-    }
+    ret = stream->place->ops->wait(stream->place->peer, stream->process, &status, err);
     close_fd(&stream->data);
     close_fd(&stream->errors);
     if (!ret && status)
@@ -120,7 +77,7 @@ int archive_finish(struct archive_stream *stream, int ret, struct husk_error *er
     return ret;
 }
 
-int archive_put_path(struct control_client *client, const char *source, const char *directory,
+int archive_put_path(const struct archive_place *place, const char *source, const char *directory,
                      const char *name, struct husk_error *err)
 {
     struct archive_stream stream;
@@ -128,6 +85,6 @@ int archive_put_path(struct control_client *client, const char *source, const ch
 
     if (access(source, F_OK) < 0)
         return error_set(err, errno, source, "cannot be copied", NULL);
-    ret = archive_put_open(client, directory, &stream, err);
+    ret = archive_put_open(place, directory, &stream, err);
     return ret ? ret : archive_finish(&stream, archive_pack(stream.data, source, name, err), err);
 }

@@ -55,7 +55,7 @@ static int attach(struct joining *joining, const char *text)
                                   json_pack("{s:b, s:b}", "stdin", session->input, "wait", 0),
                                   &answer, &err);
     if (!ret) {
-        ret = session_take_streams(session, &answer, &err);
+        ret = session_container_streams(session, &answer, &err);
         control_message_clear(&answer);
     }
     if (!ret)

@@ -110,11 +110,11 @@ static int exec(struct joining *joining, char **words, unsigned count)
         const char *name = json_string_value(json_object_get(answer.body, "process"));
 
         snprintf(process, sizeof(process), "%s", name ? name : "");
-        session->process = process;
+        session_container_begin(session, &joining->peer, joining->client, process);
         session->terminal = joining->tty;
         session->input = joining->interactive;
         session->proxy = session->owns = true;
-        ret = session_take_streams(session, &answer, &err);
+        ret = session_container_streams(session, &answer, &err);
     }
     control_message_clear(&answer);
     if (!ret)

@@ -21,6 +21,7 @@ struct joining *joining_new(void)
 void joining_free(struct joining *joining)
 {
     session_close(&joining->session);
+    session_container_clear(&joining->peer);
     control_client_close(joining->client);
     container_spec_clear(&joining->record);
     entry_close(joining->container);
@@ -38,7 +39,7 @@ int joining_begin(struct joining *joining, const char *text, struct husk_error *
         ret = container_load_spec(joining->container, &joining->record, err);
     if (!ret)
         ret = pod_connect(joining->container, &joining->client, err);
-    joining->session.client = joining->client;
+    session_container_begin(&joining->session, &joining->peer, joining->client, NULL);
     joining->session.name = joining->container ? joining->container->name : text;
     if (joining->detach_keys)
         detach_keys_parse(joining->detach_keys, &joining->session.relay.filter);

@@ -4,7 +4,7 @@
 #define HUSK_CLI_POD_JOIN_H
 
 #include "cli/pod/pod.h"
-#include "cli/pod/session.h"
+#include "cli/pod/session_container.h"
 
 /* Options of both, and what it is done with. Big: on the heap. */
 struct joining {
@@ -16,6 +16,7 @@ struct joining {
     struct control_client *client;
     struct container_spec record;
     struct session session;
+    struct session_container peer;
 };
 
 /* NULL when memory is short, which has been said. */

@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "cli/pod/archive.h"
+#include "cli/pod/archive_container.h"
 #include "cli/pod/image.h"
 #include "cli/pod/pod.h"
 #include "cli/pod/record.h"
 #include "cli/pod/run_options.h"
-#include "cli/pod/session.h"
+#include "cli/pod/session_container.h"
 #include "pod/spec/spec.h"
 #include "pod/store/spawn.h"
 
@@ -29,11 +29,13 @@ struct making {
     struct entry *container;
     struct control_client *client;
     struct session session;
+    struct session_container peer;
 };
 
 /* What -v wants copied goes in before the program starts. */
 static int copy_volumes(struct making *making, struct husk_error *err)
 {
+    struct archive_place place = archive_container(making->client);
     struct spec spec;
     int ret = spec_load(making->record.spec, making->record.name, &spec, err);
 
@@ -44,14 +46,13 @@ static int copy_volumes(struct making *making, struct husk_error *err)
         const char *name = strrchr(volume->destination, '/');
 
         if (volume->kind == SPEC_VOLUME_DIRECTORY) {
-            ret = archive_put_path(making->client, volume->source, volume->destination, NULL, err);
+            ret = archive_put_path(&place, volume->source, volume->destination, NULL, err);
         } else if (volume->kind == SPEC_VOLUME_FILE && name) {
             char *directory =
                 strndup(volume->destination, (size_t)(name - volume->destination) + 1);
 
-            ret = directory
-                      ? archive_put_path(making->client, volume->source, directory, name + 1, err)
-                      : error_set(err, ENOMEM, volume->source, "cannot be copied", NULL);
+            ret = directory ? archive_put_path(&place, volume->source, directory, name + 1, err)
+                            : error_set(err, ENOMEM, volume->source, "cannot be copied", NULL);
             free(directory);
         }
     }
@@ -128,7 +129,7 @@ static int run_attached(struct making *making)
     struct husk_error err = {0};
     int ret;
 
-    session->client = making->client;
+    session_container_begin(session, &making->peer, making->client, NULL);
     session->name = making->record.name;
     session->terminal = making->options.tty;
     session->input = making->options.interactive;
@@ -138,7 +139,7 @@ static int run_attached(struct making *making)
                               json_pack("{s:b, s:b}", "stdin", session->input, "wait", 1), &answer,
                               &err);
     if (!ret) {
-        ret = session_take_streams(session, &answer, &err);
+        ret = session_container_streams(session, &answer, &err);
         control_message_clear(&answer);
     }
     if (ret) {
@@ -191,6 +192,7 @@ int pod_run(int argc, char **argv)
     if (!status)
         status = run(making);
     session_close(&making->session);
+    session_container_clear(&making->peer);
     control_client_close(making->client);
     entry_close(making->container);
     entry_store_close(making->store);

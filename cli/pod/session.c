@@ -40,8 +40,8 @@ void session_close(struct session *session)
     close_fd(&session->signal_fd);
 }
 
-/* One descriptor under its name. A terminal serves both ways. */
-static int take_stream(struct session *session, const char *name, int fd)
+/* A terminal serves both ways. */
+int session_add_stream(struct session *session, const char *name, int fd)
 {
     struct relay *relay = &session->relay;
 
@@ -66,27 +66,6 @@ static int take_stream(struct session *session, const char *name, int fd)
     return -EPROTO;
 }
 
-int session_take_streams(struct session *session, struct control_message *answer,
-                         struct husk_error *err)
-{
-    const json_t *names = json_object_get(answer->body, "streams");
-
-    if (json_array_size(names) != answer->fd_count)
-        return error_set(err, EPROTO, "the supervisor", "cannot be understood",
-                         "it sent other streams than it said");
-    for (unsigned i = 0; i < answer->fd_count; i++) {
-        const char *name = json_string_value(json_array_get(names, i));
-        int fd = answer->fds[i];
-        int ret;
-
-        answer->fds[i] = -1;
-        ret = take_stream(session, name ? name : "", fd);
-        if (ret)
-            return error_set(err, -ret, name, "cannot be connected", NULL);
-    }
-    return 0;
-}
-
 static int open_signals(struct session *session)
 {
     sigset_t set;
@@ -106,23 +85,13 @@ static int open_signals(struct session *session)
     return session->signal_fd < 0 ? -errno : 0;
 }
 
-/* A request whose answer does not matter: the process may have ended meanwhile. */
-static void ask(struct session *session, const char *method, json_t *params)
-{
-    uint64_t id;
-
-    if (session->process && params)
-        json_object_set_new(params, "process", json_string(session->process));
-    control_client_send(session->client, method, params, &id, NULL);
-}
-
 static void send_size(struct session *session)
 {
     uint16_t columns, rows;
 
     terminal_size(&columns, &rows);
     if (session->terminal && columns && rows)
-        ask(session, "resize", json_pack("{s:i, s:i}", "columns", columns, "rows", rows));
+        session->ops->resize(session->peer, columns, rows);
 }
 
 /* Its program runs: from here on keys and signals are its own. */
@@ -150,9 +119,9 @@ static int on_signal(struct session *session, int number)
             return 128 + number;
         session->interrupted = true;
         session->status = 128 + number;
-        ask(session, "stop", json_pack("{s:i}", "grace_ms", 0));
+        session->ops->stop(session->peer, 0, 0);
     } else if (session->proxy && !session->terminal) {
-        ask(session, "kill", json_pack("{s:i}", "signal", number));
+        session->ops->signal(session->peer, number);
     } else {
         return 128 + number;
     }
@@ -170,59 +139,47 @@ static int read_signals(struct session *session)
 }
 
 /* The end of the process, or of the try to start it. */
-static void take_end(struct session *session, struct control_message *message)
+static void take_end(struct session *session, const struct session_news *news)
 {
-    struct husk_error err = message->error;
-    int status;
-
     session->ended = true;
-    session->deadline_ns = monotonic_ns() + (session->process ? LINGER_NS : OUTPUT_NS);
-    if (!err.code && !pod_exit_status(message->body, &status, &err)) {
-        const char *why = json_string_value(json_object_get(message->body, "error"));
-
-        if (session->status)
-            return; /* it did not start, which was said */
-        session->status = status;
-        if (why && why[0])
-            cli_message("%s: %s", session->name, why);
-        else if (json_is_true(json_object_get(message->body, "oom")))
-            cli_message("%s: ended for want of memory (see -m)", session->name);
-        return;
-    }
-    if (!session->status)
-        cli_error(&err);
-    session->status = session->status ? session->status : STATUS_OURS;
+    session->deadline_ns = monotonic_ns() + (session->further ? LINGER_NS : OUTPUT_NS);
+    if (session->status)
+        return; /* it did not start, which was said */
+    session->status = news->status;
+    if (news->error.code)
+        cli_error(&news->error);
+    else if (news->remark)
+        cli_message("%s: %s", session->name, news->remark);
 }
 
-static int take_message(struct session *session, struct control_message *message,
-                        struct husk_error *err)
+static int take_news(struct session *session, const struct session_news *news,
+                     struct husk_error *err)
 {
-    if (message->is_event)
+    switch (news->kind) {
+    case SESSION_ENDED:
+        take_end(session, news);
         return 0;
-    if (message->id == session->wait_id) {
-        take_end(session, message);
+    case SESSION_STARTED:
+        return session->started ? 0 : enter(session, err);
+    case SESSION_REFUSED:
+        if (!session->interrupted) {
+            cli_error(&news->error);
+            session->status = news->status;
+        }
+        return 0;
+    default:
         return 0;
     }
-    if (!session->start || session->started || message->id != session->start_id)
-        return 0;
-    if (!message->error.code)
-        return enter(session, err);
-    if (!session->interrupted) {
-        cli_error(&message->error);
-        session->status = message->status ? message->status : STATUS_OURS;
-    }
-    return 0;
 }
 
-/* What the supervisor has said. */
-static int read_messages(struct session *session, struct husk_error *err)
+/* What the other side has said. */
+static int read_news(struct session *session, struct husk_error *err)
 {
-    struct control_message message;
+    struct session_news news;
     int ret;
 
-    while ((ret = control_client_receive(session->client, false, &message, err)) == 1) {
-        ret = take_message(session, &message, err);
-        control_message_clear(&message);
+    while ((ret = session->ops->next(session->peer, &news, err)) == 1) {
+        ret = take_news(session, &news, err);
         if (ret)
             return ret;
     }
@@ -244,10 +201,10 @@ static void check_output(struct session *session)
     }
     if (!session->owns)
         return;
-    if (session->process)
-        ask(session, "kill", json_pack("{s:i}", "signal", SIGPIPE));
+    if (session->further)
+        session->ops->signal(session->peer, SIGPIPE);
     else
-        ask(session, "stop", json_pack("{s:i, s:i}", "signal", SIGPIPE, "grace_ms", EPIPE_MS));
+        session->ops->stop(session->peer, SIGPIPE, EPIPE_MS);
 }
 
 static int poll_timeout(const struct session *session)
@@ -267,7 +224,7 @@ static int turn(struct session *session, struct husk_error *err)
     struct pollfd polls[RELAY_POLLS + 2];
     int leave, ret;
 
-    ret = read_messages(session, err); /* first: some may have come with an earlier answer */
+    ret = read_news(session, err); /* first: some may have come with an earlier answer */
     if (ret)
         return ret;
     if (session->ended && (relay_output_ended(&session->relay) || !poll_timeout(session)))
@@ -276,7 +233,7 @@ static int turn(struct session *session, struct husk_error *err)
     if (session->start && !session->started)
         polls[2 * RELAY_IN].fd = -1; /* keys are this process's until the program runs */
     polls[RELAY_POLLS] = (struct pollfd){
-        .fd = session->ended ? -1 : control_client_fd(session->client), .events = POLLIN};
+        .fd = session->ended ? -1 : session->ops->fd(session->peer), .events = POLLIN};
     polls[RELAY_POLLS + 1] = (struct pollfd){.fd = session->signal_fd, .events = POLLIN};
     if (poll(polls, ARRAY_SIZE(polls), poll_timeout(session)) < 0)
         return errno == EINTR ? 0 : error_set(err, errno, "", "cannot wait for events", NULL);
@@ -299,22 +256,14 @@ static int turn(struct session *session, struct husk_error *err)
 
 static int begin(struct session *session, struct husk_error *err)
 {
-    json_t *params = session->process ? json_pack("{s:s}", "process", session->process) : NULL;
     int ret = open_signals(session);
 
     if (!session->terminal)
         session->relay.filter.count = 0; /* no keys, but data */
     if (ret)
-        error_set(err, -ret, "", "cannot receive signals", NULL);
-    if (!ret && session->start)
-        ret = control_client_send(session->client, "start", NULL, &session->start_id, err);
-    if (ret)
-        json_decref(params);
-    else
-        ret = control_client_send(session->client, "wait", params, &session->wait_id, err);
-    if (!ret && !session->start)
-        ret = enter(session, err);
-    return ret;
+        return error_set(err, -ret, "", "cannot receive signals", NULL);
+    ret = session->ops->begin(session->peer, session->start, err);
+    return !ret && !session->start ? enter(session, err) : ret;
 }
 
 int session_run(struct session *session)
