@@ -8,59 +8,31 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/inotify.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/io.h"
-#include "base/parse.h"
-#include "cli/pod/log_reader.h"
+#include "cli/pod/log_print.h"
 #include "cli/pod/pod.h"
+#include "pod/log/view.h"
 
 #define LOOK_MS 250 /* how often the end is looked for */
 
 struct logs {
-    bool follow, times;
+    bool follow;
     int64_t tail; /* lines; -1: all */
-    char since[LOG_TIME_LENGTH + 1];
-    bool line_open[2]; /* the last record of the stream was a part */
+    int64_t since_ns;
+    struct log_print print;
 };
-
-static int set_tail(void *member, const struct pod_place *place, const char *value)
-{
-    uint64_t number;
-
-    if (!strcmp(value, "all")) {
-        *(int64_t *)member = -1;
-        return 0;
-    }
-    if (parse_u64(value, 0, INT32_MAX, &number))
-        return pod_usage(place->syntax, "%s: %s: wants a number of lines, or all", place->option,
-                         value);
-    *(int64_t *)member = (int64_t)number;
-    return 0;
-}
-
-static int set_since(void *member, const struct pod_place *place, const char *value)
-{
-    if (log_time_parse(value, time(NULL), member))
-        return pod_usage(
-            place->syntax,
-            "%s: %s: wants a time such as 2026-11-29T02:00:00Z, seconds since 1970, or "
-            "how long ago, such as 10m",
-            place->option, value);
-    return 0;
-}
 
 #define AT(member) offsetof(struct logs, member)
 
 static const struct pod_option options[] = {
     {'f', "follow", false, pod_set_flag, AT(follow)},
-    {'t', "timestamps", false, pod_set_flag, AT(times)},
-    {'n', "tail", true, set_tail, AT(tail)},
-    {0, "since", true, set_since, AT(since)},
+    {'t', "timestamps", false, pod_set_flag, AT(print.times)},
+    {'n', "tail", true, log_set_tail, AT(tail)},
+    {0, "since", true, log_set_since, AT(since_ns)},
     {0, NULL, false, NULL, 0},
 };
 
@@ -83,73 +55,20 @@ static const struct pod_syntax syntax = {
     .options = options,
 };
 
-/* Whether nobody reads what we print. */
-static bool show(struct logs *logs, const struct log_line *line)
-{
-    FILE *out = line->is_error ? stderr : stdout;
-    bool *open = &logs->line_open[line->is_error];
-
-    if (line->is_error)
-        fflush(stdout);
-    if (logs->times && !*open)
-        fprintf(out, "%.*s ", (int)LOG_TIME_LENGTH, line->time);
-    fwrite(line->text, 1, line->len, out);
-    if (!line->partial)
-        fputc('\n', out);
-    *open = line->partial;
-    return !ferror(out);
-}
-
-static bool is_wanted(const struct logs *logs, const struct log_line *line)
-{
-    return memcmp(line->time, logs->since, LOG_TIME_LENGTH) >= 0;
-}
-
-/* How many lines are before the last `tail` of those that are wanted. */
-static int count_skipped(const struct logs *logs, int dir, uint64_t *skip)
-{
-    struct log_reader reader;
-    struct log_line line;
-    bool open[2] = {false, false};
-    uint64_t lines = 0;
-    int ret;
-
-    *skip = 0;
-    if (logs->tail < 0)
-        return 0;
-    log_reader_init(&reader, dir);
-    while ((ret = log_reader_next(&reader, &line)) == 1) {
-        if (!is_wanted(logs, &line))
-            continue;
-        lines += !line.partial;
-        open[line.is_error] = line.partial;
-    }
-    log_reader_close(&reader);
-    lines += open[0] + open[1]; /* the last one may have no end */
-    if (lines > (uint64_t)logs->tail)
-        *skip = lines - (uint64_t)logs->tail;
-    return ret;
-}
-
 /* Everything that there is. 0 to go on, 1 when nobody reads it, -errno. */
-static int drain(struct logs *logs, struct log_reader *reader, uint64_t *skip)
+static int drain(struct logs *logs, struct log_view *view)
 {
     struct log_line line;
     int ret;
 
-    while ((ret = log_reader_next(reader, &line)) == 1) {
-        if (!is_wanted(logs, &line))
-            continue;
-        if (*skip > 0)
-            *skip -= !line.partial;
-        else if (!show(logs, &line))
+    while ((ret = log_view_next(view, &line)) == 1) {
+        if (!log_print(&logs->print, line.time, line.is_error, line.partial, line.text, line.len))
             return 1;
     }
     return fflush(stdout) ? 1 : ret;
 }
 
-static int follow(struct logs *logs, const struct entry *container, struct log_reader *reader,
-                  uint64_t *skip)
+static int follow(struct logs *logs, const struct entry *container, struct log_view *view)
 {
     char path[32], events[4096];
     int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -163,7 +82,7 @@ static int follow(struct logs *logs, const struct entry *container, struct log_r
                                  {.fd = STDOUT_FILENO, .events = 0}};
         bool alive = entry_alive(container);
 
-        ret = drain(logs, reader, skip);
+        ret = drain(logs, view);
         if (ret || !alive)
             break;
         if (poll(polls, 2, LOOK_MS) > 0 && (polls[1].revents & (POLLERR | POLLNVAL)))
@@ -177,23 +96,21 @@ static int follow(struct logs *logs, const struct entry *container, struct log_r
 
 static int print_log(struct logs *logs, const struct entry *container, struct husk_error *err)
 {
-    struct log_reader reader;
-    uint64_t skip;
-    int ret = count_skipped(logs, container->dir, &skip);
+    struct log_view view;
+    int ret = log_view_open(&view, container->dir, "log", logs->since_ns, logs->tail);
 
-    log_reader_init(&reader, container->dir);
     if (!ret)
-        ret = logs->follow ? follow(logs, container, &reader, &skip) : drain(logs, &reader, &skip);
-    if (reader.damaged)
+        ret = logs->follow ? follow(logs, container, &view) : drain(logs, &view);
+    if (view.reader.damaged)
         cli_message("%s: %lu lines of its log are damaged and were left out", container->name,
-                    reader.damaged);
-    log_reader_close(&reader);
+                    view.reader.damaged);
+    log_view_close(&view);
     return ret < 0 ? error_set(err, -ret, container->name, "its log cannot be read", NULL) : 0;
 }
 
 int pod_logs(int argc, char **argv)
 {
-    struct logs logs = {.tail = -1, .since = "0000-00-00T00:00:00.000000000Z"};
+    struct logs logs = {.tail = -1};
     struct entry_store *store;
     struct entry *container;
     struct husk_error err = {0};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Lines of a container's log: see log_line.h. */
-#include "cli/pod/log_line.h"
+/* Lines of a container's log: see line.h. */
+#include "pod/log/line.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/calendar.h"
-#include "base/parse.h"
-#include "cli/pod/options.h"
+
+#define NS_PER_S UINT64_C(1000000000)
 
 /* Whether `text` looks like `form`, in which '0' stands for any digit. */
 static bool has_form(const char *text, const char *form, size_t len)
@@ -44,38 +44,16 @@ int log_line_parse(const char *line, size_t len, struct log_line *out)
     return 0;
 }
 
-static int write_time(int64_t seconds, char out[LOG_TIME_LENGTH + 1])
+int log_time_format(int64_t since_1970_ns, char out[LOG_TIME_LENGTH + 1])
 {
+    uint64_t ns = since_1970_ns > 0 ? (uint64_t)since_1970_ns : 0;
     struct calendar date;
 
-    if (seconds < 0)
-        seconds = 0;
-    calendar_utc(seconds, &date);
+    calendar_utc((int64_t)(ns / NS_PER_S), &date);
     if (date.year > 9999)
-        return -EINVAL;
-    snprintf(out, LOG_TIME_LENGTH + 1, "%04u-%02u-%02uT%02u:%02u:%02u.000000000Z",
+        return -ERANGE;
+    snprintf(out, LOG_TIME_LENGTH + 1, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ",
              (unsigned)date.year % 10000u, date.month % 100u, date.day % 100u, date.hour % 100u,
-             date.minute % 100u, date.second % 100u);
-    return 0;
-}
-
-int log_time_parse(const char *text, int64_t now_s, char out[LOG_TIME_LENGTH + 1])
-{
-    size_t len = strlen(text);
-    uint64_t number;
-    int64_t before;
-
-    if (parse_u64(text, 0, INT32_MAX * 100ull, &number) == 0)
-        return write_time((int64_t)number, out);
-    if (duration_parse(text, &before) == 0)
-        return write_time(now_s - before, out);
-    if (len && text[len - 1] == 'Z')
-        len--;
-    /* A date, or one with hours and minutes, with seconds, with a fraction of up to nine digits. */
-    if ((len != 10 && len != 16 && len != 19 && (len < 21 || len > 29)) ||
-        !has_form(text, time_form, len))
-        return -EINVAL;
-    snprintf(out, LOG_TIME_LENGTH + 1, "%.*s%s", (int)len, text,
-             &"0000-00-00T00:00:00.000000000Z"[len]);
+             date.minute % 100u, date.second % 100u, (unsigned)(ns % NS_PER_S));
     return 0;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "cli/pod/log_line.h"
+#include "pod/log/line.h"
 
 static int parse(const char *text, struct log_line *out)
 {
@@ -52,35 +52,20 @@ static void test_what_is_no_line(void **state)
 static void test_times(void **state)
 {
     static const struct {
-        const char *text, *time;
-    } good[] = {
-        {"2026-11-29", "2026-11-29T00:00:00.000000000Z"},
-        {"2026-11-29T12:34", "2026-11-29T12:34:00.000000000Z"},
-        {"2026-11-29T12:34:56Z", "2026-11-29T12:34:56.000000000Z"},
-        {"2026-11-29T12:34:56.7", "2026-11-29T12:34:56.700000000Z"},
-        {"2026-11-29T12:34:56.123456789Z", "2026-11-29T12:34:56.123456789Z"},
-        {"0", "1970-01-01T00:00:00.000000000Z"},
-        {"1000000000", "2001-09-09T01:46:40.000000000Z"},
-        {"40s", "2001-09-09T01:46:00.000000000Z"},
-        {"1h46m40s", "2001-09-09T00:00:00.000000000Z"},
+        int64_t ns;
+        const char *time;
+    } cases[] = {
+        {-1, "1970-01-01T00:00:00.000000000Z"},
+        {0, "1970-01-01T00:00:00.000000000Z"},
+        {INT64_C(1000000000) * 1000000000 + 7, "2001-09-09T01:46:40.000000007Z"},
+        {INT64_MAX, "2262-04-11T23:47:16.854775807Z"},
     };
-    static const char *const bad[] = {"",
-                                      "now",
-                                      "-1",
-                                      "2026-11",
-                                      "2026-11-29T",
-                                      "2026-11-29T12",
-                                      "10x",
-                                      "2026-11-29T12:34:56+01:00",
-                                      "2026-11-29T12:34:56.1234567890Z"};
     char out[LOG_TIME_LENGTH + 1];
 
-    for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
-        assert_int_equal(log_time_parse(good[i].text, 1000000000, out), 0);
-        assert_string_equal(out, good[i].time);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_int_equal(log_time_format(cases[i].ns, out), 0);
+        assert_string_equal(out, cases[i].time);
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
-        assert_true(log_time_parse(bad[i], 1000000000, out) < 0);
 }
 
 int main(void)

@@ -5,8 +5,8 @@
  * "F" is a line of the container's, "P" a part of one that goes on in the next record of the
  * stream.
  */
-#ifndef HUSK_CLI_POD_LOG_LINE_H
-#define HUSK_CLI_POD_LOG_LINE_H
+#ifndef HUSK_POD_LOG_LINE_H
+#define HUSK_POD_LOG_LINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,8 +25,7 @@ struct log_line {
 /* A line without its newline. 0, or -EINVAL when it is none. */
 int log_line_parse(const char *line, size_t len, struct log_line *out);
 
-/* The time that --since means, in that form: "2026-11-29[T02:00[:00[.5]]][Z]", seconds since 1970,
- * or how long before now_s ("10m"). 0 or -EINVAL. */
-int log_time_parse(const char *text, int64_t now_s, char out[LOG_TIME_LENGTH + 1]);
+/* A time in that form; one before 1970 is 1970. -ERANGE after the year 9999. */
+int log_time_format(int64_t since_1970_ns, char out[LOG_TIME_LENGTH + 1]);
 
 #endif

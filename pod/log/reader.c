@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The files of a container's log: see log_reader.h. */
-#include "cli/pod/log_reader.h"
+/* The files of a container's log: see reader.h. */
+#include "pod/log/reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,9 +16,10 @@
 #define LINE_MAX_BYTES (1u << 20)
 #define READ_BYTES     (64u << 10)
 
-void log_reader_init(struct log_reader *reader, int dir)
+void log_reader_init(struct log_reader *reader, int dir, const char *name)
 {
     *reader = (struct log_reader){.dir = dir, .fd = -1};
+    snprintf(reader->name, sizeof(reader->name), "%s", name);
 }
 
 void log_reader_close(struct log_reader *reader)
@@ -28,9 +29,14 @@ void log_reader_close(struct log_reader *reader)
     reader->buffer = NULL;
 }
 
-static void name_of(unsigned number, char name[16])
+#define FILE_NAME_BYTES (LOG_READER_NAME_MAX + 12)
+
+static void name_of(const struct log_reader *reader, unsigned number, char name[FILE_NAME_BYTES])
 {
-    snprintf(name, 16, number ? "log.%u" : "log", number);
+    if (number)
+        snprintf(name, FILE_NAME_BYTES, "%s.%u", reader->name, number);
+    else
+        snprintf(name, FILE_NAME_BYTES, "%s", reader->name);
 }
 
 /* The highest number of a file of the log, or -1 when there is none. */
@@ -39,10 +45,10 @@ static int oldest(const struct log_reader *reader)
     int found = -1;
 
     for (unsigned i = 0; i < FILES_MAX; i++) {
-        char name[16];
+        char name[FILE_NAME_BYTES];
         struct stat st;
 
-        name_of(i, name);
+        name_of(reader, i, name);
         if (fstatat(reader->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
             found = (int)i;
         else if (i > 0)
@@ -55,10 +61,10 @@ static int oldest(const struct log_reader *reader)
 static int number_now(const struct log_reader *reader)
 {
     for (unsigned i = 0; i < FILES_MAX; i++) {
-        char name[16];
+        char name[FILE_NAME_BYTES];
         struct stat st;
 
-        name_of(i, name);
+        name_of(reader, i, name);
         if (fstatat(reader->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == reader->dev &&
             st.st_ino == reader->ino)
             return (int)i;
@@ -69,11 +75,11 @@ static int number_now(const struct log_reader *reader)
 /* Opens file `number`. 1, 0 when it is not there, -errno. */
 static int open_number(struct log_reader *reader, int number)
 {
-    char name[16];
+    char name[FILE_NAME_BYTES];
     struct stat st;
     int fd;
 
-    name_of((unsigned)number, name);
+    name_of(reader, (unsigned)number, name);
     fd = openat(reader->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/pod/log_reader.h"
+#include "pod/log/reader.h"
 
 #define TIME "2026-11-29T02:00:00.000000000Z"
 
@@ -27,7 +27,7 @@ static void set_up(struct fixture *f)
     assert_non_null(mkdtemp(f->path));
     f->dir = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(f->dir >= 0);
-    log_reader_init(&f->reader, f->dir);
+    log_reader_init(&f->reader, f->dir, "log");
 }
 
 static void tear_down(struct fixture *f)
