@@ -7,6 +7,7 @@
 
 #include "guest/agent/connection.h"
 #include "guest/agent/container.h"
+#include "guest/agent/relay.h"
 #include "guest/agent/volume.h"
 
 #define FLUSH_MS 2000
@@ -24,6 +25,7 @@ void agent_end(struct agent *agent)
 {
     connection_flush_all(agent, FLUSH_MS);
     connection_close_all(agent);
+    relay_end_all(agent);
     while (agent->containers)
         container_destroy(agent->containers);
     volume_remove_all(agent);

@@ -17,6 +17,7 @@
 
 struct connection;
 struct container;
+struct relay;
 struct volume;
 
 struct agent {
@@ -32,6 +33,8 @@ struct agent {
     unsigned container_count, process_count, wait_count;
     struct volume *volumes;
     unsigned volume_count;
+    struct relay *relays;
+    unsigned relay_count;
     unsigned trash_count; /* names of what is being removed */
 };
 

@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "guest/agent/container.h"
 #include "guest/agent/hello.h"
+#include "guest/agent/relay.h"
 #include "guest/agent/request.h"
 #include "guest/agent/stream.h"
 #include "husk/agent.h"
@@ -188,31 +189,28 @@ static bool take_hello(struct connection *connection, const json_t *message)
 {
     struct agent *agent = connection->agent;
     struct husk_error error = {.code = 0};
-    struct stream *stream = NULL;
-    json_t *answer;
-    int ret = hello_read(agent, message, &stream, &error);
+    struct hello hello = {.role = HELLO_CONTROL};
+    int ret = hello_read(agent, message, &hello, &error);
 
-    answer = hello_answer(agent, ret ? &error : NULL);
-    send_json(connection, answer);
-    json_decref(answer);
-    flush(connection);
     event_timer_disarm(connection->hello_timer);
-    if (ret) {
-        destroy(connection);
-        return false;
+    /* A connection that becomes another's leaves the loop before. */
+    if (!ret && hello.role != HELLO_CONTROL) {
+        event_source_remove(connection->source);
+        connection->source = NULL;
     }
-    if (!stream) {
+    if (!ret && hello.role == HELLO_DIAL) {
+        ret = relay_begin(agent, connection->fd, &hello.address, &error);
+        connection->fd = ret ? connection->fd : -1;
+    }
+    /* A relay says hello itself. */
+    if (connection->fd >= 0 && hello_send(agent, connection->fd, ret ? &error : NULL))
+        ret = -EPIPE;
+    if (!ret && hello.role == HELLO_CONTROL) {
         connection->is_control = true;
         return true;
     }
-    /* The answer is smaller than any socket's buffer; one that is full already belongs to nobody.
-     */
-    if (!connection->output_len && !connection->lost) {
-        event_source_remove(connection->source);
-        connection->source = NULL;
-        if (stream_attach(stream, connection->fd) == 0)
-            connection->fd = -1;
-    }
+    if (!ret && hello.role == HELLO_STREAM && stream_attach(hello.stream, connection->fd) == 0)
+        connection->fd = -1;
     destroy(connection);
     return false;
 }

@@ -4,13 +4,18 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
+#include "base/bytes.h"
+#include "base/checked.h"
 #include "guest/agent/container.h"
 #include "guest/agent/request.h"
 #include "guest/agent/stream.h"
 #include "husk/agent.h"
 
-static int check_version(const struct node *hello, struct husk_error *err)
+#define ANSWER_MAX 4096 /* an error with every byte escaped is shorter */
+
+static int check_version(const struct node *hello, unsigned *common, struct husk_error *err)
 {
     int64_t major = -1, minor = -1;
     struct node version = node_member(hello, "husk");
@@ -28,6 +33,7 @@ static int check_version(const struct node *hello, struct husk_error *err)
         return error_set(err, EPROTONOSUPPORT, "husk.major", "the versions do not fit",
                          "the host speaks %lld.%lld, the agent %d.%d", (long long)major,
                          (long long)minor, HUSK_AGENT_MAJOR, HUSK_AGENT_MINOR);
+    *common = minor < HUSK_AGENT_MINOR ? (unsigned)minor : HUSK_AGENT_MINOR;
     return 0;
 }
 
@@ -58,31 +64,53 @@ static int find_stream(const struct agent *agent, const struct node *hello, stru
     return 0;
 }
 
-int hello_read(const struct agent *agent, const json_t *message, struct stream **stream,
+int hello_read(const struct agent *agent, const json_t *message, struct hello *out,
                struct husk_error *err)
 {
-    static const char *const roles[] = {"control", "stream"};
-    static const char *const members[] = {"husk", "role", "container", "process", "stream", NULL};
+    static const char *const roles[] = {"control", "stream", "dial"};
+    static const char *const members[] = {"husk",   "role",    "container", "process",
+                                          "stream", "address", "port",      NULL};
     const struct node hello = node_root(message, "hello");
     struct node role = node_member(&hello, "role");
     unsigned which = 0;
-    int ret = check_version(&hello, err);
+    int ret = check_version(&hello, &out->minor, err);
 
     if (!ret)
         ret = node_only(&hello, members, err);
     if (!ret)
         ret = node_need(&role, err);
     if (!ret)
-        ret = node_choice(&hello, "role", roles, 2, &which, NULL, err);
-    if (!ret && which == 1)
-        ret = find_stream(agent, &hello, stream, err);
+        ret = node_choice(&hello, "role", roles, ARRAY_SIZE(roles), &which, NULL, err);
+    if (ret)
+        return ret;
+    out->role = (enum hello_role)which;
+    if (out->role == HELLO_STREAM)
+        ret = find_stream(agent, &hello, &out->stream, err);
+    else if (out->role == HELLO_DIAL)
+        ret = relay_address(&hello, &out->address, err);
     return ret;
 }
 
-json_t *hello_answer(const struct agent *agent, const struct husk_error *error)
+/* A new object. */
+static json_t *answer_of(const struct agent *agent, const struct husk_error *error)
 {
     if (error)
         return json_pack("{s:o}", "error", request_error_json(error));
     return json_pack("{s:{s:i, s:i}, s:s, s:b}", "husk", "major", HUSK_AGENT_MAJOR, "minor",
                      HUSK_AGENT_MINOR, "agent", HUSK_VERSION, "booted", agent->booted);
+}
+
+int hello_send(const struct agent *agent, int fd, const struct husk_error *error)
+{
+    json_t *answer = answer_of(agent, error);
+    char frame[4 + ANSWER_MAX];
+    size_t len = answer ? json_dumpb(answer, frame + 4, ANSWER_MAX, JSON_COMPACT) : 0;
+    ssize_t sent;
+
+    json_decref(answer);
+    if (!len || len > ANSWER_MAX)
+        return -ENOMEM;
+    put_le32(frame, (uint32_t)len);
+    sent = send(fd, frame, 4 + len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sent == (ssize_t)(4 + len) ? 0 : -EPIPE;
 }

@@ -5,16 +5,26 @@
 
 #include <jansson.h>
 
-#include "guest/agent/agent.h"
 #include "base/error.h"
+#include "guest/agent/agent.h"
+#include "guest/agent/relay.h"
 
 struct stream;
 
-/* *stream becomes the stream that is wanted, or NULL for a control connection. */
-int hello_read(const struct agent *agent, const json_t *message, struct stream **stream,
+enum hello_role { HELLO_CONTROL, HELLO_STREAM, HELLO_DIAL };
+
+struct hello {
+    enum hello_role role;
+    unsigned minor;              /* the lower of both sides' */
+    struct stream *stream;       /* of HELLO_STREAM: the one that is wanted */
+    union relay_address address; /* of HELLO_DIAL */
+};
+
+int hello_read(const struct agent *agent, const json_t *message, struct hello *out,
                struct husk_error *err);
 
-/* A new object; `error` is NULL for a welcome. */
-json_t *hello_answer(const struct agent *agent, const struct husk_error *error);
+/* Answer, as a frame, on a connection that has been told nothing yet and so takes it at once; one
+ * that does not belongs to nobody. `error` is NULL for a welcome. 0 or -errno. */
+int hello_send(const struct agent *agent, int fd, const struct husk_error *error);
 
 #endif

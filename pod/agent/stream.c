@@ -342,3 +342,13 @@ int agent_stream_open(struct event_loop *loop, const struct agent_connector *con
 
     return agent_dial_start(loop, connector, hello, timeout_ms, fn, arg, out);
 }
+
+int agent_port_open(struct event_loop *loop, const struct agent_connector *connector,
+                    const char *address, uint16_t port, uint32_t timeout_ms, agent_dial_fn fn,
+                    void *arg, struct agent_dial **out)
+{
+    json_t *hello =
+        json_pack("{s:s, s:s, s:i}", "role", "dial", "address", address, "port", (int)port);
+
+    return agent_dial_start(loop, connector, hello, timeout_ms, fn, arg, out);
+}

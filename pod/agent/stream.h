@@ -63,4 +63,16 @@ int agent_stream_open(struct event_loop *loop, const struct agent_connector *con
                       const char *container, const char *process, const char *stream,
                       uint32_t timeout_ms, agent_dial_fn fn, void *arg, struct agent_dial **out);
 
+/*
+ * Dial for a connection into the pod: the agent connects to `address` (IPv4 or IPv6 in numbers) and
+ * `port` (1 to 65535) by TCP, in the network namespace of the machine, and what the callback gets
+ * is that connection: each direction ends by itself (shutdown(2)). The agent refuses with EIO, and
+ * what its kernel said ("Connection refused"), when it cannot connect or is not answered within
+ * HUSK_AGENT_DIAL_TIMEOUT_MS, which timeout_ms should exceed; ENOSPC: there are too many; EINVAL:
+ * no such address, or an agent of minor 1 or 0.
+ */
+int agent_port_open(struct event_loop *loop, const struct agent_connector *connector,
+                    const char *address, uint16_t port, uint32_t timeout_ms, agent_dial_fn fn,
+                    void *arg, struct agent_dial **out);
+
 #endif

@@ -324,6 +324,12 @@ class Native:
         connection.hello(role="stream", container=container, process=process, stream=name)
         return connection
 
+    def dial(self, address, port):
+        """A connection into the pod."""
+        connection = Connection(self.connect())
+        connection.hello(role="dial", address=address, port=port)
+        return connection.socket
+
     def agent_has_capability(self, name):
         numbers = {"SYS_RESOURCE": 24}
         status = pathlib.Path("/proc/self/status").read_text()

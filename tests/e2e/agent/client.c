@@ -191,6 +191,54 @@ static void run_container(struct test *test, const char *root)
     require(!call(test, "delete", named("one")), "delete");
 }
 
+/* The descriptor, or -errno. */
+static int open_port(struct test *test, const char *address, uint16_t port)
+{
+    struct agent_dial *dial;
+
+    test->done = 0;
+    require(!agent_port_open(test->loop, &test->connector, address, port, OPEN_TIMEOUT_MS,
+                             on_stream, test, &dial),
+            "a connection is not begun");
+    turn_until(test, &test->done, address);
+    return test->ret ? test->ret : test->fd;
+}
+
+static void wait_for_line(struct test *test, int fd)
+{
+    uint64_t end = monotonic_ns() + PATIENCE_NS;
+    char byte = 0;
+
+    while (byte != '\n') {
+        if (recv(fd, &byte, 1, MSG_DONTWAIT) != 1)
+            require(event_loop_run_once(test->loop, 20) >= 0 && monotonic_ns() < end, "no line");
+    }
+    close(fd);
+}
+
+static void into_the_pod(struct test *test, const char *root)
+{
+    int out, fd;
+
+    require(!call(test, "network.set",
+                  json_pack("{s:s, s:[s]}", "interface", "lo", "addresses", "127.0.0.1/8")),
+            "network.set");
+    require(!call(test, "create",
+                  json_pack("{s:s, s:o}", "container", "server", "config",
+                            container_config(root, "exec /bin/probe echo 7009"))),
+            "create");
+    out = open_stream(test, "server", "stdout");
+    require(out >= 0 && !call(test, "start", named("server")), "start");
+    wait_for_line(test, out);
+    fd = open_port(test, "127.0.0.1", 7009);
+    require(fd >= 0 && send(fd, "bytes ", 6, MSG_NOSIGNAL) == 6 && !shutdown(fd, SHUT_WR), "dial");
+    expect_stream(test, fd, "bytes end");
+    require(open_port(test, "127.0.0.1", 7010) == -EIO, "a port where nobody listens");
+    require(open_port(test, "localhost", 7009) == -EINVAL, "a name");
+    require(!call(test, "delete", json_pack("{s:s, s:b}", "container", "server", "force", 1)),
+            "delete");
+}
+
 static void refusals(struct test *test, const char *root)
 {
     json_t *config = container_config(root, "true");
@@ -224,6 +272,7 @@ int main(int argc, char **argv)
     turn_until(&test, &test.ready, "hello");
     require(!call(&test, "info", NULL), "info");
     run_container(&test, argv[2]);
+    into_the_pod(&test, argv[2]);
     refusals(&test, argv[2]);
     if (argc <= 3) {
         require(!call(&test, "shutdown", json_object()), "shutdown");

@@ -83,6 +83,11 @@ class Guest:
         connection.hello(role="stream", container=container, process=process, stream=name)
         return connection
 
+    def dial(self, address, port):
+        connection = agent.Connection(self.connect())
+        connection.hello(role="dial", address=address, port=port)
+        return connection.socket
+
     def agent_has_capability(self, name):
         return True
 

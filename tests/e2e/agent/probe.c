@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
+#include <netinet/in.h>
 
 static int try_mount(char **args)
 {
@@ -130,6 +131,56 @@ static int try_fork(char **args)
     return -1;
 }
 
+static int listen_on(unsigned port)
+{
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 64) < 0)
+        exit(3);
+    printf("ready\n");
+    fflush(stdout);
+    return fd;
+}
+
+/* What comes goes back; after its end comes "end". */
+static int try_echo(char **args)
+{
+    int listener = listen_on((unsigned)strtoul(args[0], NULL, 0));
+
+    signal(SIGCHLD, SIG_IGN);
+    for (;;) {
+        int fd = accept(listener, NULL, NULL);
+        char bytes[4096];
+        ssize_t len;
+
+        if (fd >= 0 && fork() == 0) {
+            while ((len = read(fd, bytes, sizeof(bytes))) > 0 &&
+                   write(fd, bytes, (size_t)len) == len)
+                ;
+            (void)!write(fd, "end", 3);
+            exit(0);
+        }
+        close(fd);
+    }
+}
+
+/* Each connection is broken off after its first byte. */
+static int try_reset(char **args)
+{
+    const struct linger reset = {.l_onoff = 1};
+    int listener = listen_on((unsigned)strtoul(args[0], NULL, 0));
+
+    for (;;) {
+        int fd = accept(listener, NULL, NULL);
+        char byte;
+
+        (void)!read(fd, &byte, 1);
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        close(fd);
+    }
+}
+
 static const struct {
     const char *name;
     int arguments;
@@ -139,7 +190,8 @@ static const struct {
     {"unshare", 1, try_unshare}, {"setns", 1, try_setns},     {"ptrace", 1, try_ptrace},
     {"keyctl", 1, try_keyctl},   {"key-add", 0, try_key_add}, {"module", 0, try_module},
     {"bpf", 0, try_bpf},         {"handle", 0, try_handle},   {"vsock", 2, try_vsock},
-    {"memory", 0, try_memory},   {"fork", 0, try_fork},
+    {"memory", 0, try_memory},   {"fork", 0, try_fork},       {"echo", 1, try_echo},
+    {"reset", 1, try_reset},
 };
 
 int main(int argc, char **argv)
