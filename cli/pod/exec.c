@@ -45,7 +45,7 @@ static const struct pod_syntax syntax = {
     .wants = "a container and a command",
     .least = 2,
     .most = UINT16_MAX,
-    .words_end_options = true,
+    .words_before_end = 1,
     .own_statuses = true,
     .options = options,
 };

@@ -131,7 +131,7 @@ int pod_options_parse(const struct pod_syntax *syntax, void *out, int argc, char
             ended = true;
         } else if (ended || word[0] != '-' || !word[1]) {
             (*words)[(*count)++] = word; /* never ahead of where we read */
-            ended |= syntax->words_end_options;
+            ended |= syntax->words_before_end && *count >= syntax->words_before_end;
         } else if (word[1] == '-') {
             ret = read_long(&reading);
         } else {

@@ -39,11 +39,11 @@ struct pod_option {
 
 struct pod_syntax {
     const char *command;
-    const char *help;     /* all of `husk help COMMAND` */
-    const char *wants;    /* what the words are, for messages: "the containers to stop" */
-    unsigned least, most; /* of words */
-    bool words_end_options;
-    bool own_statuses; /* it returns a program's status: ours are 125 only */
+    const char *help;          /* all of `husk help COMMAND` */
+    const char *wants;         /* what the words are, for messages: "the containers to stop" */
+    unsigned least, most;      /* of words */
+    unsigned words_before_end; /* options end after so many words; 0: they never do */
+    bool own_statuses;         /* it returns a program's status: ours are 125 only */
     const struct pod_option *options;
 };
 

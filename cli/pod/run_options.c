@@ -164,7 +164,7 @@ const struct pod_syntax pod_run_syntax = {
     .wants = "an image",
     .least = 1,
     .most = UINT16_MAX,
-    .words_end_options = true,
+    .words_before_end = 1,
     .own_statuses = true,
     .options = table,
 };

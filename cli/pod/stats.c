@@ -5,15 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/io.h"
 #include "cli/pod/pod.h"
 #include "cli/pod/table.h"
+#include "cli/pod/usage.h"
 
-#define ROWS_MAX 1024u
 #define PERIOD_S 1
 
 struct stats {
@@ -21,12 +19,7 @@ struct stats {
     const char *format;
     char **words;
     unsigned count;
-    /* The processor time of each container a moment ago, in the order of their names. */
-    struct {
-        char id[CONTAINER_ID_BYTES];
-        uint64_t at_ns, cpu_us;
-    } before[ROWS_MAX];
-    unsigned before_count;
+    struct usage_history history;
     struct table table;
     bool json;
 };
@@ -60,61 +53,17 @@ static const struct pod_syntax syntax = {
             "\n"
             "Exit status: 0 done; 119 usage error; 125 failure.\n",
     .wants = "containers",
-    .most = ROWS_MAX,
+    .most = USAGE_MAX,
     .options = options,
 };
-
-static uint64_t member(const json_t *object, const char *name)
-{
-    json_int_t value = json_integer_value(json_object_get(object, name));
-
-    return value > 0 ? (uint64_t)value : 0;
-}
-
-/* In tenths of a percent of one processor, since the last look or, at the first, since the start.
- */
-static unsigned share(struct stats *stats, const struct container_spec *spec, uint64_t started_ns,
-                      uint64_t cpu_us)
-{
-    uint64_t now = monotonic_ns(), since = 0, was = 0;
-    unsigned i = 0;
-
-    while (i < stats->before_count && strcmp(stats->before[i].id, spec->id) != 0)
-        i++;
-    if (i < stats->before_count) {
-        since = now - stats->before[i].at_ns;
-        was = stats->before[i].cpu_us;
-    } else {
-        struct timespec real;
-
-        clock_gettime(CLOCK_REALTIME, &real);
-        since = (uint64_t)real.tv_sec * 1000000000 + (uint64_t)real.tv_nsec - started_ns;
-    }
-    if (i < ROWS_MAX) {
-        memcpy(stats->before[i].id, spec->id, sizeof(spec->id));
-        stats->before[i].at_ns = now;
-        stats->before[i].cpu_us = cpu_us;
-        if (i == stats->before_count)
-            stats->before_count++;
-    }
-    return since && cpu_us > was ? (unsigned)((double)(cpu_us - was) * 1e6 / (double)since) : 0;
-}
 
 static void add_row(struct stats *stats, const struct container_spec *spec, uint64_t started_ns,
                     const json_t *answer)
 {
-    char words[TABLE_WORDS_BYTES], more[TABLE_WORDS_BYTES];
-    const json_t *machine = json_object_get(answer, "machine");
-    unsigned tenths = share(stats, spec, started_ns, member(answer, "cpu_usec"));
-
     table_add(&stats->table, "%.12s", spec->id);
     table_add(&stats->table, "%s", spec->name);
-    table_add(&stats->table, "%u.%u%%", tenths / 10, tenths % 10);
-    table_add(&stats->table, "%s", words_of_bytes(member(answer, "memory_bytes"), words));
-    table_add(&stats->table, "%s / %s", words_of_bytes(member(answer, "io_read_bytes"), words),
-              words_of_bytes(member(answer, "io_write_bytes"), more));
-    table_add(&stats->table, "%llu", (unsigned long long)member(answer, "processes"));
-    table_add(&stats->table, "%s", words_of_bytes(member(machine, "memory_resident_bytes"), words));
+    usage_add_cells(&stats->table, &stats->history, spec->id, started_ns, answer);
+    usage_add_machine(&stats->table, json_object_get(answer, "machine"));
 }
 
 static int print_json(const struct container_spec *spec, const json_t *answer)

@@ -37,7 +37,7 @@ static const struct pod_syntax ends = {.command = "run",
                                        .wants = "an image",
                                        .least = 1,
                                        .most = 100,
-                                       .words_end_options = true,
+                                       .words_before_end = 1,
                                        .own_statuses = true,
                                        .options = table};
 static const struct pod_syntax anywhere = {
