@@ -62,7 +62,8 @@ static int parse_memory(struct run_options *options, const char *text)
 
     option_list_begin(&list, text);
     if (option_list_next(&list) != 1 || list.has_value)
-        return cli_usage_error(&cmd_run, "-m %s: wants SIZE[,shared][,hugepages]", text);
+        return cli_usage_error(
+            &cmd_run, "-m %s: wants SIZE[,shared][,hugepages][,free-page-reporting]", text);
     /* 0 means "default" to the library, so it is refused here, where a user typed it. */
     ret = parse_size(list.value, 1, UINT64_MAX, &options->vm.memory_bytes);
     if (ret)
@@ -76,8 +77,12 @@ static int parse_memory(struct run_options *options, const char *text)
             options->vm.memory_shared = 1;
         else if (!list.has_value && !strcmp(list.value, "hugepages"))
             options->vm.pages = HUSK_PAGES_2M;
+        else if (!list.has_value && !strcmp(list.value, "free-page-reporting"))
+            options->vm.free_page_reporting = 1;
         else
-            return cli_usage_error(&cmd_run, "-m %s: unknown word '%s' (known: shared, hugepages)",
+            return cli_usage_error(&cmd_run,
+                                   "-m %s: unknown word '%s' (known: shared, hugepages, "
+                                   "free-page-reporting)",
                                    text, list.has_value ? list.key : list.value);
     }
     return ret ? option_bad_element(&memory_flag, text, ret) : 0;

@@ -131,6 +131,10 @@ static int check_vm(const struct husk_vm_options *options, struct husk_error *er
     if ((unsigned)options->pages > HUSK_PAGES_2M)
         return error_set(err, EINVAL, "pages", CANNOT_CONFIGURE, "there is no kind %u",
                          (unsigned)options->pages);
+    if (options->free_page_reporting &&
+        (options->memory_shared || options->pages != HUSK_PAGES_DEFAULT))
+        return error_set(err, EINVAL, "free page reporting", CANNOT_CONFIGURE,
+                         "it wants private memory of ordinary pages");
     ret = check_memory(memory_of(options), options->pages, err);
     if (!ret)
         ret = config_check_rate(&options->rng_rate, "rng", "rate", err);
@@ -172,6 +176,7 @@ int machine_config_init(struct machine_config *config, const struct husk_vm_opti
     config->console_rows = options.console_rows;
     config->rng = !options.no_rng;
     config->rng_rate = options.rng_rate;
+    config->free_page_reporting = options.free_page_reporting != 0;
     config->transport = options.transport;
     config->command_line = command_line;
     copied = copy_string(&config->kernel.path, options.kernel_path);

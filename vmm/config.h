@@ -106,6 +106,7 @@ struct machine_config {
     int console_in_fd, console_out_fd; /* the caller's */
     uint16_t console_columns, console_rows;
     bool rng;
+    bool free_page_reporting;
     struct husk_rate rng_rate;     /* bytes */
     enum husk_transport transport; /* never AUTO after machine_config_settle() */
 

@@ -28,7 +28,7 @@ static bool has_pci(const struct machine_config *config)
 static unsigned count_devices(const struct machine_config *config)
 {
     return config->drive_count + config->net_count + config->vfio_count + config->vsock.present +
-           (config->console == HUSK_CONSOLE_VIRTIO) + config->rng;
+           (config->console == HUSK_CONSOLE_VIRTIO) + config->rng + config->free_page_reporting;
 }
 
 /* Whether as many devices fit, beside each other on a PCI bus or behind windows. */
@@ -38,9 +38,10 @@ static int check_count(unsigned count, bool on_pci, const char *name, struct hus
 
     if (count <= most)
         return 0;
-    return error_set(err, ENOSPC, name, CANNOT_CONFIGURE,
-                     "at most %u devices fit: drives, networks, %svsock, virtio console and rng",
-                     most, on_pci ? "devices of the host, " : "");
+    return error_set(
+        err, ENOSPC, name, CANNOT_CONFIGURE,
+        "at most %u devices fit: drives, networks, %svsock, virtio console, rng and balloon", most,
+        on_pci ? "devices of the host, " : "");
 }
 
 int config_check_room(const struct machine_config *config, unsigned of_kind, const char *name,

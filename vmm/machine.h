@@ -120,7 +120,7 @@ struct machine {
     struct pci_hotplug *hotplug;                      /* NULL without a PCI bus; as `pci` */
     struct machine_device drives[CONFIG_DEVICES_MAX]; /* as the configuration's, whose lock */
     struct machine_device nets[CONFIG_DEVICES_MAX];   /* guards them */
-    struct virtio_device *rng, *vsock;
+    struct virtio_device *rng, *vsock, *balloon;
     struct vfio_iommu *vfio_iommu; /* where devices of the host do DMA; NULL: there were none */
     struct machine_vfio vfios[CONFIG_DEVICES_MAX]; /* these two: as `drives`, in any order */
     struct boot_entry entry;

@@ -529,6 +529,25 @@ static int create_rng(struct machine *machine, unsigned index, const char *name,
     return ret;
 }
 
+static unsigned count_balloon(const struct machine_config *config)
+{
+    return config->free_page_reporting;
+}
+
+static int create_balloon(struct machine *machine, unsigned index, const char *name,
+                          struct husk_error *err)
+{
+    struct virtio_device *virtio = NULL;
+    int ret = virtio_balloon_create(&machine->device_env, &virtio);
+
+    if (ret)
+        return error_set(err, -ret, name, CANNOT_CREATE, NULL);
+    ret = attach_fixed(machine, virtio, name, err);
+    if (!ret)
+        machine->balloon = virtio;
+    return ret;
+}
+
 /* ---- the table ---- */
 
 static const struct device_entry legacy_table[] = {
@@ -544,6 +563,7 @@ static const struct device_entry virtio_table[] = {
     {"vsock", count_vsock, create_vsock},
     {"virtio console", count_virtio_console, create_virtio_console},
     {"rng", count_rng, create_rng},
+    {"balloon", count_balloon, create_balloon},
 };
 
 static int create_from_table(struct machine *machine, const struct device_entry *table,

@@ -54,6 +54,7 @@ int machine_stats(struct machine *machine, struct husk_vm_stats *stats, struct h
         .memory_resident_bytes = guest_memory_resident(machine->memory),
         .memory_pinned_bytes = machine_pinned_bytes(machine),
         .rng_bytes = machine->rng ? virtio_rng_bytes(machine->rng) : 0,
+        .memory_reported_bytes = machine->balloon ? virtio_balloon_dropped(machine->balloon) : 0,
     };
     add_vcpus(machine, stats);
     add_console(machine, stats);

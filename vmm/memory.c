@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <linux/mman.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct guest_memory {
     uint64_t size;
     int memfd; /* of a shared backing, else -1 */
     atomic_bool pinned;
+    pthread_mutex_t drop_lock; /* pages are dropped, or `pinned` changes */
 };
 
 static bool is_shared(enum guest_memory_backing backing)
@@ -259,10 +261,11 @@ int guest_memory_create(const struct guest_region_spec *specs, unsigned count,
     memory = calloc(1, sizeof(*memory));
     if (!memory)
         return error_set(err, ENOMEM, "memory", CANNOT_MAP, NULL);
+    pthread_mutex_init(&memory->drop_lock, NULL);
     memory->memfd = is_shared(backing) ? open_memfd(total, page_bytes) : -1;
     if (is_shared(backing) && memory->memfd < 0) {
         ret = memory->memfd;
-        free(memory);
+        guest_memory_destroy(memory);
         return error_set(err, -ret, "memory", "cannot create the shared memory file", NULL);
     }
     for (unsigned i = 0; i < count; i++) {
@@ -283,6 +286,7 @@ void guest_memory_destroy(struct guest_memory *memory)
     for (unsigned i = 0; i < memory->count; i++)
         munmap(memory->regions[i].hva, memory->regions[i].size);
     close_fd(&memory->memfd);
+    pthread_mutex_destroy(&memory->drop_lock);
     free(memory);
 }
 
@@ -380,9 +384,43 @@ int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, ui
     return 0;
 }
 
+/* The region that the byte at hva is in. */
+static const struct guest_region *region_of(const struct guest_memory *memory, const uint8_t *hva)
+{
+    for (unsigned i = 0; i < memory->count; i++) {
+        const struct guest_region *region = &memory->regions[i];
+
+        if ((uintptr_t)hva - (uintptr_t)region->hva < region->size)
+            return region;
+    }
+    return NULL;
+}
+
+uint64_t guest_memory_drop(struct guest_memory *memory, void *hva, uint64_t len)
+{
+    const struct guest_region *region = region_of(memory, hva);
+    uint64_t offset, first, end, dropped = 0;
+
+    if (!region || region->fd >= 0 || region->page_bytes != GUEST_PAGE_SIZE)
+        return 0;
+    offset = (uint64_t)((uint8_t *)hva - (uint8_t *)region->hva);
+    end = (offset + min_u64(len, region->size - offset)) & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+    first = (offset + GUEST_PAGE_SIZE - 1) & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+    if (first >= end)
+        return 0;
+    pthread_mutex_lock(&memory->drop_lock);
+    if (!guest_memory_is_pinned(memory) &&
+        madvise((uint8_t *)region->hva + first, end - first, MADV_DONTNEED) == 0)
+        dropped = end - first;
+    pthread_mutex_unlock(&memory->drop_lock);
+    return dropped;
+}
+
 void guest_memory_set_pinned(struct guest_memory *memory, bool pinned)
 {
+    pthread_mutex_lock(&memory->drop_lock);
     atomic_store(&memory->pinned, pinned);
+    pthread_mutex_unlock(&memory->drop_lock);
 }
 
 bool guest_memory_is_pinned(const struct guest_memory *memory)

@@ -102,9 +102,17 @@ int guest_memory_map_file(struct guest_memory *memory, gpa_t address, int fd, ui
                           uint64_t len);
 
 /*
+ * Give whole pages of [hva, hva + len), which is part of guest memory, back to the host: they read
+ * as zero then, or as what is in the file that is mapped there. Pages that are shared with others,
+ * huge ones, and all while memory is pinned, stay as they are. Returns how many bytes were dropped.
+ * Any thread.
+ */
+uint64_t guest_memory_drop(struct guest_memory *memory, void *hva, uint64_t len);
+
+/*
  * While memory is pinned (mapped for DMA of a device of the host's), the pages behind it must stay
  * the ones that they are: a device would go on using those from before. Whoever would replace or
- * drop pages asks first. Any thread.
+ * drop pages asks first. Any thread; when it is set, nobody is dropping any more.
  */
 void guest_memory_set_pinned(struct guest_memory *memory, bool pinned);
 bool guest_memory_is_pinned(const struct guest_memory *memory);

@@ -97,6 +97,11 @@ int virtio_rng_create(const struct device_env *env, const struct rate_limit *rat
 /* Bytes given to the driver so far. Any thread. */
 uint64_t virtio_rng_bytes(struct virtio_device *rng);
 
+/* A balloon whose driver gives back pages that are free (balloon.c). */
+int virtio_balloon_create(const struct device_env *env, struct virtio_device **out);
+/* Bytes of guest memory that were dropped so far, each time they were. Any thread. */
+uint64_t virtio_balloon_dropped(struct virtio_device *balloon);
+
 /* One port, no multiport; VIRTIO_CONSOLE_F_SIZE. The backend outlives the device. */
 int virtio_console_create(const struct device_env *env, struct console_backend *console,
                           uint16_t columns, uint16_t rows, struct virtio_device **out);

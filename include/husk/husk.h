@@ -214,6 +214,11 @@ struct husk_vm_options {
     void *log_arg;
 
     enum husk_transport transport;
+
+    /* Non-zero: with a balloon device, by whose free page reporting the guest gives memory back
+     * that it has come to use and uses no more. Private memory of ordinary pages only. While
+     * devices of the host are attached, nothing is given back. */
+    int free_page_reporting;
 };
 
 #define HUSK_VM_OPTIONS_INIT                                                                \
@@ -616,8 +621,9 @@ struct husk_vm_stats {
     uint64_t console_tx_bytes, console_rx_bytes, console_dropped_bytes;
     uint64_t rng_bytes;
     uint64_t vsock_tx_bytes, vsock_rx_bytes;
-    uint64_t vsock_connections;   /* open now */
-    uint64_t memory_pinned_bytes; /* guest memory that is locked for devices of the host */
+    uint64_t vsock_connections;     /* open now */
+    uint64_t memory_pinned_bytes;   /* guest memory that is locked for devices of the host */
+    uint64_t memory_reported_bytes; /* given back by free page reporting; a page counts each time */
 };
 
 /* Any time after build. Blocks shortly. -ENOENT when there is no such id. */

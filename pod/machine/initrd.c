@@ -27,8 +27,9 @@ static const char cannot_make[] = "cannot make the initial RAM disk";
 /* What a distribution's kernel has as modules and a container's machine needs. pvpanic tells husk
  * of a kernel that panics; af_packet is for those who look at their network. */
 static const char *const basic_modules[] = {
-    "virtio_mmio", "virtio_blk", "virtio-rng", "vmw_vsock_virtio_transport",
-    "erofs",       "overlay",    "ext4",       "pvpanic-mmio",
+    "virtio_mmio",    "virtio_blk", "virtio-rng", "vmw_vsock_virtio_transport",
+    "erofs",          "overlay",    "ext4",       "pvpanic-mmio",
+    "virtio_balloon",
 };
 static const char *const network_modules[] = {"virtio_net", "af_packet"};
 /* Drivers of virtual functions of network cards. */

@@ -173,6 +173,9 @@ def arguments_of_run():
         yield f"-c {value!r}", (f"-c {value}: ", reason), ["-c", value]
     yield ("threads that make no cores", ("threads per core: ", "3 vCPUs do not make cores of 2"),
            ["-c", "3,threads=2"])
+    for word in ("shared", "hugepages"):
+        yield (f"free page reporting with {word}", ("free page reporting: ", "private memory of ordinary pages"),
+               ["-m", f"64M,free-page-reporting,{word}"])
     yield ("huge pages that do not fit", ("memory: ", "multiple of 2 MiB"),
            ["-m", "65M,hugepages"])
 

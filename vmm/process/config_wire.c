@@ -126,6 +126,7 @@ void config_put_vm(struct message *message, struct wire_writer *writer,
     wire_put_u16(writer, config->console_rows);
     wire_put_u8(writer, config->rng);
     wire_put_rate(writer, &config->rng_rate);
+    wire_put_u8(writer, config->free_page_reporting);
     wire_put_u8(writer, (uint8_t)config->transport);
     wire_put_u8(writer, (uint8_t)config->vfio_iommu);
     message_put_fd(message, writer, config->vfio_iommu_fd);
@@ -159,6 +160,7 @@ int config_get_vm(struct message *message, struct wire_reader *reader,
     config->console_rows = wire_get_u16(reader);
     config->rng = wire_get_u8(reader) != 0;
     wire_get_rate(reader, &config->rng_rate);
+    config->free_page_reporting = wire_get_u8(reader) != 0;
     config->transport = wire_get_u8(reader);
     config->vfio_iommu = wire_get_u8(reader);
     config->vfio_iommu_fd = message_take_fd(message, reader);

@@ -81,6 +81,16 @@ static void test_everything(void **state)
 }
 
 /* Each is one flag with one bad value. */
+static void test_free_page_reporting(void **state)
+{
+    static struct run_options o;
+    char *argv[] = {"run", "-k", "K", "-m", "1G,free-page-reporting", NULL};
+
+    assert_int_equal(parse(&o, argv), 0);
+    assert_true(o.vm.free_page_reporting);
+    assert_false(o.vm.memory_shared);
+}
+
 static void test_refused(void **state)
 {
     static char *const bad[][3] = {
@@ -168,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_free_page_reporting),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_too_many_devices),
     };

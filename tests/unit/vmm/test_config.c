@@ -283,6 +283,25 @@ static void test_owned_descriptors(void **state)
     assert_int_equal(errno, EBADF);
 }
 
+/* What goes back to the host must be nobody else's, and no part of a huge page. */
+static void test_free_page_reporting(void **state)
+{
+    struct husk_vm_options vm = good_vm();
+    struct machine_config config;
+    struct husk_error err;
+
+    vm.free_page_reporting = 1;
+    assert_int_equal(machine_config_init(&config, &vm, NULL), 0);
+    assert_true(config.free_page_reporting);
+    machine_config_release(&config);
+    vm.memory_shared = 1;
+    assert_int_equal(machine_config_init(&config, &vm, &err), -EINVAL);
+    assert_string_equal(err.where, "free page reporting");
+    vm.memory_shared = 0;
+    vm.pages = HUSK_PAGES_2M;
+    assert_int_equal(machine_config_init(&config, &vm, &err), -EINVAL);
+}
+
 /* A caller built against a release whose struct ended before `rng` and the log. */
 static void test_older_struct(void **state)
 {
@@ -344,6 +363,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tap_given_twice, setup, teardown),
         cmocka_unit_test(test_owned_descriptors),
         cmocka_unit_test(test_older_struct),
+        cmocka_unit_test(test_free_page_reporting),
         cmocka_unit_test(test_newer_struct),
         cmocka_unit_test(test_struct_without_size),
     };

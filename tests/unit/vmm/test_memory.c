@@ -426,6 +426,43 @@ static void what_was_touched_is_resident(void **state)
     check_resident(GUEST_MEMORY_SHARED);
 }
 
+static void whole_pages_are_dropped(void **state)
+{
+    struct guest_memory *memory = three_regions(GUEST_MEMORY_PRIVATE);
+    uint8_t *at = guest_memory_at(memory, gpa(0), 4 * PAGE);
+    uint8_t *last = guest_memory_at(memory, gpa(4 * GIB + MIB - PAGE), PAGE);
+
+    memset(at, 1, 4 * PAGE);
+    assert_int_equal(guest_memory_drop(memory, at + 1, 3 * PAGE), 2 * PAGE);
+    assert_true(at[0] == 1 && at[PAGE - 1] == 1 && at[PAGE] == 0 && at[3 * PAGE - 1] == 0);
+    assert_int_equal(at[3 * PAGE], 1);
+    assert_int_equal(guest_memory_drop(memory, at + 1, PAGE), 0);
+    /* Nothing beyond a region is reached. */
+    memset(last, 1, PAGE);
+    assert_int_equal(guest_memory_drop(memory, last, 1ull << 40), PAGE);
+    assert_int_equal(last[0], 0);
+    assert_int_equal(guest_memory_drop(memory, &memory, PAGE), 0);
+    guest_memory_destroy(memory);
+}
+
+static void what_others_use_is_not_dropped(void **state)
+{
+    struct guest_memory *memory = three_regions(GUEST_MEMORY_SHARED);
+    uint8_t *at = guest_memory_at(memory, gpa(0), PAGE);
+
+    *at = 1;
+    assert_int_equal(guest_memory_drop(memory, at, PAGE), 0);
+    assert_int_equal(*at, 1);
+    guest_memory_destroy(memory);
+    memory = three_regions(GUEST_MEMORY_PRIVATE);
+    at = guest_memory_at(memory, gpa(0), PAGE);
+    *at = 1;
+    guest_memory_set_pinned(memory, true);
+    assert_int_equal(guest_memory_drop(memory, at, PAGE), 0);
+    assert_int_equal(*at, 1);
+    guest_memory_destroy(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,6 +483,8 @@ int main(void)
         cmocka_unit_test(the_first_2_mib_are_of_small_pages),
         cmocka_unit_test(children_do_not_inherit),
         cmocka_unit_test(what_was_touched_is_resident),
+        cmocka_unit_test(whole_pages_are_dropped),
+        cmocka_unit_test(what_others_use_is_not_dropped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,7 @@ static struct machine_config whole_vm(void)
         .console_rows = 25,
         .rng = true,
         .rng_rate = {1000, 2000},
+        .free_page_reporting = true,
         .transport = HUSK_TRANSPORT_PCI,
         .vfio_iommu = HUSK_VFIO_IOMMU_GROUP,
         .vfio_iommu_fd = null_fd(),
@@ -127,6 +128,7 @@ static void test_vm(void **state)
     assert_int_equal(t.got.console_rows, 25);
     assert_true(t.got.rng && t.got.kvm_is_pvm && t.got.confine_threads);
     assert_int_equal(t.got.rng_rate.burst, 2000);
+    assert_true(t.got.free_page_reporting);
     assert_int_equal(t.got.console_in_fd, -1);
     assert_int_equal(t.got.vfio_iommu, HUSK_VFIO_IOMMU_GROUP);
     for (unsigned i = 0; i < 5; i++) {
