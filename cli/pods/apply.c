@@ -91,7 +91,10 @@ static int print_changes(const char *name, const char *text)
     if (!fields)
         return -ENOMEM;
     printf("pod/%s %s", name, json_array_size(fields) ? "configured (" : "unchanged");
-    json_array_foreach(fields, i, field) printf("%s%s", i ? ", " : "", json_string_value(field));
+    json_array_foreach(fields, i, field)
+    {
+        printf("%s%s", i ? ", " : "", json_string_value(field));
+    }
     puts(json_array_size(fields) ? ")" : "");
     json_decref(fields);
     return 0;

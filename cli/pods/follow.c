@@ -51,7 +51,9 @@ int followed_add_pod(struct followed_list *list, struct husk_pods *pods, const c
         size_t i;
 
         json_array_foreach(json_object_get(json_object_get(pod, "spec"), lists[k]), i, container)
+        {
             followed_add(list, name, json_string_value(json_object_get(container, "name")), prefix);
+        }
     }
     json_decref(pod);
     return ret;

@@ -175,7 +175,10 @@ static int print_table(struct ps *ps, const json_t *items)
     size_t i;
 
     begin_table(ps);
-    json_array_foreach((json_t *)items, i, pod) add_row(ps, pod);
+    json_array_foreach((json_t *)items, i, pod)
+    {
+        add_row(ps, pod);
+    }
     return table_print(&ps->table, stdout);
 }
 

@@ -157,7 +157,10 @@ static void print_names(const struct making *making)
     json_t *name;
     size_t i;
 
-    json_array_foreach(making->names, i, name) puts(json_string_value(name));
+    json_array_foreach(making->names, i, name)
+    {
+        puts(json_string_value(name));
+    }
     fflush(stdout);
 }
 
@@ -210,7 +213,9 @@ static void stop_all(struct making *making, int64_t grace_s)
     size_t i;
 
     json_array_foreach(making->names, i, name)
+    {
         husk_pod_stop(making->pods, json_string_value(name), grace_s, NULL);
+    }
 }
 
 static int follow_all(struct making *making, struct followed_list *list)

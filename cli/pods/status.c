@@ -169,8 +169,10 @@ void pod_summary(const json_t *pod, struct pod_summary *out)
     };
     if (!out->space[0])
         out->space = "default";
-    json_array_foreach((json_t *)init, i, one) out->containers +=
-        !strcmp(text(one, "restartPolicy"), "Always");
+    json_array_foreach((json_t *)init, i, one)
+    {
+        out->containers += !strcmp(text(one, "restartPolicy"), "Always");
+    }
     set_status(out, "", text(status, "reason")[0] ? text(status, "reason") : out->phase);
     if (!sum_init(pod, out) || pod_condition(pod, "Initialized"))
         sum_main(pod, out);
