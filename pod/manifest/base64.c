@@ -8,7 +8,7 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-char *base64_encode(const void *bytes, size_t len)
+char *manifest_base64_encode(const void *bytes, size_t len)
 {
     const uint8_t *from = bytes;
     char *out = malloc(len / 3 * 4 + 5), *to = out;
@@ -37,7 +37,7 @@ static int digit(char c)
     return at ? (int)(at - alphabet) : -1;
 }
 
-int base64_decode(const char *text, size_t text_len, uint8_t **bytes, size_t *len)
+int manifest_base64_decode(const char *text, size_t text_len, uint8_t **bytes, size_t *len)
 {
     uint8_t *out = malloc(text_len / 4 * 3 + 4), *to = out;
     unsigned digits = 0, padding = 0;

@@ -7,13 +7,13 @@
 #include <stdint.h>
 
 /* The caller's text, with a NUL behind it that does not count; NULL without memory. */
-char *base64_encode(const void *bytes, size_t len);
+char *manifest_base64_encode(const void *bytes, size_t len);
 
 /*
  * The caller's bytes, with a NUL behind them that does not count. Line ends are skipped wherever
  * they are, as Kubernetes does. -EINVAL for what is no padded base64, or has bits behind its end;
  * -ENOMEM.
  */
-int base64_decode(const char *text, size_t text_len, uint8_t **bytes, size_t *len);
+int manifest_base64_decode(const char *text, size_t text_len, uint8_t **bytes, size_t *len);
 
 #endif

@@ -305,7 +305,7 @@ static const char *base64_problem(const char *text)
     uint8_t *bytes;
     size_t len;
 
-    if (base64_decode(text, strlen(text), &bytes, &len))
+    if (manifest_base64_decode(text, strlen(text), &bytes, &len))
         return "is not base64";
     free(bytes);
     return NULL;

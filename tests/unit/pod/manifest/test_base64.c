@@ -28,12 +28,12 @@ static void test_both_ways(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
-        char *text = base64_encode(pairs[i][0], strlen(pairs[i][0]));
+        char *text = manifest_base64_encode(pairs[i][0], strlen(pairs[i][0]));
         uint8_t *bytes;
         size_t len;
 
         assert_string_equal(text, pairs[i][1]);
-        assert_int_equal(base64_decode(text, strlen(text), &bytes, &len), 0);
+        assert_int_equal(manifest_base64_decode(text, strlen(text), &bytes, &len), 0);
         assert_int_equal(len, strlen(pairs[i][0]));
         assert_memory_equal(bytes, pairs[i][0], len + 1);
         free(bytes);
@@ -46,7 +46,7 @@ static void test_line_ends(void **state)
     uint8_t *bytes;
     size_t len;
 
-    assert_int_equal(base64_decode("Zm9v\nYg\r\n=\n=\n", 13, &bytes, &len), 0);
+    assert_int_equal(manifest_base64_decode("Zm9v\nYg\r\n=\n=\n", 13, &bytes, &len), 0);
     assert_int_equal(len, 4);
     assert_string_equal((char *)bytes, "foob");
     free(bytes);
@@ -61,10 +61,10 @@ static void test_refused(void **state)
     size_t len;
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-        if (base64_decode(bad[i], strlen(bad[i]), &bytes, &len) != -EINVAL)
+        if (manifest_base64_decode(bad[i], strlen(bad[i]), &bytes, &len) != -EINVAL)
             fail_msg("%s is not refused", bad[i]);
     }
-    assert_int_equal(base64_decode("Zg\0=", 4, &bytes, &len), -EINVAL);
+    assert_int_equal(manifest_base64_decode("Zg\0=", 4, &bytes, &len), -EINVAL);
 }
 
 int main(void)
