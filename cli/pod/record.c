@@ -17,12 +17,6 @@
 #include "cli/terminal.h"
 #include "pod/spec/spec.h"
 
-#define MIB             (UINT64_C(1) << 20)
-/* Of the machine's memory, what the container cannot have: the guest's kernel, the agent's own
- * reserve (docs/agent.md), and what the kernel notes of each page. */
-#define MACHINE_RESERVE (96 * MIB)
-#define PAGE_NOTES      32 /* one byte in so many; the kernel's struct page is one in 64 */
-
 void pod_record_name(const char *image, const char *id, char name[CONTAINER_NAME_BYTES])
 {
     const char *word = strrchr(image, '/');
@@ -40,14 +34,7 @@ void pod_record_name(const char *image, const char *id, char name[CONTAINER_NAME
 
 uint64_t pod_record_memory(uint64_t limit)
 {
-    uint64_t bytes;
-
-    if (!limit)
-        return 0;
-    if (limit > POD_MACHINE_MEMORY_MAX)
-        return limit; /* refused where the range is checked */
-    bytes = limit + limit / PAGE_NOTES + MACHINE_RESERVE;
-    return (bytes + MIB - 1) / MIB * MIB;
+    return limit ? pod_machine_memory_for(limit) : 0;
 }
 
 static struct spec_words words_of(const struct pod_list *list)

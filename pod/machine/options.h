@@ -96,6 +96,15 @@ int pod_machine_options_check(const struct pod_machine_options *options, struct 
 json_t *pod_machine_options_encode(const struct pod_machine_options *options);
 
 /*
+ * The memory of a machine in which containers may have `limit_bytes`: that and what they cannot
+ * have, which is the guest's kernel, its notes about each page, and the agent's reserve
+ * (docs/agent.md). Whole MiB; the limit itself when it is beyond POD_MACHINE_MEMORY_MAX.
+ */
+uint64_t pod_machine_memory_for(uint64_t limit_bytes);
+/* The other way about: what of a machine's memory is left for containers. */
+uint64_t pod_machine_memory_left(uint64_t memory_bytes);
+
+/*
  * What kind of file system a file or block device holds, of those that a guest of ours can mount:
  * fills `type`. -EINVAL when it is none of them; another error when it cannot be read.
  */

@@ -56,7 +56,6 @@ enum plan_host_kind {
 /* What a hostPath is. */
 struct plan_host_path {
     enum plan_host_kind kind;
-    bool block_device;
     char path[PATH_MAX]; /* of a disk, absolute and without links */
     char fstype[32];     /* of a disk */
     bool readonly;       /* of a disk: cannot be written to */
@@ -88,9 +87,10 @@ struct plan_input {
     /* The machine runs, and has this: the plan has to fit. 0: it is sized. */
     uint64_t memory_bytes;
     unsigned vcpus;
-    /* Looks at a path of the host; `where` is the field's. NULL: plan_host_path(). */
-    int (*host_path)(void *arg, const char *path, const char *where, struct plan_host_path *out,
-                     struct husk_error *err);
+    /* Looks at a path of the host, for a hostPath of this type ("" or NULL: none is given); `where`
+     * is the field's. NULL: plan_host_path(). */
+    int (*host_path)(void *arg, const char *path, const char *type, const char *where,
+                     struct plan_host_path *out, struct husk_error *err);
     void *arg;
 };
 
@@ -136,6 +136,9 @@ struct pod_plan {
     /* [{"reason": TEXT, "message": TEXT}, …]: what kubelets tell in events, such as names of
      * variables that are none. */
     json_t *warnings;
+    /* The plan's own: what is in volumes of config maps and the like, and which volumes are files
+     * of the host. */
+    json_t *payloads, *host_files;
 };
 
 /*
@@ -148,8 +151,8 @@ int plan_build(const struct plan_input *input, struct pod_plan *out, struct husk
 void plan_clear(struct pod_plan *plan);
 
 /* The reader of a hostPath that plan_build() uses by itself; blocks. */
-int plan_host_path(void *arg, const char *path, const char *where, struct plan_host_path *out,
-                   struct husk_error *err);
+int plan_host_path(void *arg, const char *path, const char *type, const char *where,
+                   struct plan_host_path *out, struct husk_error *err);
 
 /* What brings a change about while the pod runs. */
 struct plan_changes {
