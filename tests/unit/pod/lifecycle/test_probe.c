@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Actions and the probes that repeat them, with a host that answers what the test wants. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pod/lifecycle/probe.h"
+
+#define TURNS_MAX 2000u
+
+static struct {
+    struct event_loop *loop;
+    struct action_host host;
+    struct action *asked; /* of the host, and not answered */
+    unsigned execs, connects, cancels;
+    char address[64];
+    uint16_t port;
+    char command[64];
+    unsigned done;
+    enum action_result result;
+    char text[ACTION_TEXT_BYTES];
+    json_t *json;
+} t;
+
+static int exec(void *arg, struct action *action, const json_t *command)
+{
+    t.execs++;
+    t.asked = action;
+    snprintf(t.command, sizeof(t.command), "%s", json_string_value(json_array_get(command, 0)));
+    return 0;
+}
+
+static int connect_to(void *arg, struct action *action, const char *address, uint16_t port)
+{
+    t.connects++;
+    t.asked = action;
+    snprintf(t.address, sizeof(t.address), "%s", address);
+    t.port = port;
+    return 0;
+}
+
+static void cancel(void *arg, struct action *action)
+{
+    t.cancels++;
+    assert_ptr_equal(action, t.asked);
+    t.asked = NULL;
+}
+
+static void on_done(void *arg, enum action_result result, const char *text)
+{
+    t.done++;
+    t.result = result;
+    snprintf(t.text, sizeof(t.text), "%s", text);
+}
+
+static int setup(void **state)
+{
+    memset(&t, 0, sizeof(t));
+    t.host = (struct action_host){.exec = exec, .connect = connect_to, .cancel = cancel};
+    if (event_loop_create(&t.loop))
+        return -1;
+    t.host.loop = t.loop;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    event_loop_destroy(t.loop);
+    json_decref(t.json);
+    return 0;
+}
+
+static const json_t *parse(const char *text)
+{
+    json_decref(t.json);
+    t.json = json_loads(text, 0, NULL);
+    assert_non_null(t.json);
+    return t.json;
+}
+
+static struct action *begin(const char *handler, uint64_t timeout_ns)
+{
+    const json_t *both = parse(handler);
+    const struct action_options options = {
+        .handler = json_object_get(both, "handler"),
+        .container = json_object_get(both, "container"),
+        .address = "10.0.0.7",
+        .timeout_ns = timeout_ns,
+        .done = on_done,
+    };
+    struct action *action = NULL;
+
+    assert_int_equal(action_start(&t.host, &options, &action), 0);
+    assert_int_equal(t.done, 0);
+    return action;
+}
+
+static void wait_until(const unsigned *count, unsigned wanted)
+{
+    for (unsigned i = 0; *count < wanted && i < TURNS_MAX; i++)
+        event_loop_run_once(t.loop, 10);
+    assert_int_equal(*count, wanted);
+}
+
+static void answer(int exit_code)
+{
+    struct action *action = t.asked;
+
+    assert_non_null(action);
+    t.asked = NULL;
+    action_executed(action, exit_code, NULL);
+}
+
+static void a_command_tells_by_its_status(void **state)
+{
+    begin("{\"handler\": {\"exec\": {\"command\": [\"true\"]}}}", 0);
+    assert_string_equal(t.command, "true");
+    answer(0);
+    assert_int_equal(t.result, ACTION_SUCCEEDED);
+    t.done = 0;
+    begin("{\"handler\": {\"exec\": {\"command\": [\"false\"]}}}", 0);
+    answer(3);
+    assert_int_equal(t.result, ACTION_FAILED);
+    assert_string_equal(t.text, "command exited with 3");
+    assert_int_equal(t.cancels, 0);
+}
+
+static void a_late_command_is_ended(void **state)
+{
+    begin("{\"handler\": {\"exec\": {\"command\": [\"sleep\"]}}}", 1000000);
+    wait_until(&t.done, 1);
+    assert_int_equal(t.result, ACTION_FAILED);
+    assert_int_equal(t.cancels, 1);
+}
+
+static void ports_have_names(void **state)
+{
+    const struct action_options none = {.handler = parse("{\"tcpSocket\": {\"port\": \"web\"}}"),
+                                        .address = "::1",
+                                        .done = on_done};
+    struct action *action;
+
+    assert_int_equal(action_start(&t.host, &none, &action), -EINVAL);
+    action = begin("{\"handler\": {\"tcpSocket\": {\"port\": \"web\"}}, \"container\": {\"ports\": "
+                   "[{\"name\": \"web\", \"containerPort\": 8080}]}}",
+                   0);
+    assert_string_equal(t.address, "10.0.0.7");
+    assert_int_equal(t.port, 8080);
+    t.asked = NULL;
+    action_connected(action, -ECONNREFUSED);
+    assert_int_equal(t.result, ACTION_FAILED);
+    assert_string_equal(t.text, "tcpSocket: Connection refused");
+}
+
+/* One end for the action, and what it wrote in `got`. */
+static void serve(const char *handler, const char *reply, char got[512])
+{
+    int ends[2];
+    ssize_t len = 0;
+
+    begin(handler, 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    action_connected(t.asked, ends[0]);
+    t.asked = NULL;
+    for (unsigned i = 0; len <= 0 && i < TURNS_MAX; i++) {
+        event_loop_run_once(t.loop, 1);
+        len = read(ends[1], got, 511);
+    }
+    assert_true(len > 0);
+    got[len] = '\0';
+    assert_int_equal(write(ends[1], reply, strlen(reply)), strlen(reply));
+    shutdown(ends[1], SHUT_WR);
+    wait_until(&t.done, 1);
+    t.done = 0;
+    close(ends[1]);
+}
+
+static void http_tells_by_its_status(void **state)
+{
+    static const char handler[] =
+        "{\"handler\": {\"httpGet\": {\"path\": \"/up\", \"port\": 80, \"host\": \"localhost\"}}}";
+    char got[512];
+
+    serve(handler, "HTTP/1.1 302 Found\r\n\r\n", got);
+    assert_string_equal(t.address, "127.0.0.1");
+    assert_memory_equal(got, "GET /up HTTP/1.1\r\n", 18);
+    assert_int_equal(t.result, ACTION_SUCCEEDED);
+    serve(handler, "HTTP/1.1 500 Oh\r\n\r\n", got);
+    assert_int_equal(t.result, ACTION_FAILED);
+    assert_string_equal(t.text, "HTTP probe failed with statuscode: 500");
+    serve(handler, "hello\r\n", got);
+    assert_int_equal(t.result, ACTION_FAILED);
+    serve(handler, "HTTP/1.1 2", got);
+    assert_string_equal(t.text, "httpGet: the connection ended without an answer");
+}
+
+static void sleep_succeeds_at_its_end(void **state)
+{
+    begin("{\"handler\": {\"sleep\": {\"seconds\": 0}}}", 0);
+    wait_until(&t.done, 1);
+    assert_int_equal(t.result, ACTION_SUCCEEDED);
+}
+
+static void a_cancelled_action_says_nothing(void **state)
+{
+    action_cancel(begin("{\"handler\": {\"exec\": {\"command\": [\"x\"]}}}", 0));
+    action_cancel(NULL);
+    assert_int_equal(t.cancels, 1);
+    assert_int_equal(t.done, 0);
+}
+
+/* ---- probes ---- */
+
+static struct {
+    unsigned results, successes, unhealthy;
+    char text[ACTION_TEXT_BYTES + 32];
+} told;
+
+static void on_result(void *arg, struct probe *probe, bool success)
+{
+    told.results++;
+    told.successes += success;
+}
+
+static void on_unhealthy(void *arg, struct probe *probe, const char *text)
+{
+    told.unhealthy++;
+    snprintf(told.text, sizeof(told.text), "%s", text);
+}
+
+static struct probe *begin_probe(enum probe_kind kind, const char *text)
+{
+    static const struct probe_callbacks callbacks = {.result = on_result,
+                                                     .unhealthy = on_unhealthy};
+    struct probe *probe = NULL;
+
+    memset(&told, 0, sizeof(told));
+    assert_int_equal(probe_start(&t.host, kind, parse(text), NULL, "127.0.0.1", &callbacks, &probe),
+                     0);
+    return probe;
+}
+
+/* periodSeconds is 0 here, which no manifest can have: the next run comes at once. */
+#define FAST "{\"exec\": {\"command\": [\"x\"]}, \"successThreshold\": 2, \"failureThreshold\": 3}"
+
+static void say(unsigned run, int exit_code)
+{
+    wait_until(&t.execs, run);
+    answer(exit_code);
+}
+
+static void results_count_at_their_thresholds(void **state)
+{
+    struct probe *probe = begin_probe(PROBE_READINESS, FAST);
+
+    say(1, 0);
+    assert_int_equal(told.results, 0);
+    say(2, 1);
+    say(3, 0);
+    assert_int_equal(told.results, 0);
+    say(4, 0);
+    assert_true(told.results == 1 && told.successes == 1);
+    say(5, 0);
+    assert_int_equal(told.results, 1);
+    for (unsigned run = 6; run < 8; run++)
+        say(run, 1);
+    assert_int_equal(told.results, 1);
+    say(8, 1);
+    assert_true(told.results == 2 && told.successes == 1);
+    assert_int_equal(told.unhealthy, 4);
+    assert_string_equal(told.text, "Readiness probe failed: command exited with 1");
+    probe_destroy(probe);
+}
+
+/* Whoever was told has something to do about it, and may not have done it yet. */
+static void a_failed_liveness_probe_goes_on_failing(void **state)
+{
+    struct probe *probe = begin_probe(PROBE_LIVENESS, FAST);
+
+    for (unsigned run = 1; run <= 4; run++)
+        say(run, 1);
+    assert_int_equal(told.results, 2);
+    probe_destroy(probe);
+}
+
+static void a_destroyed_probe_ends_its_command(void **state)
+{
+    struct probe *probe = begin_probe(PROBE_STARTUP, FAST);
+
+    wait_until(&t.execs, 1);
+    probe_destroy(probe);
+    probe_destroy(NULL);
+    assert_int_equal(t.cancels, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_command_tells_by_its_status),
+        TEST(a_late_command_is_ended),
+        TEST(ports_have_names),
+        TEST(http_tells_by_its_status),
+        TEST(sleep_succeeds_at_its_end),
+        TEST(a_cancelled_action_says_nothing),
+        TEST(results_count_at_their_thresholds),
+        TEST(a_failed_liveness_probe_goes_on_failing),
+        TEST(a_destroyed_probe_ends_its_command),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
