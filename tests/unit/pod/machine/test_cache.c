@@ -156,10 +156,11 @@ static void joins_agent_and_modules(void **state)
     struct stat agent, with;
     int fd;
 
-    assert_true(shell("printf agent >a.cpio; mkdir t; echo k/virtio_net.ko: >t/modules.dep; "
-                      "mkdir t/k; echo module >t/k/virtio_net.ko; for m in virtio_mmio virtio_blk "
-                      "virtio-rng vmw_vsock_virtio_transport erofs overlay ext4 pvpanic-mmio "
-                      "af_packet; do echo $m.ko; done >t/modules.builtin"));
+    assert_true(shell(
+        "printf agent >a.cpio; mkdir t; echo k/virtio_net.ko: >t/modules.dep; "
+        "mkdir t/k; echo module >t/k/virtio_net.ko; for m in virtio_mmio virtio_blk "
+        "virtio-rng vmw_vsock_virtio_transport erofs overlay ext4 pvpanic-mmio virtio_balloon "
+        "af_packet; do echo $m.ko; done >t/modules.builtin"));
     setenv("HUSK_AGENT", below_top("a.cpio"), 1);
     fd = initrd_open(&kernel, &network, &err); /* nothing to add */
     assert_int_equal(fstat(fd, &agent), 0);
