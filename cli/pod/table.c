@@ -62,7 +62,7 @@ int table_print(struct table *table, FILE *out)
         unsigned column = (unsigned)(i % table->columns);
         bool last = column + 1 == table->columns;
 
-        if (!table->failed)
+        if (out && !table->failed)
             fprintf(out, "%-*s%s", last ? 0 : (int)table->widths[column], table->cells[i],
                     last ? "\n" : "   ");
         free(table->cells[i]);

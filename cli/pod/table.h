@@ -21,7 +21,7 @@ struct table {
 void table_begin(struct table *table, const char *const headings[]);
 /* The next cell; every byte that is not printable ASCII becomes '?'. Rows fill from the left. */
 void table_add(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Prints and releases. 0, or -ENOMEM with nothing printed. */
+/* Prints (not to NULL) and releases. 0, or -ENOMEM with nothing printed. */
 int table_print(struct table *table, FILE *out);
 
 /* "5 seconds", "3 minutes", "2 hours", "4 days", ... Returns out. */

@@ -157,7 +157,8 @@ static int show_once(struct stats *stats, struct husk_pods *pods)
     if (!stats->json) {
         if (!stats->no_stream && isatty(STDOUT_FILENO))
             fputs("\033[H\033[J", stdout); /* home, and clear to the end (ECMA-48) */
-        if (table_print(&stats->table, stdout)) {
+        /* What went wrong with all of them has been said. */
+        if (table_print(&stats->table, status && stats->table.rows <= 1 ? NULL : stdout)) {
             cli_message("%s", error_text(ENOMEM));
             status = STATUS_MONITOR_ERROR;
         }
