@@ -71,10 +71,10 @@ char *http_request(const json_t *http_get, const char *host, uint16_t port)
 int http_status(const char *bytes, size_t len)
 {
     static const char version[] = "HTTP/1.";
-    const char *end = memchr(bytes, '\n', len < HTTP_LINE_MAX ? len : HTTP_LINE_MAX);
+    const char *end = len ? memchr(bytes, '\n', len < HTTP_LINE_MAX ? len : HTTP_LINE_MAX) : NULL;
     size_t known = sizeof(version) - 1;
 
-    if (memcmp(bytes, version, len < known ? len : known) != 0)
+    if (len && memcmp(bytes, version, len < known ? len : known) != 0)
         return -EPROTO;
     if (!end)
         return len < HTTP_LINE_MAX ? 0 : -EPROTO;
