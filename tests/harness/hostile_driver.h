@@ -21,7 +21,7 @@ uint64_t fuzz_take(struct fuzz_input *in, unsigned bytes);
 /* Fill buf, at most `len` bytes, with what the input has; returns how many. */
 size_t fuzz_take_bytes(struct fuzz_input *in, void *buf, size_t len);
 
-#define HOSTILE_MAX_QUEUES 4u
+#define HOSTILE_MAX_QUEUES 5u
 #define HOSTILE_STEPS      8u /* values of hostile_step()'s `kind` */
 
 struct hostile_driver {
