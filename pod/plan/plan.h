@@ -22,7 +22,7 @@
  *     agent: each of container->before
  *     agent: "create" with container->create, and "rootfs" of its image
  *     … start … wait … plan->containers[i].message_path is read ("volume.read") … "delete"
- *     agent: each of container->after
+ *     agent: each of container->after, also when "create" failed
  */
 #ifndef HUSK_POD_PLAN_PLAN_H
 #define HUSK_POD_PLAN_PLAN_H
@@ -107,7 +107,7 @@ struct plan_container {
     unsigned image;    /* index into the input's images */
     json_t *create;    /* parameters of "create" but for "rootfs" */
     json_t *before;    /* requests before each "create" */
-    json_t *after;     /* requests after each "delete" */
+    json_t *after;     /* requests after each "delete", and after a "create" that failed */
     json_t *resources; /* linux.resources as "update" takes them */
     int stop_signal;
     bool tty, stdin_open, stdin_once;
