@@ -157,15 +157,13 @@ int vf_link_write(struct rtnl *rtnl, int ifindex, unsigned vf, enum vf_setting w
 {
     struct rtattr *list, *info;
     struct rtnl_request request;
-    char *end;
 
     rtnl_begin(&request, RTM_SETLINK, ifindex);
-    list = (struct rtattr *)((char *)rtnl_add(&request, IFLA_VFINFO_LIST, 0) - RTA_LENGTH(0));
-    info = (struct rtattr *)((char *)rtnl_add(&request, IFLA_VF_INFO, 0) - RTA_LENGTH(0));
+    list = rtnl_nest(&request, IFLA_VFINFO_LIST);
+    info = rtnl_nest(&request, IFLA_VF_INFO);
     add_setting(&request, vf, which, settings);
-    end = (char *)&request + request.header.nlmsg_len;
-    list->rta_len = (unsigned short)(end - (char *)list);
-    info->rta_len = (unsigned short)(end - (char *)info);
+    rtnl_nest_end(&request, info);
+    rtnl_nest_end(&request, list);
     return rtnl_talk(rtnl, &request, NULL, NULL);
 }
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cli/rtnl.h"
+#include "base/rtnl.h"
 
 enum vf_setting {
     VF_MAC = 1 << 0,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The network of a pod: one namespace and one set of addresses, made by the host's CNI plugins, by
- * husk's own bridge, or as a virtual function of a network card (docs/networks.md).
+ * The network of a pod: one namespace and one set of addresses, made by the host's CNI plugins or
+ * by husk's own bridge (docs/networks.md).
  *
- *     struct pod_network_request request = {.id = uid, .name = …, .space = …, .mode = …, .dir =
- * fd}; pod_network_read(pod, &request, &err)          ports and bandwidths, of a Pod object
- *     pod_network_up(&request, &result, &err)        result->machine goes into the machine's
- * options … the machine runs … pod_network_down(dir, &err)
+ *     struct pod_network_request request = {.id = uid, .name = …, .mode = …, .dir = fd, …};
+ *     pod_network_read(pod, &request, &err)           ports and bandwidths, of a Pod object
+ *     pod_network_up(&request, &result, &err)         result.machine is for the machine's options
+ *     pod_network_down(dir, &err)                     after the machine's end
  *
  * What is made is written down before it is made, in DIR/network.json and once more in
  * /run/husk/network/pods/ID.json: whatever is killed at whatever moment, pod_network_down() or
@@ -26,8 +26,9 @@
 #include "husk/error.h"
 #include "pod/machine/options.h"
 
-#define POD_NETWORK_PLUGIN_MS 30000 /* of one plugin's run; then it is killed, and all it started \
-                                     */
+#define POD_NETWORK_PLUGIN_MS                                           \
+    30000 /* of one plugin's run; then it is killed, and all it started \
+           */
 
 #define POD_NETWORK_PORTS_MAX   64u
 #define POD_NETWORK_DNS_SERVERS 8u
@@ -48,7 +49,7 @@ struct pod_network_request {
     const char *id;    /* the pod's uid, 64 lower-case hexadecimal digits */
     const char *name;  /* of the pod, and */
     const char *space; /* its namespace: told to plugins */
-    const char *mode;  /* "none", "bridge", "cni:NAME", "vf:PF[,…]": pod_network_check_mode() */
+    const char *mode;  /* "none", "bridge", "cni:NAME": pod_network_check_mode() */
     int dir;           /* open directory of the pod's own, in which network.json is made */
     struct pod_network_port ports[POD_NETWORK_PORTS_MAX];
     unsigned port_count;
@@ -100,6 +101,12 @@ int pod_network_read(const json_t *pod, struct pod_network_request *request,
  */
 int pod_network_up(const struct pod_network_request *request, struct pod_network_result *result,
                    struct husk_error *err);
+
+/*
+ * Whether what was made is still as it was, as far as that can be told: CNI's CHECK, or the tap's
+ * place on the bridge. 0 as well when there is no record. -errno with err filled.
+ */
+int pod_network_check(int dir, struct husk_error *err);
 
 /*
  * Takes everything back that DIR/network.json says was made, or was going to be, and removes it.

@@ -4,7 +4,7 @@
  * Lengths in answers are checked against what was received before anything is read, although the
  * kernel is to be trusted: the same code reads the recordings of tests.
  */
-#include "cli/rtnl.h"
+#include "base/rtnl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #include "base/io.h"
 
 #define ANSWER_BYTES_MAX (1u << 20)
-#define ANSWERS_MAX      64u /* messages that are looked at for one request */
+#define ANSWERS_MAX      4096u /* datagrams that are looked at for one request */
 #define TIMEOUT_S        10
 
 int rtnl_open(struct rtnl *rtnl)
@@ -58,13 +58,47 @@ void *rtnl_add(struct rtnl_request *request, uint16_t type, size_t len)
     return RTA_DATA(attribute);
 }
 
-void rtnl_begin(struct rtnl_request *request, uint16_t type, int ifindex)
+void rtnl_begin_as(struct rtnl_request *request, uint16_t type, uint16_t flags, const void *body,
+                   size_t len)
 {
     memset(request, 0, sizeof(*request));
     request->header.nlmsg_type = type;
-    request->header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-    request->header.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg));
-    request->link.ifi_index = ifindex;
+    request->header.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags);
+    request->header.nlmsg_len = (uint32_t)NLMSG_LENGTH(len);
+    memcpy(request->rest, body, len);
+}
+
+void rtnl_begin(struct rtnl_request *request, uint16_t type, int ifindex)
+{
+    const struct ifinfomsg link = {.ifi_index = ifindex};
+
+    rtnl_begin_as(request, type, 0, &link, sizeof(link));
+}
+
+void rtnl_put(struct rtnl_request *request, uint16_t type, const void *data, size_t len)
+{
+    memcpy(rtnl_add(request, type, len), data, len);
+}
+
+void rtnl_put_u32(struct rtnl_request *request, uint16_t type, uint32_t value)
+{
+    rtnl_put(request, type, &value, sizeof(value));
+}
+
+void rtnl_put_text(struct rtnl_request *request, uint16_t type, const char *text)
+{
+    rtnl_put(request, type, text, strlen(text) + 1);
+}
+
+struct rtattr *rtnl_nest(struct rtnl_request *request, uint16_t type)
+{
+    return (struct rtattr *)((char *)rtnl_add(request, type, 0) - RTA_LENGTH(0));
+}
+
+void rtnl_nest_end(struct rtnl_request *request, struct rtattr *nest)
+{
+    nest->rta_len =
+        (unsigned short)((char *)request + request->header.nlmsg_len - (const char *)nest);
 }
 
 int rtnl_next(const uint8_t **at, const uint8_t *end, const uint8_t **data, size_t *len)
@@ -139,6 +173,16 @@ static int take_error(struct rtnl *rtnl, const uint8_t *data, size_t size, uint1
     return error.error;
 }
 
+/* The end of a dump, with what became of it. */
+static int take_done(const uint8_t *data, size_t size)
+{
+    int error = 0;
+
+    if (size >= sizeof(error))
+        memcpy(&error, data, sizeof(error));
+    return error < 0 ? error : 1;
+}
+
 /* 1 when the acknowledgement came, 0 when there is more to come, -errno. */
 static int take_messages(struct rtnl *rtnl, const uint8_t *data, size_t size, rtnl_take take,
                          void *opaque)
@@ -157,7 +201,9 @@ static int take_messages(struct rtnl *rtnl, const uint8_t *data, size_t size, rt
                              header.nlmsg_flags);
             return ret ? ret : 1;
         }
-        if (header.nlmsg_seq == rtnl->sequence && header.nlmsg_type == RTM_NEWLINK && take) {
+        if (header.nlmsg_seq == rtnl->sequence && header.nlmsg_type == NLMSG_DONE)
+            return take_done(data + NLMSG_HDRLEN, header.nlmsg_len - NLMSG_HDRLEN);
+        if (header.nlmsg_seq == rtnl->sequence && header.nlmsg_type >= RTM_BASE && take) {
             ret = take(opaque, data + NLMSG_HDRLEN, header.nlmsg_len - NLMSG_HDRLEN);
             if (ret)
                 return ret;

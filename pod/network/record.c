@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The record of a pod's network: see record.h. */
+#include "pod/network/record.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "pod/image/json.h"
+
+#define VERSION     1
+#define NAME_DIGITS 12 /* of the id, in names of interfaces and namespaces */
+#define COPY_BYTES  (STATE_ID_BYTES + 8)
+
+static const char wrong[] = "cannot record the pod's network";
+
+static int name_things(struct network_record *record, const char *where, struct husk_error *err)
+{
+    if (strlen(record->id) != STATE_ID_BYTES - 1 ||
+        strspn(record->id, "0123456789abcdef") != STATE_ID_BYTES - 1)
+        return error_set(err, EINVAL, where, wrong, "the id is none");
+    snprintf(record->tap, sizeof(record->tap), "hk%.*s", NAME_DIGITS, record->id);
+    snprintf(record->netns, sizeof(record->netns), "husk-%.*s", NAME_DIGITS, record->id);
+    return 0;
+}
+
+int network_record_begin(const struct pod_network_request *request, struct network_record *out,
+                         struct husk_error *err)
+{
+    int ret;
+
+    *out = (struct network_record){.cni = NULL};
+    ret = network_mode_parse(request->mode, &out->mode, err);
+    if (ret)
+        return ret;
+    memcpy(out->mode_text, request->mode, strlen(request->mode) + 1);
+    snprintf(out->id, sizeof(out->id), "%s", request->id);
+    if (strcmp(out->id, request->id) != 0)
+        return error_set(err, EINVAL, "id", wrong, "it is too long");
+    return name_things(out, "id", err);
+}
+
+void network_record_end(struct network_record *record)
+{
+    json_decref(record->cni);
+    record->cni = NULL;
+}
+
+int network_record_decode(const json_t *document, const char *where, struct network_record *out,
+                          struct husk_error *err)
+{
+    const json_t *cni;
+    uint64_t version;
+    int ret;
+
+    *out = (struct network_record){.cni = NULL};
+    ret = image_json_u64(document, "version", INT32_MAX, &version, where, err);
+    if (!ret && version != VERSION)
+        ret = error_set(err, EPROTONOSUPPORT, where, wrong, "version %llu is not known",
+                        (unsigned long long)version);
+    if (!ret)
+        ret = image_json_text(document, "id", true, out->id, sizeof(out->id), where, err);
+    if (!ret)
+        ret = name_things(out, where, err);
+    if (!ret)
+        ret = image_json_text(document, "mode", true, out->mode_text, sizeof(out->mode_text), where,
+                              err);
+    if (!ret)
+        ret = network_mode_parse(out->mode_text, &out->mode, err);
+    if (!ret)
+        ret = image_json_member(document, "cni", JSON_OBJECT, out->mode.kind == NETWORK_CNI, &cni,
+                                where, err);
+    if (!ret && cni)
+        out->cni = json_incref((json_t *)cni);
+    return ret;
+}
+
+int network_record_read(int dir, const char *name, struct network_record *out,
+                        struct husk_error *err)
+{
+    json_t *document;
+    int ret = network_state_read_json(dir, name, name, &document, err);
+
+    *out = (struct network_record){.cni = NULL};
+    if (!ret)
+        ret = network_record_decode(document, name, out, err);
+    json_decref(document);
+    return ret;
+}
+
+static void copy_name(const struct network_record *record, char name[COPY_BYTES])
+{
+    snprintf(name, COPY_BYTES, "%s.json", record->id);
+}
+
+int network_record_save(const struct network_record *record, const struct network_state *state,
+                        int dir, struct husk_error *err)
+{
+    json_t *document = json_pack("{si ss ss sO*}", "version", VERSION, "id", record->id, "mode",
+                                 record->mode_text, "cni", record->cni);
+    char copy[COPY_BYTES];
+    int ret = document ? 0 : -ENOMEM;
+
+    copy_name(record, copy);
+    /* The host's first: what the pod's directory tells is then always found without it, too. */
+    if (!ret)
+        ret = network_state_write_json(state->pods, copy, document);
+    if (!ret && dir >= 0)
+        ret = network_state_write_json(dir, RECORD_FILE, document);
+    json_decref(document);
+    return ret ? error_set(err, -ret, RECORD_FILE, wrong, NULL) : 0;
+}
+
+int network_record_remove(const struct network_record *record, const struct network_state *state,
+                          int dir, struct husk_error *err)
+{
+    char copy[COPY_BYTES];
+    int ret = 0;
+
+    copy_name(record, copy);
+    if (dir >= 0 && unlinkat(dir, RECORD_FILE, 0) < 0 && errno != ENOENT)
+        ret = -errno;
+    if (!ret && unlinkat(state->pods, copy, 0) < 0 && errno != ENOENT)
+        ret = -errno;
+    return ret ? error_set(err, -ret, RECORD_FILE, "cannot remove the record of a network", NULL)
+               : 0;
+}

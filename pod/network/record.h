@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The record of a pod's network, network.json in the pod's directory, and a copy of it for the host
+ * in pods/ID.json (state.h):
+ *
+ *     {"version": 1, "id": TEXT, "mode": TEXT,
+ *      "cni": {"list": {…}, "args": TEXT, "runtime": {…}, "result": {…}}}       of mode cni only
+ *
+ * "list" is the conf-list as it was when the pod started, "result" what the last plugin said, from
+ * the moment on when all have been added: what DEL wants to know, whatever has changed since.
+ */
+#ifndef HUSK_POD_NETWORK_RECORD_H
+#define HUSK_POD_NETWORK_RECORD_H
+
+#include <jansson.h>
+#include <net/if.h>
+
+#include "husk/error.h"
+#include "pod/network/mode.h"
+#include "pod/network/network.h"
+#include "pod/network/state.h"
+
+#define RECORD_FILE        "network.json"
+#define RECORD_NETNS_BYTES 32u
+
+struct network_record {
+    char id[STATE_ID_BYTES];
+    char mode_text[MODE_BYTES];
+    struct network_mode mode;
+    json_t *cni; /* or NULL */
+    /* Of the id: */
+    char tap[IFNAMSIZ];
+    char netns[RECORD_NETNS_BYTES];
+};
+
+/* -EINVAL for an id or a mode that is none. */
+int network_record_begin(const struct pod_network_request *request, struct network_record *out,
+                         struct husk_error *err);
+/* Takes a zeroed one. */
+void network_record_end(struct network_record *record);
+
+/* A document of a stranger: everything is checked but what "cni" has in it, which its users do. */
+int network_record_decode(const json_t *document, const char *where, struct network_record *out,
+                          struct husk_error *err);
+/* -ENOENT without one. `dir` may be pods/ of the state, and `name` a file there. */
+int network_record_read(int dir, const char *name, struct network_record *out,
+                        struct husk_error *err);
+
+/* Both copies; dir -1: the host's only. */
+int network_record_save(const struct network_record *record, const struct network_state *state,
+                        int dir, struct husk_error *err);
+int network_record_remove(const struct network_record *record, const struct network_state *state,
+                          int dir, struct husk_error *err);
+
+#endif

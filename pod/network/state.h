@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What husk keeps of networks for the whole host, in /run/husk/network, which a reboot empties
+ * together with what it tells of:
+ *
+ *     bridge.json         husk's bridge: its prefixes, and what of the host was changed for it
+ *     leases/N            which pod has the Nth address of the bridge; the text is its id
+ *     ports/PROTO-PORT-IP which pod a port of the host belongs to
+ *     pods/ID.json        each network that is up, or half up, as DIR/network.json
+ *
+ * One lock, the kernel's on the directory itself, is held by whoever changes what is shared.
+ */
+#ifndef HUSK_POD_NETWORK_STATE_H
+#define HUSK_POD_NETWORK_STATE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "husk/error.h"
+
+#define STATE_DIRECTORY "/run/husk/network"
+#define STATE_LOCK_MS   30000
+#define STATE_ID_BYTES  65u /* 64 hexadecimal digits */
+
+struct network_state {
+    int dir, leases, ports, pods;
+};
+
+/* Makes what is missing and opens it. Does not lock. */
+int network_state_open(struct network_state *state, struct husk_error *err);
+void network_state_close(struct network_state *state);
+
+/* Waits for at most STATE_LOCK_MS: -ETIMEDOUT. The lock ends with network_state_unlock(), or with
+ * the process. */
+int network_state_lock(const struct network_state *state, struct husk_error *err);
+void network_state_unlock(const struct network_state *state);
+
+/* Replaces a file whole and durably. `text` is written with a newline behind it. */
+int network_state_write(int dir, const char *name, const char *text);
+/* The same of a JSON document. */
+int network_state_write_json(int dir, const char *name, const json_t *document);
+
+/* A document of ours, or of a stranger who wrote it there: bounded, its names unique. -ENOENT. */
+int network_state_read_json(int dir, const char *name, const char *where, json_t **out,
+                            struct husk_error *err);
+
+/*
+ * A claim: a file with a pod's id in it, for one thing that only one may have. With the lock held.
+ * -EEXIST when it is another pod's; what a writer that was killed left empty is nobody's.
+ */
+int network_claim(int dir, const char *name, const char *id);
+/* Whether the claim is somebody else's. */
+bool network_claimed(int dir, const char *name, const char *id);
+/* Calls `take` for the name of each claim of `id` (NULL: of anybody); not 0 ends it. */
+int network_claims(int dir, const char *id, int (*take)(void *opaque, const char *name),
+                   void *opaque);
+/* Gives back all claims of `id`. */
+int network_unclaim(int dir, const char *id);
+
+#endif

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The two ways in which a pod's network is made; for network.c. */
+#ifndef HUSK_POD_NETWORK_WAYS_H
+#define HUSK_POD_NETWORK_WAYS_H
+
+#include "pod/network/network.h"
+#include "pod/network/record.h"
+#include "pod/network/state.h"
+
+/* husk's bridge: the tap is its port. What is left after a failure is for bridge_way_down(). */
+int bridge_way_up(const struct pod_network_request *request, const struct network_record *record,
+                  const struct network_state *state, struct pod_network_result *result,
+                  struct husk_error *err);
+int bridge_way_down(const struct network_record *record, const struct network_state *state,
+                    struct husk_error *err);
+
+/* Whether the tap is still the bridge's port. */
+int bridge_way_check(const struct network_record *record, struct husk_error *err);
+
+/* CNI plugins: record->cni is filled by cni_way_prepare(), before the record is written, and has
+ * the plugins' result when cni_way_up() has asked them; network_record_save() is called for it. */
+int cni_way_prepare(const struct pod_network_request *request, struct network_record *record,
+                    struct husk_error *err);
+int cni_way_up(const struct pod_network_request *request, struct network_record *record,
+               const struct network_state *state, struct pod_network_result *result,
+               struct husk_error *err);
+int cni_way_down(const struct network_record *record, const struct network_state *state,
+                 struct husk_error *err);
+/* CHECK, by the plugins. */
+int cni_way_check(const struct network_record *record, struct husk_error *err);
+
+#endif
