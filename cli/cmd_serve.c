@@ -17,7 +17,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/io.h"
-#include "cli/api_socket.h"
+#include "http/api_socket.h"
 #include "cli/cli.h"
 #include "cli/serve_options.h"
 #include "cli/terminal.h"

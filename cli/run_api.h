@@ -5,7 +5,7 @@
 
 #include <poll.h>
 
-#include "cli/api_socket.h"
+#include "http/api_socket.h"
 #include "cli/run_options.h"
 
 struct api;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The unix socket that `husk serve` listens on, as a file that comes and goes with the process. */
-#ifndef HUSK_CLI_API_SOCKET_H
-#define HUSK_CLI_API_SOCKET_H
+/* A listening unix socket as a file that comes and goes with the process. */
+#ifndef HUSK_HTTP_API_SOCKET_H
+#define HUSK_HTTP_API_SOCKET_H
 
 #include <sys/types.h>
 

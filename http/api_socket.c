@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A listening unix socket: see api_socket.h. */
-#include "cli/api_socket.h"
+#include "http/api_socket.h"
 
 #include <errno.h>
 #include <string.h>
@@ -76,8 +76,8 @@ int api_socket_open(struct api_socket *out, const char *path, struct husk_error 
     ret = bind_at(out->fd, &address);
     if (ret == -EADDRINUSE)
         error_set(err, EADDRINUSE, path, cannot_listen,
-                  "the file exists, and is no socket that a dead process left: another VM listens "
-                  "there, or it is something else");
+                  "the file exists, and is no socket that a dead process left: another process "
+                  "listens there, or it is something else");
     else if (ret)
         error_set(err, -ret, path, cannot_listen, NULL);
     if (ret) {
