@@ -256,7 +256,7 @@ static void do_start(struct round *round, const struct action *action, bool agai
     if (outcome(round, action, again ? OPERATION_RESTART : OPERATION_START, "FailedStart", ret,
                 &err))
         return;
-    if (again)
+    if (again && action->seen)
         say(round, name, uid, "Restarted", "had ended (%s%s%s), and was started anew",
             phase_name(action->seen->phase), *action->seen->reason ? ": " : "",
             action->seen->reason);
@@ -267,7 +267,7 @@ static void do_start(struct round *round, const struct action *action, bool agai
 static void do_create(struct round *round, const struct action *action)
 {
     const struct node_pods *pods = round->reconciler->options.pods;
-    struct husk_manifest *manifest;
+    struct husk_manifest *manifest = NULL;
     struct husk_error err = {0};
     int ret = mark(round, action, &manifest, &err);
 
@@ -315,7 +315,7 @@ static void do_apply(struct round *round, const struct action *action)
 {
     const struct node_pods *pods = round->reconciler->options.pods;
     const struct backoff_pod *state = backoff_for(round, action);
-    struct husk_manifest *manifest;
+    struct husk_manifest *manifest = NULL;
     struct husk_error err = {0};
     char *changed = NULL, text[TEXT_BYTES];
     int ret;

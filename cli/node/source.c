@@ -243,6 +243,8 @@ static void read_manifest(struct file *file)
         error_set(&err, EINVAL, file->name, "cannot read the manifest", "it is no regular file");
     else if (file->code)
         error_set(&err, file->code, file->name, "cannot read the manifest", NULL);
+    else if (!file->len)
+        error_set(&err, EINVAL, file->name, "cannot read the manifest", "it is empty");
     else
         parse(file, &file->manifest, &err);
     if (!file->manifest)

@@ -317,9 +317,9 @@ void visit_metrics(struct visit *visit)
     if (!ret) {
         usage = calloc(observed.count + 1, sizeof(*usage));
         if (!usage)
-            ret = error_set(&err, ENOMEM, "", "cannot ask the pods", NULL);
+            error_set(&err, ENOMEM, "", "cannot ask the pods", NULL);
     }
-    if (ret) {
+    if (ret || !usage) {
         visit_error(visit, &err);
     } else {
         answer_text(&response,

@@ -99,7 +99,7 @@ void visit_log(struct visit *visit)
     struct husk_pod_log_options options = HUSK_POD_LOG_OPTIONS_INIT;
     struct husk_error err = {0};
     struct husk_pod_log *log;
-    int fd;
+    int fd = -1;
 
     options.container = parameters->container;
     options.previous = parameters->previous;
@@ -143,7 +143,7 @@ static void write_events(struct visit *visit, int fd, int wake_fd)
 
 void visit_events(struct visit *visit)
 {
-    int wake_fd = eventfd_open(), fd;
+    int wake_fd = eventfd_open(), fd = -1;
 
     if (wake_fd < 0 || !events_follow(visit->options->events, wake_fd)) {
         visit_refuse(visit, 429, "too many follow the events");
