@@ -7,6 +7,8 @@
 
 #include "guest/agent/connection.h"
 #include "guest/agent/container.h"
+#include "guest/agent/job.h"
+#include "guest/agent/pending.h"
 #include "guest/agent/relay.h"
 #include "guest/agent/volume.h"
 
@@ -14,11 +16,14 @@
 
 int agent_init(struct agent *agent, const struct log *log, int cgroup, bool booted)
 {
+    int ret;
+
     memset(agent, 0, sizeof(*agent));
     agent->log = log;
     agent->cgroup = cgroup;
     agent->booted = booted;
-    return event_loop_create(&agent->loop);
+    ret = event_loop_create(&agent->loop);
+    return ret ? ret : pending_init(agent);
 }
 
 void agent_end(struct agent *agent)
@@ -26,9 +31,11 @@ void agent_end(struct agent *agent)
     connection_flush_all(agent, FLUSH_MS);
     connection_close_all(agent);
     relay_end_all(agent);
+    job_end_all(agent);
     while (agent->containers)
         container_destroy(agent->containers);
     volume_remove_all(agent);
+    event_timer_remove(agent->waiting_timer);
     event_loop_destroy(agent->loop);
     agent->loop = NULL;
 }

@@ -17,8 +17,11 @@
 
 struct connection;
 struct container;
+struct job;
+struct pending;
 struct relay;
 struct volume;
+struct waiting;
 
 struct agent {
     struct event_loop *loop;
@@ -35,6 +38,11 @@ struct agent {
     unsigned volume_count;
     struct relay *relays;
     unsigned relay_count;
+    struct pending *pendings; /* pending.h, as the next two */
+    struct waiting *waiting;
+    struct event_timer *waiting_timer;
+    struct job *jobs;
+    unsigned job_count;
     unsigned trash_count; /* names of what is being removed */
 };
 

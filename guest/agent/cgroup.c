@@ -229,24 +229,28 @@ static void visit_remove(int parent, const char *name, int dir, void *arg)
     unlinkat(parent, name, AT_REMOVEDIR);
 }
 
-int cgroup_remove(struct cgroup *cgroup)
+int cgroup_try_remove(struct cgroup *cgroup)
 {
-    uint64_t end = monotonic_ns() + CGROUP_PATIENCE_MS * 1000000ull;
-
     if (!cgroup || cgroup->dir < 0)
         return 0;
     (void)file_write(cgroup->dir, "cgroup.kill", "1");
     (void)file_write(cgroup->dir, "cgroup.freeze", "0");
-    while (unlinkat(cgroup->parent, cgroup->name, AT_REMOVEDIR) < 0 && errno != ENOENT) {
-        if (errno != EBUSY || monotonic_ns() > end)
-            return -errno;
-        walk(cgroup->dir, 0, visit_remove, NULL);
-        if (event_state(cgroup, "populated") == 1)
-            pause_shortly();
-    }
+    walk(cgroup->dir, 0, visit_remove, NULL);
+    if (unlinkat(cgroup->parent, cgroup->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+        return -errno;
     close_fd(&cgroup->dir);
     close_fd(&cgroup->parent);
     return 0;
+}
+
+int cgroup_remove(struct cgroup *cgroup)
+{
+    uint64_t end = monotonic_ns() + CGROUP_PATIENCE_MS * 1000000ull;
+    int ret;
+
+    while ((ret = cgroup_try_remove(cgroup)) == -EBUSY && monotonic_ns() < end)
+        pause_shortly();
+    return ret;
 }
 
 void cgroup_remove_parents(int top, const char *path, cgroup_used_fn is_used, void *arg)

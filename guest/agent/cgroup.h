@@ -47,6 +47,9 @@ int cgroup_freeze(const struct cgroup *cgroup, bool frozen);
  * when it succeeds; NULL and one that is not there are fine. */
 int cgroup_remove(struct cgroup *cgroup);
 
+/* One try of that, which does not wait: -EBUSY when something is still dying. */
+int cgroup_try_remove(struct cgroup *cgroup);
+
 /*
  * Remove the directories above the one at `path`, which is gone, from the lowest on, up to the
  * first that has something in it or that `is_used` says yes of.

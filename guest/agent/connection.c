@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "guest/agent/container.h"
 #include "guest/agent/hello.h"
+#include "guest/agent/pending.h"
 #include "guest/agent/relay.h"
 #include "guest/agent/request.h"
 #include "guest/agent/stream.h"
@@ -32,7 +33,10 @@ struct connection {
     struct event_source *source;
     struct event_timer *hello_timer;
     bool is_control;
-    bool lost; /* goes at the end of this turn */
+    bool lost;            /* goes at the end of this turn */
+    bool in_order;        /* a host of a minor below 2: one request after the other */
+    unsigned held;        /* requests that are to be answered later */
+    size_t waiting_bytes; /* of requests that wait (pending.h) */
     uint8_t header[HEADER_SIZE];
     size_t header_len;
     char *body;
@@ -53,6 +57,7 @@ static void destroy(struct connection *connection)
         agent->connection_count--;
     }
     container_forget_waits(agent, connection);
+    pending_forget(agent, connection);
     event_source_remove(connection->source);
     event_timer_remove(connection->hello_timer);
     close_fd(&connection->fd);
@@ -63,11 +68,19 @@ static void destroy(struct connection *connection)
 
 /* ---- output ---- */
 
+/* Whether more may be read. */
+static bool may_speak(const struct connection *connection)
+{
+    return connection->output_len < HUSK_AGENT_OUTPUT_MAX &&
+           connection->waiting_bytes <= HUSK_AGENT_QUEUE_MAX &&
+           !(connection->in_order && (connection->held || connection->waiting_bytes));
+}
+
 static void watch(struct connection *connection)
 {
     uint32_t events = 0;
 
-    if (connection->output_len < HUSK_AGENT_OUTPUT_MAX)
+    if (may_speak(connection))
         events |= EPOLLIN;
     if (connection->output_len)
         events |= EPOLLOUT;
@@ -76,6 +89,24 @@ static void watch(struct connection *connection)
     /* It is destroyed on its own turn, which the hang-up brings. */
     if (connection->lost)
         shutdown(connection->fd, SHUT_RDWR);
+}
+
+void connection_hold(struct connection *connection, int change)
+{
+    connection->held += (unsigned)change;
+    watch(connection);
+}
+
+void connection_hold_request(struct connection *connection, size_t bytes)
+{
+    connection->waiting_bytes += bytes;
+    watch(connection);
+}
+
+void connection_release_request(struct connection *connection, size_t bytes)
+{
+    connection->waiting_bytes -= bytes;
+    watch(connection);
 }
 
 static int reserve(struct connection *connection, size_t len)
@@ -207,6 +238,7 @@ static bool take_hello(struct connection *connection, const json_t *message)
         ret = -EPIPE;
     if (!ret && hello.role == HELLO_CONTROL) {
         connection->is_control = true;
+        connection->in_order = hello.minor < 2;
         return true;
     }
     if (!ret && hello.role == HELLO_STREAM && stream_attach(hello.stream, connection->fd) == 0)
@@ -219,6 +251,7 @@ static bool take_frame(struct connection *connection)
 {
     struct husk_error error;
     json_t *message = json_parse_object(connection->body, connection->body_len, &error);
+    size_t bytes = connection->body_len;
     bool alive = true;
 
     free(connection->body);
@@ -232,7 +265,7 @@ static bool take_frame(struct connection *connection)
     }
     if (!connection->is_control)
         alive = take_hello(connection, message);
-    else if (request_handle(connection->agent, connection, message))
+    else if (request_handle(connection->agent, connection, message, bytes))
         connection->lost = true;
     json_decref(message);
     return alive;
@@ -304,7 +337,7 @@ static void on_ready(void *arg, uint32_t events)
     if (events & EPOLLOUT)
         flush(connection);
     while (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && got > 0 && frames < FRAMES_A_TURN &&
-           !connection->lost && connection->output_len < HUSK_AGENT_OUTPUT_MAX) {
+           !connection->lost && may_speak(connection)) {
         bool whole;
 
         got = read_step(connection, &whole);

@@ -20,6 +20,13 @@ void connection_accept(struct agent *agent, int fd);
 void connection_answer(struct connection *connection, int64_t id, json_t *result);
 void connection_refuse(struct connection *connection, int64_t id, const struct husk_error *error);
 
+/* Of its requests, one more (or one less, -1) will be answered later. */
+void connection_hold(struct connection *connection, int change);
+
+/* A request of so many bytes waits, or does not any more. */
+void connection_hold_request(struct connection *connection, size_t bytes);
+void connection_release_request(struct connection *connection, size_t bytes);
+
 /* To all control connections; the event stays the caller's. */
 void connection_tell_all(struct agent *agent, const json_t *event);
 

@@ -14,7 +14,9 @@
 #include "base/io.h"
 #include "guest/agent/overlay.h"
 #include "guest/agent/passwd.h"
+#include "guest/agent/pending.h"
 #include "guest/agent/process.h"
+#include "guest/agent/starting.h"
 #include "guest/agent/volume.h"
 
 const char *container_status_name(enum container_status status)
@@ -49,8 +51,8 @@ struct process *container_find_process(const struct container *container, const 
 }
 
 /* runtime.md: what a state does not allow is an error. */
-static int wrong_state(const struct container *container, const char *wanted,
-                       struct husk_error *err)
+int container_wrong_state(const struct container *container, const char *wanted,
+                          struct husk_error *err)
 {
     return error_set(err, ESTALE, container->name, "is in the wrong state", "%s, not %s",
                      container_status_name(container->status), wanted);
@@ -115,8 +117,9 @@ static int make_root(struct container *container, const struct node *rootfs, str
     return 0;
 }
 
-static int build(struct container *container, const struct node *params, struct husk_error *err)
+static int build(struct request *request, struct container *container, struct husk_error *err)
 {
+    const struct node *params = &request->params;
     struct launch launch = {.config = &container->config,
                             .process = &container->config.process,
                             .field = "process",
@@ -149,14 +152,14 @@ static int build(struct container *container, const struct node *params, struct 
     launch.root_path = container->root_path;
     launch.cgroup = container->cgroup.dir;
     launch.fill = fill;
-    ret = process_launch(container, "init", &launch, with_stdin, &container->init_launched, err);
+    ret = starting_begin(request, container, "init", &launch, with_stdin, NULL, err);
     free(fill);
     return ret;
 }
 
-int container_create(struct agent *agent, const char *name, const struct node *params,
-                     struct container **out, struct husk_error *err)
+int container_create(struct request *request, const char *name, struct husk_error *err)
 {
+    struct agent *agent = request->agent;
     struct container *container, **end = &agent->containers;
     int ret;
 
@@ -177,38 +180,28 @@ int container_create(struct agent *agent, const char *name, const struct node *p
         end = &(*end)->next;
     *end = container;
     agent->container_count++;
-    ret = build(container, params, err);
-    if (ret) {
+    ret = build(request, container, err);
+    if (ret)
         container_destroy(container);
-        return ret;
-    }
-    *out = container;
-    return 0;
-}
-
-int container_start(struct container *container, struct husk_error *err)
-{
-    const struct launch launch = {.config = &container->config,
-                                  .process = &container->config.process,
-                                  .field = "process",
-                                  .container = -1};
-    int ret;
-
-    if (container->status != CONTAINER_CREATED)
-        return wrong_state(container, "created", err);
-    container->status = CONTAINER_RUNNING;
-    ret = launch_start(&launch, &container->init_launched, err);
-    /* The reaper makes it STOPPED; it can be deleted then. */
     return ret;
 }
 
-int container_exec(struct container *container, const char *name, const struct node *params,
-                   struct process **out, struct husk_error *err)
+int container_start(struct request *request, struct container *container, struct husk_error *err)
 {
-    struct launched launched = {.pidfd = -1, .channel = -1, .terminal = -1};
-    struct oci_process process;
+    if (container->status != CONTAINER_CREATED)
+        return container_wrong_state(container, "created", err);
+    container->status = CONTAINER_RUNNING;
+    /* When it fails, the reaper makes it STOPPED; it can be deleted then. */
+    return starting_go(request, container, err);
+}
+
+int container_exec(struct request *request, struct container *container, const char *name,
+                   struct husk_error *err)
+{
+    const struct node *params = &request->params;
+    struct starting_own own = {.document = NULL};
     struct launch launch = {.config = &container->config,
-                            .process = &process,
+                            .process = &own.process,
                             .field = "config",
                             .container = container->init_launched.pidfd,
                             .cgroup = container->cgroup.dir};
@@ -217,7 +210,7 @@ int container_exec(struct container *container, const char *name, const struct n
     int ret;
 
     if (container->status != CONTAINER_RUNNING && container->status != CONTAINER_CREATED)
-        return wrong_state(container, "running", err);
+        return container_wrong_state(container, "running", err);
     if (container_find_process(container, name, NULL))
         return error_set(err, EEXIST, name, "there is such a process", "%s", "");
     ret = node_object(params, "config", &config, err);
@@ -228,18 +221,21 @@ int container_exec(struct container *container, const char *name, const struct n
     if (!ret)
         ret = node_text(params, "user", 0, PASSWD_USER_MAX, &launch.user, err);
     if (!ret)
-        ret = oci_parse_process(&config, &process, err);
+        ret = oci_parse_process(&config, &own.process, err);
     if (ret)
         return ret;
-    ret = process_launch(container, name, &launch, with_stdin, &launched, err);
-    if (!ret) {
-        *out = container_find_process(container, name, NULL);
-        ret = launch_start(&launch, &launched, err);
-        if (ret)
-            process_discard(*out);
+    own.document = json_incref((json_t *)config.json);
+    ret = starting_begin(request, container, name, &launch, with_stdin, &own, err);
+    if (ret) {
+        oci_free_process(&own.process);
+        json_decref(own.document);
     }
-    oci_free_process(&process);
     return ret;
+}
+
+bool container_is_busy(const struct container *container)
+{
+    return container->deletion || (container->processes && container->processes->starting);
 }
 
 int container_pause(struct container *container, bool paused, struct husk_error *err)
@@ -247,7 +243,7 @@ int container_pause(struct container *container, bool paused, struct husk_error 
     int ret;
 
     if (container->status != (paused ? CONTAINER_RUNNING : CONTAINER_PAUSED))
-        return wrong_state(container, paused ? "running" : "paused", err);
+        return container_wrong_state(container, paused ? "running" : "paused", err);
     ret = cgroup_freeze(&container->cgroup, paused);
     if (ret)
         return error_set(err, -ret, container->name,
@@ -271,6 +267,8 @@ bool container_reap(struct agent *agent, pid_t pid, int status)
         for (struct process *process = container->processes; process; process = process->next) {
             if (process->pid != pid || process->ended)
                 continue;
+            if (process->starting && !starting_reap(process->starting))
+                return true;
             if (process == container->processes)
                 on_init_end(container);
             process_end(process, status);
@@ -313,10 +311,12 @@ static bool is_cgroup_of_another(const struct stat *dir, void *arg)
     return false;
 }
 
-static void release(struct container *container)
+void container_release(struct container *container)
 {
+    struct agent *agent = container->agent;
     const char *cgroups_path = container->config.cgroups_path;
 
+    deletion_end(container->deletion);
     event_source_remove(container->oom_source);
     close_fd(&container->oom_events);
     close_fd(&container->cgroup.dir);
@@ -335,22 +335,13 @@ static void release(struct container *container)
     free(container->layers);
     free(container->root_path);
     free(container);
+    pending_look_again(agent);
 }
 
-int container_delete(struct container *container, bool force, struct husk_error *err)
+void container_break_off(struct container *container)
 {
-    int ret;
-
-    if (container->status != CONTAINER_STOPPED && !force)
-        return wrong_state(container, "stopped", err);
-    ret = cgroup_remove(&container->cgroup);
-    if (ret)
-        return error_set(err, -ret, container->name, "cannot be deleted",
-                         "its cgroup cannot be removed: %s", error_text(-ret));
-    /* Dead, but maybe not reaped yet: its end is told before its name goes. */
-    agent_reap(container->agent);
-    release(container);
-    return 0;
+    for (struct process *at = container->processes; at; at = at->next)
+        starting_break_off(at->starting);
 }
 
 int container_delete_process(struct process *process, struct husk_error *err)
@@ -366,7 +357,8 @@ int container_delete_process(struct process *process, struct husk_error *err)
 
 void container_destroy(struct container *container)
 {
+    container_break_off(container);
     (void)cgroup_remove(&container->cgroup);
     agent_reap(container->agent);
-    release(container);
+    container_release(container);
 }

@@ -31,6 +31,9 @@ enum stream_name {
     STREAM_COUNT,
 };
 
+struct deletion;
+struct request;
+struct starting;
 struct stream;
 
 struct process_exit {
@@ -51,6 +54,7 @@ struct process {
     char name[HUSK_AGENT_NAME_MAX + 1];
     pid_t pid;
     int pidfd;
+    struct starting *starting; /* on its way (starting.h), or NULL */
     bool ended;
     bool killed_by_host;
     uint64_t oom_kills_before;
@@ -69,6 +73,7 @@ struct container {
     int oom_events; /* the descriptor that is watched, or -1 */
     struct event_source *oom_source;
     uint64_t oom_kills_told;
+    struct deletion *deletion;     /* under way (deletion.c), or NULL */
     struct launched init_launched; /* its channel is open while CREATED */
     struct process *processes;     /* the first one is init */
     char *root_path;               /* owned */
@@ -83,20 +88,31 @@ struct container *container_find(const struct agent *agent, const char *name,
 struct process *container_find_process(const struct container *container, const char *name,
                                        struct husk_error *err);
 
-/* Reads "config", "user", "rootfs" and "stdin" of the request's params. */
-int container_create(struct agent *agent, const char *name, const struct node *params,
-                     struct container **out, struct husk_error *err);
-int container_start(struct container *container, struct husk_error *err);
-int container_exec(struct container *container, const char *name, const struct node *params,
-                   struct process **out, struct husk_error *err);
+/* These are answered later (starting.h); they read the request's params, but for the names. */
+int container_create(struct request *request, const char *name, struct husk_error *err);
+int container_start(struct request *request, struct container *container, struct husk_error *err);
+int container_exec(struct request *request, struct container *container, const char *name,
+                   struct husk_error *err);
 int container_pause(struct container *container, bool paused, struct husk_error *err);
 
-/* Frees it when it succeeds. */
-int container_delete(struct container *container, bool force, struct husk_error *err);
+/* Being created, started or deleted: requests that name it wait. */
+bool container_is_busy(const struct container *container);
+
+/* Answered when it is gone, at once or later (deletion.c). */
+int container_delete(struct request *request, struct container *container, bool force,
+                     struct husk_error *err);
 int container_delete_process(struct process *process, struct husk_error *err);
 
 /* Kill, reap and free without asking. */
 void container_destroy(struct container *container);
+
+/* Parts of that: what is on its way, and all that the agent has of one whose cgroup is gone. */
+void container_break_off(struct container *container);
+void container_release(struct container *container);
+void deletion_end(struct deletion *deletion);
+
+int container_wrong_state(const struct container *container, const char *wanted,
+                          struct husk_error *err);
 
 /* A child with this pid has ended; false when it is none of the containers'. */
 bool container_reap(struct agent *agent, pid_t pid, int status);

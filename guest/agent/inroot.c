@@ -31,18 +31,31 @@ int inroot_open(int root, const char *path, int flags)
 }
 
 /* `at` is the directory of the way so far; makes `name` in it when it is not there. */
-static int make_step(int root, int at, const char *name, const char *way)
+static int make_step(int root, int at, const char *name, const char *way,
+                     const struct inroot_new *as)
 {
-    int fd = inroot_open(root, way, O_PATH | O_DIRECTORY);
+    int fd = inroot_open(root, way, O_PATH | O_DIRECTORY), made, ret = 0;
 
     if (fd != -ENOENT)
         return fd;
-    if (mkdirat(at, name, 0755) < 0 && errno != EEXIST)
-        return -errno;
-    return inroot_open(root, way, O_PATH | O_DIRECTORY);
+    if (mkdirat(at, name, as ? 0700 : 0755) < 0)
+        return errno == EEXIST ? inroot_open(root, way, O_PATH | O_DIRECTORY) : -errno;
+    if (as) {
+        made = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        /* The mode last: a change of owner takes bits of it away. */
+        if (made < 0 || fchown(made, as->uid, as->gid) < 0 || fchmod(made, as->mode) < 0)
+            ret = -errno;
+        close_fd(&made);
+    }
+    return ret ? ret : inroot_open(root, way, O_PATH | O_DIRECTORY);
 }
 
 int inroot_directory(int root, const char *path)
+{
+    return inroot_directory_as(root, path, NULL);
+}
+
+int inroot_directory_as(int root, const char *path, const struct inroot_new *as)
 {
     char way[PATH_MAX], name[NAME_MAX + 1];
     int at = inroot_open(root, ".", O_PATH | O_DIRECTORY);
@@ -67,27 +80,48 @@ int inroot_directory(int root, const char *path)
         name[len] = '\0';
         memcpy(way, path, end);
         way[end] = '\0';
-        next = make_step(root, at, name, way);
+        next = make_step(root, at, name, way, as);
         close_fd(&at);
         at = next;
     }
     return at;
 }
 
-int inroot_parent(int root, const char *path, const char **name)
+/* The path of the directory of a path's last component, which *name points at. */
+static int split(const char *path, char parent[PATH_MAX], const char **name)
 {
     const char *slash = strrchr(path, '/');
-    char parent[PATH_MAX];
     size_t len = slash ? (size_t)(slash - path) : 0;
 
     *name = slash ? slash + 1 : path;
     if (!**name || !strcmp(*name, ".") || !strcmp(*name, ".."))
         return -EINVAL;
-    if (len >= sizeof(parent))
+    if (len >= PATH_MAX)
         return -ENAMETOOLONG;
     memcpy(parent, path, len);
     parent[len] = '\0';
-    return inroot_directory(root, parent);
+    return 0;
+}
+
+int inroot_parent_as(int root, const char *path, const char **name, const struct inroot_new *as)
+{
+    char parent[PATH_MAX];
+    int ret = split(path, parent, name);
+
+    return ret ? ret : inroot_directory_as(root, parent, as);
+}
+
+int inroot_parent(int root, const char *path, const char **name)
+{
+    return inroot_parent_as(root, path, name, NULL);
+}
+
+int inroot_parent_there(int root, const char *path, const char **name)
+{
+    char parent[PATH_MAX];
+    int ret = split(path, parent, name);
+
+    return ret ? ret : inroot_open(root, parent, O_PATH | O_DIRECTORY);
 }
 
 int inroot_file(int root, const char *path)

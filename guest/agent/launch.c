@@ -4,13 +4,11 @@
 
 #include <errno.h>
 #include <linux/sched.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -78,9 +76,7 @@ static void take_descriptor(struct msghdr *header, int *out)
     *out = fd;
 }
 
-/* 1: ready; 0: the channel was closed (executed, or dead); else -errno with the error. */
-static int await(struct launched *launched, const char *field, unsigned patience_ms,
-                 struct husk_error *err)
+int launch_take(const struct launch *launch, struct launched *launched, struct husk_error *err)
 {
     struct launch_message message;
     union {
@@ -92,30 +88,23 @@ static int await(struct launched *launched, const char *field, unsigned patience
                             .msg_iovlen = 1,
                             .msg_control = &control,
                             .msg_controllen = sizeof(control)};
-    struct pollfd wait = {.fd = launched->channel, .events = POLLIN};
-    uint64_t end = monotonic_ns() + patience_ms * 1000000ull, now;
-    ssize_t len;
-    int ready = 0;
+    ssize_t len = recvmsg(launched->channel, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
-    while (ready == 0 && (now = monotonic_ns()) < end) {
-        ready = poll(&wait, 1, (int)((end - now) / 1000000) + 1);
-        if (ready < 0 && errno == EINTR)
-            ready = 0;
-    }
-    if (ready <= 0)
-        return error_set(err, ETIMEDOUT, field, "did not start in time", "%s", "");
-    len = recvmsg(launched->channel, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (len <= 0)
         return 0;
     take_descriptor(&header, &launched->terminal);
     if (len != sizeof(message))
-        return error_set(err, EPROTO, field, "did not start", "its message has a wrong size");
-    if (message.error.code == 0)
-        return 1;
-    tidy(&message.error);
-    if (err)
-        *err = message.error;
-    return -message.error.code;
+        return error_set(err, EPROTO, launch->field, "did not start",
+                         "its message has a wrong size");
+    if (message.error.code) {
+        tidy(&message.error);
+        if (err)
+            *err = message.error;
+        return -message.error.code;
+    }
+    if (launch->process->terminal && launched->terminal < 0)
+        return error_set(err, EPROTO, launch->field, "did not start", "it sent no terminal");
+    return 1;
 }
 
 static int go(struct launched *launched)
@@ -123,21 +112,17 @@ static int go(struct launched *launched)
     return send(launched->channel, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? 0 : -errno;
 }
 
-/* It is our child, and nobody else waits for it. */
-static void bury(struct launched *launched)
+void launch_abort(struct launched *launched)
 {
-    if (launched->pid > 0) {
-        kill(launched->pid, SIGKILL);
-        while (waitpid(launched->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
+    if (launched->pidfd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, launched->pidfd, SIGKILL, NULL, 0);
     close_fd(&launched->pidfd);
     close_fd(&launched->channel);
     close_fd(&launched->terminal);
     launched->pid = 0;
 }
 
-int launch_prepare(const struct launch *launch, struct launched *out, struct husk_error *err)
+int launch_begin(const struct launch *launch, struct launched *out, struct husk_error *err)
 {
     const struct oci_namespace *user = &launch->config->namespaces[OCI_NS_USER];
     int channel[2], ret;
@@ -150,37 +135,18 @@ int launch_prepare(const struct launch *launch, struct launched *out, struct hus
     close(channel[1]);
     if (!ret && launch->root_path && user->given)
         ret = namespaces_map_ids(out->pid, launch->config, err);
-    if (!ret) {
-        ret = go(out);
-        if (!ret)
-            ret = await(out, launch->field,
-                        launch->fill ? LAUNCH_FILL_PATIENCE_MS : LAUNCH_PATIENCE_MS, err);
-        if (ret == 0)
-            ret =
-                error_set(err, ECHILD, launch->field, "died while it was being prepared", "%s", "");
-    }
-    if (ret > 0 && launch->process->terminal && out->terminal < 0)
-        ret = error_set(err, EPROTO, launch->field, "did not start", "it sent no terminal");
-    if (ret < 0) {
-        bury(out);
-        return ret;
-    }
-    return 0;
+    if (!ret && go(out))
+        ret = error_set(err, ECHILD, launch->field, "died while it was being prepared", "%s", "");
+    if (ret)
+        launch_abort(out);
+    return ret;
 }
 
-int launch_start(const struct launch *launch, struct launched *launched, struct husk_error *err)
+int launch_go(const struct launch *launch, struct launched *launched, struct husk_error *err)
 {
     int ret = limits_apply(launched->pid, launch->process, launch->field, err);
 
-    if (!ret && go(launched) < 0)
+    if (!ret && go(launched))
         ret = error_set(err, ECHILD, launch->field, "has died before its start", "%s", "");
-    if (!ret) {
-        ret = await(launched, launch->field, LAUNCH_PATIENCE_MS, err);
-        if (ret > 0)
-            ret = error_set(err, EPROTO, launch->field, "did not start", "it is ready twice");
-    }
-    if (ret)
-        kill(launched->pid, SIGKILL);
-    close_fd(&launched->channel);
     return ret;
 }

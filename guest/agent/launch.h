@@ -2,22 +2,19 @@
 /*
  * The way of a process into a container.
  *
- * launch_prepare() clones it into its namespaces and its cgroup. The child (launch_child.c) makes
- * the container around itself, says over a socket that it is ready, and waits: this is the state
- * "created". launch_start() sets its limits and lets it go; it gives up its rights and executes the
+ * launch_begin() clones it into its namespaces and its cgroup. The child (launch_child.c) makes the
+ * container around itself, says over a socket that it is ready, and waits: this is the state
+ * "created". launch_go() sets its limits and lets it go; it gives up its rights and executes the
  * program. Until then, whatever fails on either side is an error with its field, and nothing stays.
  *
- * The child sees of the agent's descriptors only its three streams and the socket; everything is
- * closed before anything hostile could look. Each wait of the agent ends after LAUNCH_PATIENCE_MS
- * (LAUNCH_FILL_PATIENCE_MS).
+ * Nothing here waits: after each of both steps the socket becomes readable, and launch_take() says
+ * what came of it (starting.h). The child sees of the agent's descriptors only its three streams
+ * and the socket; everything is closed before anything hostile could look.
  */
 #ifndef HUSK_GUEST_AGENT_LAUNCH_H
 #define HUSK_GUEST_AGENT_LAUNCH_H
 
 #include "guest/agent/oci.h"
-
-#define LAUNCH_PATIENCE_MS      10000
-#define LAUNCH_FILL_PATIENCE_MS 120000 /* where volumes are filled before */
 
 /* What to start. Everything stays the caller's. */
 struct launch {
@@ -40,11 +37,16 @@ struct launched {
     int terminal; /* the master, or -1 */
 };
 
-int launch_prepare(const struct launch *launch, struct launched *out, struct husk_error *err);
+/* When it fails, the process is dead, or about to be, and still to be reaped. */
+int launch_begin(const struct launch *launch, struct launched *out, struct husk_error *err);
+int launch_go(const struct launch *launch, struct launched *launched, struct husk_error *err);
 
-/* Closes the channel. When it fails, the process is dead, or about to be, and still to be reaped.
- */
-int launch_start(const struct launch *launch, struct launched *launched, struct husk_error *err);
+/* What the child says: 1: it is ready, with its terminal if it has one; 0: it has closed the
+ * socket: it executes, or is dead; else -errno with its error. */
+int launch_take(const struct launch *launch, struct launched *launched, struct husk_error *err);
+
+/* Kill it and close everything. It is still to be reaped. */
+void launch_abort(struct launched *launched);
 
 /* What the child says: 0 is "ready" and comes with the terminal if there is one. */
 struct launch_message {

@@ -14,6 +14,7 @@
 
 #include "base/io.h"
 #include "guest/agent/connection.h"
+#include "guest/agent/starting.h"
 #include "guest/agent/stream.h"
 
 /* The process's end of each stream is in `theirs`, ours in a new stream object. */
@@ -65,41 +66,11 @@ static struct process *add_process(struct container *container, const char *name
     return process;
 }
 
-static int launch_with_streams(struct process *process, struct launch *launch, bool with_stdin,
-                               struct launched *launched, struct husk_error *err)
-{
-    int ret = 0;
-
-    for (int i = 0; i < 3; i++)
-        launch->streams[i] = -1;
-    if (!launch->process->terminal)
-        ret = make_streams(process, with_stdin, launch->streams);
-    ret = ret ? error_set(err, -ret, launch->field, "has no streams", NULL)
-              : launch_prepare(launch, launched, err);
-    for (int i = 0; i < 3; i++)
-        close_fd(&launch->streams[i]);
-    if (ret)
-        return ret;
-    process->pid = launched->pid;
-    process->pidfd = launched->pidfd;
-    if (launched->terminal >= 0) {
-        ret = stream_create(process->container->agent->loop, launched->terminal, STREAM_TERMINAL,
-                            &process->streams[STREAM_TERMINAL]);
-        if (ret) {
-            close_fd(&launched->terminal);
-            kill(launched->pid, SIGKILL);
-            close_fd(&launched->channel);
-            return error_set(err, -ret, launch->field, "has no terminal", NULL);
-        }
-    }
-    return 0;
-}
-
-int process_launch(struct container *container, const char *name, struct launch *launch,
-                   bool with_stdin, struct launched *launched, struct husk_error *err)
+int process_make(struct container *container, const char *name, struct launch *launch,
+                 bool with_stdin, struct process **out, struct husk_error *err)
 {
     struct process *process;
-    int ret;
+    int ret = 0;
 
     if (container->agent->process_count >= HUSK_AGENT_PROCESSES_MAX)
         return error_set(err, ENOSPC, name, "cannot be started", "there are %d processes",
@@ -108,10 +79,28 @@ int process_launch(struct container *container, const char *name, struct launch 
     if (!process)
         return error_set(err, ENOMEM, name, "cannot be started", NULL);
     process->oom_kills_before = cgroup_oom_kills(&container->cgroup);
-    ret = launch_with_streams(process, launch, with_stdin, launched, err);
-    if (ret)
+    for (int i = 0; i < 3; i++)
+        launch->streams[i] = -1;
+    if (!launch->process->terminal)
+        ret = make_streams(process, with_stdin, launch->streams);
+    if (ret) {
+        process_close_theirs(launch);
         process_discard(process);
-    return ret;
+        return error_set(err, -ret, launch->field, "has no streams", NULL);
+    }
+    *out = process;
+    return 0;
+}
+
+void process_close_theirs(struct launch *launch)
+{
+    for (int i = 0; i < 3; i++)
+        close_fd(&launch->streams[i]);
+}
+
+bool process_is_busy(const struct process *process)
+{
+    return process->starting != NULL;
 }
 
 json_t *process_exit_json(const struct process_exit *exit)
@@ -156,6 +145,7 @@ void process_discard(struct process *process)
     struct container *container = process->container;
     struct process **at = &container->processes;
 
+    starting_break_off(process->starting);
     while (*at && *at != process)
         at = &(*at)->next;
     if (*at) {

@@ -5,10 +5,14 @@
 
 #include "guest/agent/container.h"
 
-/* Make streams, prepare the process (launch.h, whose streams this sets) and put it at the end of
- * the container's list under `name`. */
-int process_launch(struct container *container, const char *name, struct launch *launch,
-                   bool with_stdin, struct launched *launched, struct husk_error *err);
+/* One that does not run yet, with its streams, at the end of the container's list. The child's ends
+ * go to the launch, and are closed when it has them (process_close_theirs()). */
+int process_make(struct container *container, const char *name, struct launch *launch,
+                 bool with_stdin, struct process **out, struct husk_error *err);
+void process_close_theirs(struct launch *launch);
+
+/* On its way (starting.h). */
+bool process_is_busy(const struct process *process);
 
 /* It has been reaped: tell everybody. */
 void process_end(struct process *process, int wait_status);

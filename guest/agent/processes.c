@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +13,7 @@
 #include "base/io.h"
 #include "guest/agent/files.h"
 
-#define ANSWER_MAX (768u << 10) /* below what fits into a frame */
-#define USEC       1000000ull
+#define USEC 1000000ull
 
 /* ---- one process ---- */
 
@@ -155,91 +152,19 @@ static void add(pid_t pid, void *arg)
     json_array_append_new(list->array, item);
 }
 
-/* ---- the child ---- */
-
-static void __attribute__((noreturn)) collect(const struct cgroup *cgroup, int out)
+int processes_list(const struct cgroup *cgroup, json_t *result, struct husk_error *err)
 {
     struct list list = {.array = json_array()};
     struct timespec now;
-    json_t *answer;
 
     clock_gettime(CLOCK_BOOTTIME, &now);
     list.now_usec = (uint64_t)now.tv_sec * USEC + (uint64_t)now.tv_nsec / 1000;
     list.tick_usec = USEC / (uint64_t)sysconf(_SC_CLK_TCK);
     list.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-    cgroup_members(cgroup, add, &list);
-    answer = json_pack("{s:o, s:I}", "processes", list.array, "left_out", list.left_out);
-    if (answer)
-        (void)json_dumpfd(answer, out, JSON_COMPACT);
-    _exit(0);
-}
-
-/* ---- the agent ---- */
-
-/* The child's whole output: how much, or -errno. */
-static ssize_t receive(int fd, char *buf, size_t size)
-{
-    uint64_t end = monotonic_ns() + PROCESSES_PATIENCE_MS * 1000000ull;
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
-    size_t len = 0;
-
-    while (len < size) {
-        uint64_t now = monotonic_ns();
-        ssize_t got;
-
-        if (now >= end)
-            return -ETIMEDOUT;
-        if (poll(&wait, 1, (int)((end - now) / 1000000) + 1) <= 0)
-            continue;
-        got = read(fd, buf + len, size - len);
-        if (got == 0)
-            return (ssize_t)len;
-        if (got < 0 && errno != EINTR)
-            return -errno;
-        len += got > 0 ? (size_t)got : 0;
-    }
-    return -EFBIG;
-}
-
-static json_t *take(int fd, struct husk_error *err)
-{
-    char *buf = malloc(ANSWER_MAX);
-    ssize_t len = buf ? receive(fd, buf, ANSWER_MAX) : -ENOMEM;
-    json_t *answer = len > 0 ? json_loadb(buf, (size_t)len, JSON_REJECT_DUPLICATES, NULL) : NULL;
-
-    free(buf);
-    if (!answer && len >= 0)
-        len = -EPROTO;
-    if (len == -ETIMEDOUT)
-        error_set(err, ETIMEDOUT, "the processes", "cannot be listed",
-                  "one of them does not let itself be looked at");
-    else if (len < 0)
-        error_set(err, (int)-len, "the processes", "cannot be listed", NULL);
-    return answer;
-}
-
-json_t *processes_list(const struct cgroup *cgroup, struct husk_error *err)
-{
-    int ends[2];
-    json_t *answer;
-    pid_t child;
-
-    if (pipe2(ends, O_CLOEXEC) < 0) {
-        error_set(err, errno, "the processes", "cannot be listed", NULL);
-        return NULL;
-    }
-    child = fork();
-    if (child == 0)
-        collect(cgroup, ends[1]);
-    close(ends[1]);
-    if (child < 0) {
-        error_set(err, errno, "the processes", "cannot be listed", NULL);
-        close(ends[0]);
-        return NULL;
-    }
-    answer = take(ends[0], err);
-    /* It has ended, or will when it can; whoever reaps orphans reaps it. */
-    kill(child, SIGKILL);
-    close(ends[0]);
-    return answer;
+    if (list.array)
+        cgroup_members(cgroup, add, &list);
+    if (json_object_set_new(result, "processes", list.array) ||
+        json_object_set_new(result, "left_out", json_integer(list.left_out)))
+        return error_set(err, ENOMEM, "the processes", "cannot be listed", NULL);
+    return 0;
 }

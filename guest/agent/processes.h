@@ -10,11 +10,10 @@
 #define PROCESSES_PATIENCE_MS 1000
 
 /*
- * A new object with the members of the answer, or NULL with err filled. To read a command line is
- * to read the process's memory, which may wait for as long as the process wants: a child does it,
- * and is given PROCESSES_PATIENCE_MS (-ETIMEDOUT).
+ * The members of the answer. To read a command line is to read the process's memory, which may wait
+ * for as long as the process wants: a job (job.h) does it, and is given PROCESSES_PATIENCE_MS.
  */
-json_t *processes_list(const struct cgroup *cgroup, struct husk_error *err);
+int processes_list(const struct cgroup *cgroup, json_t *result, struct husk_error *err);
 
 /*
  * The numbers of one process: from the texts of /proc/PID/stat and /proc/PID/status, which contain

@@ -312,6 +312,10 @@ int relay_begin(struct agent *agent, int host, const union relay_address *addres
 
 void relay_end_all(struct agent *agent)
 {
-    while (agent->relays)
-        break_off(agent->relays);
+    struct relay *next;
+
+    for (struct relay *at = agent->relays; at; at = next) {
+        next = at->next;
+        break_off(at);
+    }
 }

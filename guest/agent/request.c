@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "guest/agent/pending.h"
 #include "husk/agent.h"
 
 #define ID_MAX ((int64_t)1 << 53)
@@ -63,7 +64,8 @@ int request_name(const struct node *params, const char *key, const char **out,
 
 static const struct request_method *find(const char *name)
 {
-    const struct request_method *const tables[] = {container_methods, archive_methods, pod_methods};
+    const struct request_method *const tables[] = {container_methods, archive_methods,
+                                                   contents_methods, pod_methods};
 
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         for (const struct request_method *at = tables[i]; at->name; at++) {
@@ -80,6 +82,7 @@ static int carry_out(struct request *request, const struct node *message, struct
     const struct request_method *method;
     struct node member = node_member(message, "method");
     const char *name = NULL;
+    bool waits = false;
     int ret = node_only(message, members, err);
 
     if (!ret)
@@ -93,14 +96,19 @@ static int carry_out(struct request *request, const struct node *message, struct
         return node_error(&member, ENOTSUP, err, "this agent has no method \"%s\"", name);
     /* Errors name fields from the params down. */
     request->params = node_root(request->params.json, method->name);
+    request->method = method->name;
     ret = node_only(&request->params, method->members, err);
-    return ret ? ret : method->handle(request, err);
+    if (!ret)
+        ret = pending_wait(request, &waits, err);
+    return ret || waits ? ret : method->handle(request, err);
 }
 
-int request_handle(struct agent *agent, struct connection *connection, const json_t *message)
+int request_handle(struct agent *agent, struct connection *connection, const json_t *message,
+                   size_t bytes)
 {
     const struct node node = node_root(message, "request");
-    struct request request = {.agent = agent, .connection = connection, .id = -1};
+    struct request request = {
+        .agent = agent, .connection = connection, .message = message, .bytes = bytes, .id = -1};
     struct husk_error error = {.code = 0};
     int ret;
 

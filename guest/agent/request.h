@@ -13,7 +13,10 @@
 struct request {
     struct agent *agent;
     struct connection *connection;
+    const json_t *message;
+    size_t bytes; /* of the message */
     int64_t id;
+    const char *method;
     struct node params;
     json_t *result; /* an empty object for the handler to fill */
     bool deferred;  /* it will be answered later */
@@ -29,10 +32,13 @@ struct request_method {
 };
 
 /* Each ends with a NULL name. */
-extern const struct request_method container_methods[], archive_methods[], pod_methods[];
+extern const struct request_method container_methods[], archive_methods[], contents_methods[],
+    pod_methods[];
 
-/* Answers, in any case but one: -EPROTO when the message is no request. */
-int request_handle(struct agent *agent, struct connection *connection, const json_t *message);
+/* A message of so many bytes. Answers, now or later, in any case but one: -EPROTO when the message
+ * is no request, or -ENOMEM. */
+int request_handle(struct agent *agent, struct connection *connection, const json_t *message,
+                   size_t bytes);
 
 /* ERROR of husk/agent.h; NULL without memory. */
 json_t *request_error_json(const struct husk_error *error);

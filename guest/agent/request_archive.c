@@ -5,13 +5,13 @@
 
 #include "guest/agent/archive.h"
 #include "guest/agent/container.h"
-#include "guest/agent/process.h"
+#include "guest/agent/starting.h"
 #include "guest/agent/request.h"
 
 static int begin(struct request *request, const struct archive *archive, struct husk_error *err)
 {
-    struct launched launched = {.pidfd = -1, .channel = -1, .terminal = -1};
-    const struct oci_process nothing = {.args = NULL};
+    /* It outlives this call. */
+    static const struct oci_process nothing = {.args = NULL};
     struct launch launch = {.process = &nothing, .field = "archive", .archive = archive};
     const char *container_name = NULL, *name = NULL;
     struct container *container;
@@ -32,17 +32,7 @@ static int begin(struct request *request, const struct archive *archive, struct 
     launch.config = &container->config;
     launch.container = container->init_launched.pidfd;
     launch.cgroup = container->cgroup.dir;
-    ret = process_launch(container, name, &launch, archive->put, &launched, err);
-    if (ret)
-        return ret;
-    ret = launch_start(&launch, &launched, err);
-    if (ret) {
-        process_discard(container_find_process(container, name, NULL));
-        return ret;
-    }
-    return json_object_set_new(request->result, "pid", json_integer(launched.pid))
-               ? error_set(err, ENOMEM, name, "cannot be answered", NULL)
-               : 0;
+    return starting_begin(request, container, name, &launch, archive->put, NULL, err);
 }
 
 static int handle_put(struct request *request, struct husk_error *err)

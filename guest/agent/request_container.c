@@ -6,6 +6,7 @@
 
 #include "guest/agent/cgroup.h"
 #include "guest/agent/container.h"
+#include "guest/agent/job.h"
 #include "guest/agent/process.h"
 #include "guest/agent/processes.h"
 #include "guest/agent/request.h"
@@ -53,18 +54,10 @@ static int put(json_t *object, const char *key, json_t *value, struct husk_error
 
 static int handle_create(struct request *request, struct husk_error *err)
 {
-    const struct process *init = NULL;
-    struct container *container;
     const char *name = NULL;
     int ret = request_name(&request->params, "container", &name, err);
 
-    if (!ret)
-        ret = container_create(request->agent, name, &request->params, &container, err);
-    if (!ret)
-        init = container_find_process(container, NULL, err);
-    if (init)
-        ret = put(request->result, "pid", json_integer(init->pid), err);
-    return ret;
+    return ret ? ret : container_create(request, name, err);
 }
 
 static int handle_start(struct request *request, struct husk_error *err)
@@ -72,23 +65,18 @@ static int handle_start(struct request *request, struct husk_error *err)
     struct container *container;
     int ret = find(request, &container, err);
 
-    return ret ? ret : container_start(container, err);
+    return ret ? ret : container_start(request, container, err);
 }
 
 static int handle_exec(struct request *request, struct husk_error *err)
 {
     struct container *container;
-    struct process *process;
     const char *name = NULL;
     int ret = find(request, &container, err);
 
     if (!ret)
         ret = request_name(&request->params, "process", &name, err);
-    if (!ret)
-        ret = container_exec(container, name, &request->params, &process, err);
-    if (!ret)
-        ret = put(request->result, "pid", json_integer(process->pid), err);
-    return ret;
+    return ret ? ret : container_exec(request, container, name, err);
 }
 
 static int handle_state(struct request *request, struct husk_error *err)
@@ -249,20 +237,24 @@ static int handle_stats(struct request *request, struct husk_error *err)
     return 0;
 }
 
+static int list_processes(int dir, const void *arg, json_t *result, struct husk_error *err)
+{
+    const struct cgroup cgroup = {.parent = -1, .dir = dir};
+
+    return processes_list(&cgroup, result, err);
+}
+
 static int handle_processes(struct request *request, struct husk_error *err)
 {
+    struct job_order order = {
+        .subject = "the processes", .patience_ms = PROCESSES_PATIENCE_MS, .fn = list_processes};
     struct container *container;
     int ret = find(request, &container, err);
-    json_t *list;
 
     if (ret)
         return ret;
-    list = processes_list(&container->cgroup, err);
-    if (!list)
-        return err->code ? -err->code : -EIO;
-    json_object_update(request->result, list);
-    json_decref(list);
-    return 0;
+    order.fd = container->cgroup.dir;
+    return job_begin(request, &order, err);
 }
 
 static int handle_delete(struct request *request, struct husk_error *err)
@@ -277,7 +269,7 @@ static int handle_delete(struct request *request, struct husk_error *err)
     if (ret)
         return ret;
     return name.json ? container_delete_process(process, err)
-                     : container_delete(process->container, force, err);
+                     : container_delete(request, process->container, force, err);
 }
 
 static const char *const no_members[] = {NULL};

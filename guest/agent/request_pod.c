@@ -101,7 +101,7 @@ static const char *const no_members[] = {NULL};
 const struct request_method pod_methods[] = {
     {"volume.add",
      MEMBERS("volume", "disk", "offset_bytes", "size_bytes", "virtiofs", "tmpfs_bytes", "directory",
-             "fstype", "readonly", "options"),
+             "fstype", "readonly", "options", "mode", "uid", "gid"),
      handle_volume_add},
     {"volume.remove", MEMBERS("volume"), handle_volume_remove},
     {"file.write", MEMBERS("file", "data"), handle_file_write},

@@ -78,12 +78,21 @@ static void empty_directory(struct removal *removal, int dir, unsigned depth)
 
 int tree_remove(const char *base, const char *name)
 {
-    int dir = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = -ENOTEMPTY;
-    struct removal removal = {.top = -1};
-    unsigned long before;
+    int dir = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
 
     if (dir < 0)
         return -errno;
+    ret = tree_remove_at(dir, name);
+    close(dir);
+    return ret;
+}
+
+int tree_remove_at(int dir, const char *name)
+{
+    struct removal removal = {.top = -1};
+    unsigned long before;
+    int ret = -ENOTEMPTY;
+
     removal.top = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (removal.top < 0)
         removal.error = -errno;
@@ -98,7 +107,6 @@ int tree_remove(const char *base, const char *name)
             break;
     }
     close_fd(&removal.top);
-    close(dir);
     return removal.error ? removal.error : ret;
 }
 

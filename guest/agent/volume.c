@@ -27,6 +27,8 @@ struct wish {
     uint64_t tmpfs_bytes, offset_bytes, size_bytes; /* size_bytes 0: the whole disk */
     bool is_tmpfs, readonly;
     const char **options;
+    uint64_t mode, uid, gid; /* of the root */
+    bool mode_given, uid_given, gid_given;
 };
 
 struct volume *volume_find(const struct agent *agent, const char *name)
@@ -90,8 +92,16 @@ static int read_wish(const struct node *params, struct wish *wish, struct husk_e
         ret = node_flag(params, "readonly", &wish->readonly, err);
     if (!ret)
         ret = node_texts(params, "options", OPTIONS_MAX, 255, &wish->options, err);
+    if (!ret)
+        ret = node_unsigned(params, "mode", 07777, &wish->mode, &wish->mode_given, err);
+    if (!ret)
+        ret = node_unsigned(params, "uid", UINT32_MAX - 1, &wish->uid, &wish->uid_given, err);
+    if (!ret)
+        ret = node_unsigned(params, "gid", UINT32_MAX - 1, &wish->gid, &wish->gid_given, err);
     if (ret)
         return ret;
+    if (wish->readonly && (wish->mode_given || wish->uid_given || wish->gid_given))
+        return node_error(params, EINVAL, err, "a read-only volume's root stays as it is");
     sources = (wish->disk != NULL) + (wish->tag != NULL) + wish->is_tmpfs + (wish->parent != NULL);
     if (sources != 1)
         return node_error(params, EINVAL, err,
@@ -202,6 +212,23 @@ static int mount_wish(const struct agent *agent, const struct wish *wish,
     return fd;
 }
 
+/* Owner and mode of a mount's root, in this order: a change of the owner takes bits of the mode. */
+static int set_root(int fd, const struct wish *wish, struct husk_error *err)
+{
+    int root, ret = 0;
+
+    if (!wish->mode_given && !wish->uid_given && !wish->gid_given)
+        return 0;
+    root = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0 ||
+        fchown(root, wish->uid_given ? (uid_t)wish->uid : (uid_t)-1,
+               wish->gid_given ? (gid_t)wish->gid : (gid_t)-1) < 0 ||
+        (wish->mode_given && fchmod(root, (mode_t)wish->mode) < 0))
+        ret = error_set(err, errno, wish->name, "cannot have this owner and mode", NULL);
+    close_fd(&root);
+    return ret;
+}
+
 static int put_in_place(int fd, const char *name, struct husk_error *err)
 {
     char path[PATH_SIZE];
@@ -230,7 +257,9 @@ static int make(struct agent *agent, const struct wish *wish, struct partition *
 
     if (fd < 0)
         return fd;
-    ret = put_in_place(fd, wish->name, err);
+    ret = set_root(fd, wish, err);
+    if (!ret)
+        ret = put_in_place(fd, wish->name, err);
     if (ret && wish->parent)
         discard_directory(agent, wish->parent, wish->name);
     close(fd);

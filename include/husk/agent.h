@@ -24,10 +24,10 @@
  *
  * HELLO
  *
- * Host:  {"husk": {"major": 1, "minor": 1}, "role": "control"}
+ * Host:  {"husk": {"major": 1, "minor": 2}, "role": "control"}
  *     or {"husk": {…}, "role": "stream", "container": ID, "process": ID, "stream": NAME}
  *     or {"husk": {…}, "role": "dial", "address": TEXT, "port": N}                         (1.2)
- * Agent: {"husk": {"major": 1, "minor": 1}, "agent": "0.1.0", "booted": true|false}
+ * Agent: {"husk": {"major": 1, "minor": 2}, "agent": "0.1.0", "booted": true|false}
  *     or {"error": ERROR}, then it closes.
  *
  * The majors must be equal, or the agent answers with the error "version" (which names both), and a
@@ -37,8 +37,8 @@
  * that it does not know, and events of unknown names. "booted" tells an agent that is PID 1 of a
  * machine from one that a test has started.
  *
- * What minor 1 has added is marked (1.1) below, the rest is 1.0. What is marked (1.2)
- * belongs to minor 2, which begins with the agent that says so.
+ * What minor 1 has added is marked (1.1) below, and what minor 2 has (1.2); the rest is
+ * 1.0.
  *
  * REQUESTS
  *
@@ -70,7 +70,7 @@
  * What waits is carried out in order of arrival, over whatever connection it came; what does not
  * wait may be answered before what came earlier. "wait" is answered when the process has ended. A
  * "delete" of a container with "force" waits for another "delete" only: what else is under way for
- * the container, or waits, is refused. The agent reads no further request from a connection while more than
+ * the container is refused, and what waits finds it gone. The agent reads no further request from a connection while more than
  * HUSK_AGENT_QUEUE_MAX bytes of its requests wait; when the connection ends, they are forgotten.
  * A host that depends on the order of two requests that do not wait for each other in this way (a
  * "create", and the removal of a volume that it names) asks for the second when the first is
@@ -99,7 +99,7 @@
  * CONTAINERS (the life cycle of the OCI runtime specification)
  *
  * create   {"container": ID, "config": CONFIG, "rootfs": ROOTFS, "stdin": bool, "user": USER,
- *           "fill": [VOLUME, …], "seal": bool, "init": bool}
+ *           "fill": [VOLUME, …], "seal": bool}
  *     CONFIG is a whole config.json of OCI runtime specification 1.0.2 to 1.2 as an object. What the
  *     agent does not support is refused with the field's name (docs/agent.md has the list); unknown
  *     members are ignored. Relative paths start at "/".
@@ -118,10 +118,6 @@
  *     yet (but "lost+found"), gets what the container's root has at that place: contents, owner, mode.
  *     "seal" (1.1): a read-only root, and volumes that are mounted read-only, become so at "start"
  *     only: "archive.put" can write there before.
- *     "init" (1.2): the first process is a small one of the agent's, which runs the config's program
- *     as its child: it reaps what is orphaned, passes signals on to that child, and ends as the
- *     child does. A program that cannot be executed is then no error of "start": the status is 127
- *     (not found) or 126, and standard error says why.
  *     Answer: {"pid": N}, the process's id in the guest.
  * start    {"container": ID}
  *     When the program cannot be executed, the process ends with the error, and the container is
@@ -288,7 +284,7 @@
 #define HUSK_AGENT_H
 
 #define HUSK_AGENT_MAJOR 1
-#define HUSK_AGENT_MINOR 1
+#define HUSK_AGENT_MINOR 2
 #define HUSK_AGENT_PORT  1024
 
 #define HUSK_AGENT_FRAME_MAX        (1u << 20) /* bytes after the length */

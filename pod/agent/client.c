@@ -31,7 +31,6 @@ struct request {
     struct request *next;
     int64_t id;
     char method[METHOD_SIZE];
-    bool any_time; /* "wait": answered out of order */
     uint32_t timeout_ms;
     uint64_t deadline_ns; /* 0: none runs */
     agent_answer_fn fn;
@@ -184,17 +183,12 @@ void agent_client_suspend(struct agent_client *client, bool suspended)
 
 /* ---- what comes in ---- */
 
-/* Answers keep the order of their requests, but for those of "wait" (husk/agent.h, "Requests"). */
+/* Answers come in any order: what is slow holds up nothing else (husk/agent.h, "Order"). */
 static struct request **find(struct agent_client *client, int64_t id)
 {
     struct request **at = &client->requests;
 
-    while (*at && (*at)->id != id && (*at)->any_time)
-        at = &(*at)->next;
-    if (!*at || (*at)->id == id)
-        return at;
-    /* The first that keeps the order is another one: only a "wait" may be answered before it. */
-    while (*at && ((*at)->id != id || !(*at)->any_time))
+    while (*at && (*at)->id != id)
         at = &(*at)->next;
     return at;
 }
@@ -411,11 +405,8 @@ int agent_client_call(struct agent_client *client, const char *method, json_t *p
     else
         request = calloc(1, sizeof(*request));
     if (request) {
-        *request = (struct request){.id = client->last_id + 1,
-                                    .any_time = !strcmp(method, "wait"),
-                                    .timeout_ms = timeout_ms,
-                                    .fn = fn,
-                                    .arg = arg};
+        *request = (struct request){
+            .id = client->last_id + 1, .timeout_ms = timeout_ms, .fn = fn, .arg = arg};
         snprintf(request->method, sizeof(request->method), "%s", method);
         ret = queue(client, request, params, err);
         if (ret) {

@@ -31,8 +31,8 @@
 #define AGENT_CLIENT_REQUESTS_MAX 1024u      /* unanswered */
 #define AGENT_CLIENT_OUTPUT_MAX   (4u << 20) /* bytes that wait to be read by the agent */
 
-/* Long enough for every request but "wait": the agent carries requests out one after the other, and
- * gives a process that does not come up 10 s, a container whose volumes are to be filled 2 min. */
+/* Long enough for every request but "wait": the agent gives a process that does not come up 10 s, a
+ * container whose volumes are to be filled 2 min, and what names the container waits for that. */
 #define AGENT_CLIENT_TIMEOUT_MS 180000u
 
 struct agent_client;
@@ -69,8 +69,8 @@ const struct agent_hello *agent_client_hello(const struct agent_client *client);
 /*
  * Make a request. `params` is stolen in any case; NULL is {}. When this returns 0, fn is called
  * exactly once. timeout_ms: how long the answer may take, counted from when the client is ready; 0
- * for as long as it wants ("wait"). An answer that is late is the connection's end: requests are
- * carried out in order, so whatever waits behind it is late, too.
+ * for as long as it wants ("wait"). An answer that is late is the connection's end. Answers come in
+ * any order (husk/agent.h, "Order"): what depends on another request's outcome waits for it.
  *
  * -errno with err filled, and fn is not called: -EMSGSIZE (longer than a frame), -ENOBUFS (too many
  * requests, or too much waits to be sent), -ENOTCONN (the connection is lost), -EINVAL, -ENOMEM.

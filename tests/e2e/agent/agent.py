@@ -97,8 +97,8 @@ def patched(config, changes):
 
 
 class Connection:
-    def __init__(self, sock):
-        self.socket = sock
+    def __init__(self, sock, minor=2):
+        self.socket, self.minor = sock, minor
         sock.settimeout(PATIENCE_S)
 
     def send(self, message):
@@ -120,7 +120,7 @@ class Connection:
         return json.loads(self.exactly(length))
 
     def hello(self, **members):
-        self.send({"husk": {"major": 1, "minor": 1}, **members})
+        self.send({"husk": {"major": 1, "minor": self.minor}, **members})
         answer = self.receive()
         if "error" in answer:
             raise Refused(answer["error"])
@@ -132,8 +132,8 @@ class Connection:
 
 
 class Control(Connection):
-    def __init__(self, sock):
-        super().__init__(sock)
+    def __init__(self, sock, minor=2):
+        super().__init__(sock, minor)
         self.greeting = self.hello(role="control")
         self.last_id = 0
         self.events, self.answers = [], {}
@@ -203,13 +203,18 @@ class Container:
         Container.count += 1
         self.place, self.control = place, place.control
         self.name = name or f"c{Container.count}"
-        config = patched(base_config(place.root), changes or {})
-        if command is not None:
-            config["process"]["args"] = SHELL + [command]
+        config = self.config_of(place, changes, command)
         extra = {"rootfs": rootfs, **more} if rootfs else more
         if user is not None:
             extra["user"] = user
         self.pid = self.control.call("create", container=self.name, config=config, stdin=stdin, **extra)["pid"]
+
+    @staticmethod
+    def config_of(place, changes=None, command=None):
+        config = patched(base_config(place.root), changes or {})
+        if command is not None:
+            config["process"]["args"] = SHELL + [command]
+        return config
 
     def __enter__(self):
         return self
@@ -316,8 +321,8 @@ class Native:
                 require(self.process.poll() is None, f"the agent has ended: {self.messages()}")
                 time.sleep(0.02)
 
-    def new_control(self):
-        return Control(self.connect())
+    def new_control(self, minor=2):
+        return Control(self.connect(), minor)
 
     def stream(self, container, process, name):
         connection = Connection(self.connect())
