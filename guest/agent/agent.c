@@ -35,7 +35,7 @@ void agent_end(struct agent *agent)
     while (agent->containers)
         container_destroy(agent->containers);
     volume_remove_all(agent);
-    event_timer_remove(agent->waiting_timer);
+    pending_end(agent);
     event_loop_destroy(agent->loop);
     agent->loop = NULL;
 }

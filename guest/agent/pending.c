@@ -223,3 +223,16 @@ void pending_forget(struct agent *agent, const struct connection *connection)
         discard(waiting);
     }
 }
+
+void pending_end(struct agent *agent)
+{
+    struct pending *next;
+
+    for (struct pending *at = agent->pendings; at; at = next) {
+        next = at->next;
+        free(at);
+    }
+    agent->pendings = NULL;
+    event_timer_remove(agent->waiting_timer);
+    agent->waiting_timer = NULL;
+}

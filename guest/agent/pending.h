@@ -28,7 +28,8 @@ void pending_look_again(struct agent *agent);
 /* The connection goes. */
 void pending_forget(struct agent *agent, const struct connection *connection);
 
-/* The agent's timer for that. 0 or -errno. */
+/* The agent's timer for that (0 or -errno); and the end, when no connection is left. */
 int pending_init(struct agent *agent);
+void pending_end(struct agent *agent);
 
 #endif
