@@ -111,7 +111,7 @@ static int choose_number(const struct network_state *state, const struct bridge 
                    : 0;
     }
     return error_set(err, EADDRNOTAVAIL, BRIDGE_NAME, "cannot lease an address for the pod",
-                     "all %llu are in use", (unsigned long long)(last - LEASE_FIRST + 1));
+                     "all %llu are in use", (unsigned long long)last - LEASE_FIRST + 1);
 }
 
 static int take_lease(const struct network_state *state, const struct bridge *bridge,

@@ -79,7 +79,8 @@ static void fill_result(const struct network_record *record, const struct bridge
         address_prefix_text(&lease->addresses[i], machine->addresses[i]);
         address_text(&lease->addresses[i], result->ips[i]);
         address_text(&bridge->prefixes[i], machine->routes[i].via);
-        strcpy(machine->routes[i].to, lease->addresses[i].family == AF_INET ? "0.0.0.0/0" : "::/0");
+        snprintf(machine->routes[i].to, sizeof(machine->routes[i].to), "%s",
+                 lease->addresses[i].family == AF_INET ? "0.0.0.0/0" : "::/0");
     }
     dns_of_host(&result->dns);
 }

@@ -106,7 +106,7 @@ static int take_dns(const json_t *dns, struct pod_network_dns *out, struct husk_
         if (!text || strlen(text) >= POD_NETWORK_DOMAIN_MAX)
             ret = refuse(err, "dns.search", i, "it is no domain");
         else if (out->search_count < POD_NETWORK_DNS_DOMAINS)
-            strcpy(out->searches[out->search_count++], text);
+            memcpy(out->searches[out->search_count++], text, strlen(text) + 1);
     }
     for (size_t i = 0; !ret && i < json_array_size(options); i++) {
         const char *text = text_of(json_array_get(options, i));
@@ -114,7 +114,7 @@ static int take_dns(const json_t *dns, struct pod_network_dns *out, struct husk_
         if (!text || strlen(text) >= sizeof(out->options[0]))
             ret = refuse(err, "dns.options", i, "it is no option");
         else if (out->option_count < POD_NETWORK_DNS_OPTIONS)
-            strcpy(out->options[out->option_count++], text);
+            memcpy(out->options[out->option_count++], text, strlen(text) + 1);
     }
     return ret;
 }

@@ -26,7 +26,7 @@ struct pod_record {
     uint64_t created_ns;   /* since 1970 */
     json_t *pod;           /* the canonical Pod object of pod/manifest/manifest.h; ours */
     json_t *objects;       /* {"configMaps": {…}, "secrets": {…}}; ours */
-    char network[128];     /* "none", "bridge", "cni:NAME", "vf:PF" */
+    char network[128];     /* "none", "bridge", "cni:NAME" */
     char kernel[PATH_MAX]; /* absolute; "": it is searched for */
     char store[PATH_MAX];  /* the image store, absolute; "": the default */
     bool remove;           /* the pod removes itself at its end */
