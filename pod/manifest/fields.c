@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Fields of Pods: see fields.h. The names, types, ranges and defaults are those of the Kubernetes
+ * API, v1.31 (core/v1); docs/pods.md has them for people.
+ */
+#include "pod/manifest/fields.h"
+
+#include <stddef.h>
+
+#include "pod/manifest/manifest.h"
+
+#define FIELDS(name) static const struct schema_field name[]
+#define END          \
+    {                \
+        .name = NULL \
+    }
+#define ID_MAX INT32_MAX /* of users and groups */
+
+/* What a single host has no use for: kept as it is given. */
+#define IGNORED(field)                                              \
+    {                                                               \
+        .name = field, .type = SCHEMA_ANY, .flags = FIELD_NO_EFFECT \
+    }
+#define UNSUPPORTED(field)                        \
+    {                                             \
+        .name = field, .type = SCHEMA_UNSUPPORTED \
+    }
+#define NUMBER(field, from, to, value)                                                  \
+    {                                                                                   \
+        .name = field, .type = SCHEMA_INT, .least = from, .most = to, .fallback = value \
+    }
+#define FLAG(field)                        \
+    {                                      \
+        .name = field, .type = SCHEMA_BOOL \
+    }
+#define KEPT_FLAG(field)                                              \
+    {                                                                 \
+        .name = field, .type = SCHEMA_BOOL, .flags = FIELD_KEEP_FALSE \
+    }
+#define TEXT(field, form)                                  \
+    {                                                      \
+        .name = field, .type = SCHEMA_TEXT, .format = form \
+    }
+#define REQUIRED_TEXT(field, form)                                                  \
+    {                                                                               \
+        .name = field, .type = SCHEMA_TEXT, .format = form, .flags = FIELD_REQUIRED \
+    }
+#define WORD(field, list, value)                                             \
+    {                                                                        \
+        .name = field, .type = SCHEMA_TEXT, .words = list, .fallback = value \
+    }
+#define TEXTS(field, form)                                  \
+    {                                                       \
+        .name = field, .type = SCHEMA_TEXTS, .format = form \
+    }
+#define OBJECT(field, table)                                     \
+    {                                                            \
+        .name = field, .type = SCHEMA_OBJECT, .object = &(table) \
+    }
+#define CHOICE(field, table)                                                            \
+    {                                                                                   \
+        .name = field, .type = SCHEMA_OBJECT, .object = &(table), .flags = FIELD_ONE_OF \
+    }
+#define OBJECTS(field, table)                                     \
+    {                                                             \
+        .name = field, .type = SCHEMA_OBJECTS, .object = &(table) \
+    }
+
+/* ---- metadata ---- */
+
+#define METADATA_COMMON                                                                       \
+    {.name = "labels",                                                                        \
+     .type = SCHEMA_MAP,                                                                      \
+     .keys = FORMAT_LABEL_KEY,                                                                \
+     .format = FORMAT_LABEL_VALUE,                                                            \
+     .flags = FIELD_IN_PLACE},                                                                \
+        {.name = "annotations",                                                               \
+         .type = SCHEMA_MAP,                                                                  \
+         .keys = FORMAT_LABEL_KEY,                                                            \
+         .flags = FIELD_IN_PLACE},                                                            \
+        UNSUPPORTED("generateName"), IGNORED("uid"), IGNORED("resourceVersion"),              \
+        IGNORED("generation"), IGNORED("creationTimestamp"), IGNORED("deletionTimestamp"),    \
+        IGNORED("deletionGracePeriodSeconds"), IGNORED("managedFields"), IGNORED("selfLink"), \
+        IGNORED("finalizers"), IGNORED("ownerReferences")
+
+#define NAMESPACE                                                                               \
+    {                                                                                           \
+        .name = "namespace", .type = SCHEMA_TEXT, .format = FORMAT_LABEL, .fallback = "default" \
+    }
+
+FIELDS(pod_metadata_fields) = {REQUIRED_TEXT("name", FORMAT_POD_NAME), NAMESPACE, METADATA_COMMON,
+                               END};
+static const struct schema_object pod_metadata = {"metadata of a Pod", pod_metadata_fields};
+
+FIELDS(metadata_fields) = {REQUIRED_TEXT("name", FORMAT_NAME), NAMESPACE, METADATA_COMMON, END};
+static const struct schema_object metadata = {"metadata", metadata_fields};
+
+FIELDS(template_metadata_fields) = {IGNORED("name"), IGNORED("namespace"), METADATA_COMMON, END};
+static const struct schema_object template_metadata = {"metadata of a template",
+                                                       template_metadata_fields};
+
+/* ---- environment ---- */
+
+FIELDS(reference_fields) = {REQUIRED_TEXT("name", FORMAT_NAME), FLAG("optional"), END};
+static const struct schema_object reference = {"a reference to an object", reference_fields};
+
+FIELDS(key_fields) = {REQUIRED_TEXT("name", FORMAT_NAME), REQUIRED_TEXT("key", FORMAT_DATA_KEY),
+                      FLAG("optional"), END};
+static const struct schema_object key = {"a reference to a key", key_fields};
+
+FIELDS(field_ref_fields) = {{.name = "apiVersion",
+                             .type = SCHEMA_TEXT,
+                             .fallback = "v1",
+                             .words = (const char *const[]){"v1", NULL}},
+                            REQUIRED_TEXT("fieldPath", FORMAT_LINE),
+                            END};
+static const struct schema_object field_ref = {"fieldRef", field_ref_fields};
+
+static const char *const resource_words[] = {"limits.cpu",
+                                             "limits.memory",
+                                             "limits.ephemeral-storage",
+                                             "requests.cpu",
+                                             "requests.memory",
+                                             "requests.ephemeral-storage",
+                                             NULL};
+FIELDS(resource_ref_fields) = {
+    TEXT("containerName", FORMAT_LABEL),
+    {.name = "resource", .type = SCHEMA_TEXT, .words = resource_words, .flags = FIELD_REQUIRED},
+    {.name = "divisor", .type = SCHEMA_QUANTITY, .fallback = "1"},
+    END};
+static const struct schema_object resource_ref = {"resourceFieldRef", resource_ref_fields};
+
+FIELDS(value_fields) = {CHOICE("fieldRef", field_ref), CHOICE("resourceFieldRef", resource_ref),
+                        CHOICE("configMapKeyRef", key), CHOICE("secretKeyRef", key), END};
+static const struct schema_object value_from = {"valueFrom", value_fields};
+
+FIELDS(env_fields) = {REQUIRED_TEXT("name", FORMAT_ENV_NAME), TEXT("value", FORMAT_ANY),
+                      OBJECT("valueFrom", value_from), END};
+static const struct schema_object env = {"env", env_fields};
+
+FIELDS(env_from_fields) = {TEXT("prefix", FORMAT_ENV_PREFIX), CHOICE("configMapRef", reference),
+                           CHOICE("secretRef", reference), END};
+static const struct schema_object env_from = {"envFrom", env_from_fields};
+
+/* ---- ports, resources, mounts ---- */
+
+static const char *const protocols[] = {"TCP", "UDP", "SCTP", NULL};
+FIELDS(port_fields) = {TEXT("name", FORMAT_PORT_NAME),
+                       NUMBER("hostPort", 1, UINT16_MAX, NULL),
+                       {.name = "containerPort",
+                        .type = SCHEMA_INT,
+                        .least = 1,
+                        .most = UINT16_MAX,
+                        .flags = FIELD_REQUIRED},
+                       WORD("protocol", protocols, "TCP"),
+                       TEXT("hostIP", FORMAT_ADDRESS),
+                       END};
+static const struct schema_object port = {"ports", port_fields};
+
+static const char *const resource_names[] = {"cpu", "memory", "ephemeral-storage", NULL};
+FIELDS(resource_fields) = {{.name = "limits", .type = SCHEMA_QUANTITIES, .words = resource_names},
+                           {.name = "requests", .type = SCHEMA_QUANTITIES, .words = resource_names},
+                           UNSUPPORTED("claims"),
+                           END};
+static const struct schema_object resources = {"resources", resource_fields};
+
+static const char *const propagations[] = {"None", NULL};
+static const char *const recursions[] = {"Disabled", NULL};
+FIELDS(mount_fields) = {REQUIRED_TEXT("name", FORMAT_LABEL),
+                        FLAG("readOnly"),
+                        WORD("recursiveReadOnly", recursions, NULL),
+                        REQUIRED_TEXT("mountPath", FORMAT_PATH),
+                        TEXT("subPath", FORMAT_SUBPATH),
+                        TEXT("subPathExpr", FORMAT_LINE),
+                        WORD("mountPropagation", propagations, NULL),
+                        END};
+static const struct schema_object mount = {"volumeMounts", mount_fields};
+
+/* ---- probes and hooks ---- */
+
+FIELDS(exec_fields) = {{.name = "command", .type = SCHEMA_TEXTS, .flags = FIELD_REQUIRED}, END};
+static const struct schema_object exec_action = {"exec", exec_fields};
+
+FIELDS(header_fields) = {REQUIRED_TEXT("name", FORMAT_HEADER_NAME),
+                         TEXT("value", FORMAT_HEADER_VALUE), END};
+static const struct schema_object header = {"httpHeaders", header_fields};
+
+#define PORT                                                         \
+    {                                                                \
+        .name = "port", .type = SCHEMA_PORT, .flags = FIELD_REQUIRED \
+    }
+static const char *const schemes[] = {"HTTP", NULL};
+FIELDS(http_fields) = {
+    {.name = "path", .type = SCHEMA_TEXT, .format = FORMAT_URL_PATH, .fallback = "/"},
+    PORT,
+    TEXT("host", FORMAT_LINE),
+    WORD("scheme", schemes, "HTTP"),
+    OBJECTS("httpHeaders", header),
+    END};
+static const struct schema_object http_action = {"httpGet", http_fields};
+
+FIELDS(tcp_fields) = {PORT, TEXT("host", FORMAT_LINE), END};
+static const struct schema_object tcp_action = {"tcpSocket", tcp_fields};
+
+FIELDS(sleep_fields) = {
+    {.name = "seconds", .type = SCHEMA_INT, .least = 0, .most = INT32_MAX, .flags = FIELD_REQUIRED},
+    END};
+static const struct schema_object sleep_action = {"sleep", sleep_fields};
+
+FIELDS(probe_fields) = {CHOICE("exec", exec_action),
+                        CHOICE("httpGet", http_action),
+                        CHOICE("tcpSocket", tcp_action),
+                        UNSUPPORTED("grpc"),
+                        NUMBER("initialDelaySeconds", 0, INT32_MAX, "0"),
+                        NUMBER("timeoutSeconds", 1, INT32_MAX, "1"),
+                        NUMBER("periodSeconds", 1, INT32_MAX, "10"),
+                        NUMBER("successThreshold", 1, INT32_MAX, "1"),
+                        NUMBER("failureThreshold", 1, INT32_MAX, "3"),
+                        UNSUPPORTED("terminationGracePeriodSeconds"),
+                        END};
+static const struct schema_object probe = {"a probe", probe_fields};
+
+FIELDS(hook_fields) = {CHOICE("exec", exec_action), CHOICE("httpGet", http_action),
+                       CHOICE("sleep", sleep_action), UNSUPPORTED("tcpSocket"), END};
+static const struct schema_object hook = {"a hook", hook_fields};
+
+FIELDS(lifecycle_fields) = {OBJECT("postStart", hook), OBJECT("preStop", hook),
+                            UNSUPPORTED("stopSignal"), END};
+static const struct schema_object lifecycle = {"lifecycle", lifecycle_fields};
+
+/* ---- security ---- */
+
+FIELDS(capability_fields) = {TEXTS("add", FORMAT_CAPABILITY), TEXTS("drop", FORMAT_CAPABILITY),
+                             END};
+static const struct schema_object capabilities = {"capabilities", capability_fields};
+
+static const char *const seccomp_types[] = {"RuntimeDefault", "Unconfined", "Localhost", NULL};
+FIELDS(seccomp_fields) = {
+    {.name = "type", .type = SCHEMA_TEXT, .words = seccomp_types, .flags = FIELD_REQUIRED},
+    TEXT("localhostProfile", FORMAT_SUBPATH),
+    END};
+static const struct schema_object seccomp = {"seccompProfile", seccomp_fields};
+
+static const char *const proc_mounts[] = {"Default", "Unmasked", NULL};
+FIELDS(security_fields) = {OBJECT("capabilities", capabilities),
+                           FLAG("privileged"),
+                           NUMBER("runAsUser", 0, ID_MAX, NULL),
+                           NUMBER("runAsGroup", 0, ID_MAX, NULL),
+                           KEPT_FLAG("runAsNonRoot"),
+                           KEPT_FLAG("readOnlyRootFilesystem"),
+                           KEPT_FLAG("allowPrivilegeEscalation"),
+                           WORD("procMount", proc_mounts, NULL),
+                           OBJECT("seccompProfile", seccomp),
+                           UNSUPPORTED("seLinuxOptions"),
+                           UNSUPPORTED("windowsOptions"),
+                           UNSUPPORTED("appArmorProfile"),
+                           END};
+static const struct schema_object security = {"securityContext of a container", security_fields};
+
+FIELDS(sysctl_fields) = {REQUIRED_TEXT("name", FORMAT_SYSCTL), REQUIRED_TEXT("value", FORMAT_LINE),
+                         END};
+static const struct schema_object sysctl = {"sysctls", sysctl_fields};
+
+static const char *const group_policies[] = {"Merge", NULL};
+FIELDS(pod_security_fields) = {
+    NUMBER("runAsUser", 0, ID_MAX, NULL),
+    NUMBER("runAsGroup", 0, ID_MAX, NULL),
+    KEPT_FLAG("runAsNonRoot"),
+    {.name = "supplementalGroups", .type = SCHEMA_INTS, .least = 0, .most = ID_MAX},
+    WORD("supplementalGroupsPolicy", group_policies, NULL),
+    NUMBER("fsGroup", 0, ID_MAX, NULL),
+    IGNORED("fsGroupChangePolicy"),
+    OBJECTS("sysctls", sysctl),
+    OBJECT("seccompProfile", seccomp),
+    UNSUPPORTED("seLinuxOptions"),
+    UNSUPPORTED("seLinuxChangePolicy"),
+    UNSUPPORTED("windowsOptions"),
+    UNSUPPORTED("appArmorProfile"),
+    END};
+static const struct schema_object pod_security = {"securityContext of a pod", pod_security_fields};
+
+/* ---- containers ---- */
+
+static const char *const pull_policies[] = {"Always", "Never", "IfNotPresent", NULL};
+static const char *const message_policies[] = {"File", "FallbackToLogsOnError", NULL};
+
+#define CONTAINER                                                                                 \
+    REQUIRED_TEXT("name", FORMAT_LABEL), REQUIRED_TEXT("image", FORMAT_IMAGE),                    \
+        TEXTS("command", FORMAT_ANY), TEXTS("args", FORMAT_ANY), TEXT("workingDir", FORMAT_PATH), \
+        OBJECTS("ports", port), OBJECTS("envFrom", env_from), OBJECTS("env", env),                \
+        {.name = "resources",                                                                     \
+         .type = SCHEMA_OBJECT,                                                                   \
+         .object = &resources,                                                                    \
+         .flags = FIELD_IN_PLACE},                                                                \
+        IGNORED("resizePolicy"), OBJECTS("volumeMounts", mount), UNSUPPORTED("volumeDevices"),    \
+        OBJECT("livenessProbe", probe), OBJECT("readinessProbe", probe),                          \
+        OBJECT("startupProbe", probe), OBJECT("lifecycle", lifecycle),                            \
+        {.name = "terminationMessagePath",                                                        \
+         .type = SCHEMA_TEXT,                                                                     \
+         .format = FORMAT_PATH,                                                                   \
+         .fallback = "/dev/termination-log"},                                                     \
+        WORD("terminationMessagePolicy", message_policies, "File"),                               \
+        WORD("imagePullPolicy", pull_policies, NULL), OBJECT("securityContext", security),        \
+        FLAG("stdin"), FLAG("stdinOnce"), FLAG("tty")
+
+FIELDS(container_fields) = {CONTAINER, UNSUPPORTED("restartPolicy"), END};
+static const struct schema_object container = {"a container", container_fields};
+
+static const char *const sidecar_policies[] = {"Always", NULL};
+FIELDS(init_container_fields) = {CONTAINER, WORD("restartPolicy", sidecar_policies, NULL), END};
+static const struct schema_object init_container = {"an init container", init_container_fields};
+
+/* ---- volumes ---- */
+
+#define MODE(field, value) NUMBER(field, 0, 0777, value)
+
+FIELDS(item_fields) = {REQUIRED_TEXT("key", FORMAT_DATA_KEY), REQUIRED_TEXT("path", FORMAT_SUBPATH),
+                       MODE("mode", NULL), END};
+static const struct schema_object item = {"items", item_fields};
+
+FIELDS(downward_item_fields) = {REQUIRED_TEXT("path", FORMAT_SUBPATH),
+                                CHOICE("fieldRef", field_ref),
+                                CHOICE("resourceFieldRef", resource_ref), MODE("mode", NULL), END};
+static const struct schema_object downward_item = {"items of a downwardAPI", downward_item_fields};
+
+static const char *const media[] = {"Memory", NULL};
+FIELDS(empty_dir_fields) = {
+    WORD("medium", media, NULL), {.name = "sizeLimit", .type = SCHEMA_QUANTITY}, END};
+static const struct schema_object empty_dir = {"emptyDir", empty_dir_fields};
+
+static const char *const host_types[] = {"File", "BlockDevice", NULL};
+FIELDS(host_path_fields) = {REQUIRED_TEXT("path", FORMAT_PATH), WORD("type", host_types, NULL),
+                            END};
+static const struct schema_object host_path = {"hostPath", host_path_fields};
+
+FIELDS(config_map_volume_fields) = {REQUIRED_TEXT("name", FORMAT_NAME), OBJECTS("items", item),
+                                    MODE("defaultMode", "420"), FLAG("optional"), END};
+static const struct schema_object config_map_volume = {"configMap", config_map_volume_fields};
+
+FIELDS(secret_volume_fields) = {REQUIRED_TEXT("secretName", FORMAT_NAME), OBJECTS("items", item),
+                                MODE("defaultMode", "420"), FLAG("optional"), END};
+static const struct schema_object secret_volume = {"secret", secret_volume_fields};
+
+FIELDS(downward_fields) = {OBJECTS("items", downward_item), MODE("defaultMode", "420"), END};
+static const struct schema_object downward = {"downwardAPI", downward_fields};
+
+FIELDS(source_object_fields) = {REQUIRED_TEXT("name", FORMAT_NAME), OBJECTS("items", item),
+                                FLAG("optional"), END};
+static const struct schema_object source_object = {"a projected object", source_object_fields};
+
+FIELDS(source_downward_fields) = {OBJECTS("items", downward_item), END};
+static const struct schema_object source_downward = {"a projected downwardAPI",
+                                                     source_downward_fields};
+
+FIELDS(source_fields) = {CHOICE("configMap", source_object),     CHOICE("secret", source_object),
+                         CHOICE("downwardAPI", source_downward), UNSUPPORTED("serviceAccountToken"),
+                         UNSUPPORTED("clusterTrustBundle"),      END};
+static const struct schema_object source = {"sources", source_fields};
+
+FIELDS(projected_fields) = {
+    {.name = "sources", .type = SCHEMA_OBJECTS, .object = &source, .flags = FIELD_REQUIRED},
+    MODE("defaultMode", "420"),
+    END};
+static const struct schema_object projected = {"projected", projected_fields};
+
+FIELDS(volume_fields) = {REQUIRED_TEXT("name", FORMAT_LABEL),
+                         CHOICE("emptyDir", empty_dir),
+                         CHOICE("hostPath", host_path),
+                         CHOICE("configMap", config_map_volume),
+                         CHOICE("secret", secret_volume),
+                         CHOICE("projected", projected),
+                         CHOICE("downwardAPI", downward),
+                         UNSUPPORTED("persistentVolumeClaim"),
+                         UNSUPPORTED("ephemeral"),
+                         UNSUPPORTED("csi"),
+                         UNSUPPORTED("image"),
+                         UNSUPPORTED("nfs"),
+                         UNSUPPORTED("iscsi"),
+                         UNSUPPORTED("rbd"),
+                         UNSUPPORTED("cephfs"),
+                         UNSUPPORTED("fc"),
+                         UNSUPPORTED("gitRepo"),
+                         UNSUPPORTED("flexVolume"),
+                         END};
+static const struct schema_object volume = {"volumes", volume_fields};
+
+/* ---- the pod ---- */
+
+FIELDS(host_alias_fields) = {
+    REQUIRED_TEXT("ip", FORMAT_ADDRESS),
+    {.name = "hostnames", .type = SCHEMA_TEXTS, .format = FORMAT_HOSTNAME, .flags = FIELD_REQUIRED},
+    END};
+static const struct schema_object host_alias = {"hostAliases", host_alias_fields};
+
+FIELDS(dns_option_fields) = {REQUIRED_TEXT("name", FORMAT_LINE), TEXT("value", FORMAT_LINE), END};
+static const struct schema_object dns_option = {"options", dns_option_fields};
+
+FIELDS(dns_fields) = {TEXTS("nameservers", FORMAT_ADDRESS), TEXTS("searches", FORMAT_SEARCH),
+                      OBJECTS("options", dns_option), END};
+static const struct schema_object dns = {"dnsConfig", dns_fields};
+
+static const char *const restart_policies[] = {"Always", "OnFailure", "Never", NULL};
+static const char *const dns_policies[] = {"ClusterFirst", "ClusterFirstWithHostNet", "Default",
+                                           "None", NULL};
+
+FIELDS(spec_fields) = {
+    {.name = "containers", .type = SCHEMA_OBJECTS, .object = &container, .flags = FIELD_REQUIRED},
+    OBJECTS("initContainers", init_container),
+    UNSUPPORTED("ephemeralContainers"),
+    OBJECTS("volumes", volume),
+    WORD("restartPolicy", restart_policies, "Always"),
+    {.name = "terminationGracePeriodSeconds",
+     .type = SCHEMA_INT,
+     .least = 0,
+     .most = INT32_MAX,
+     .fallback = "30",
+     .flags = FIELD_IN_PLACE},
+    {.name = "activeDeadlineSeconds",
+     .type = SCHEMA_INT,
+     .least = 1,
+     .most = INT32_MAX,
+     .flags = FIELD_IN_PLACE},
+    WORD("dnsPolicy", dns_policies, "ClusterFirst"),
+    OBJECT("dnsConfig", dns),
+    TEXT("hostname", FORMAT_LABEL),
+    TEXT("subdomain", FORMAT_LABEL),
+    FLAG("setHostnameAsFQDN"),
+    OBJECTS("hostAliases", host_alias),
+    FLAG("shareProcessNamespace"),
+    OBJECT("securityContext", pod_security),
+    TEXT("serviceAccountName", FORMAT_NAME),
+    UNSUPPORTED("hostNetwork"),
+    UNSUPPORTED("hostPID"),
+    UNSUPPORTED("hostIPC"),
+    UNSUPPORTED("imagePullSecrets"),
+    UNSUPPORTED("readinessGates"),
+    UNSUPPORTED("schedulingGates"),
+    UNSUPPORTED("resourceClaims"),
+    UNSUPPORTED("resources"),
+    IGNORED("hostUsers"),
+    IGNORED("serviceAccount"),
+    IGNORED("automountServiceAccountToken"),
+    IGNORED("nodeName"),
+    IGNORED("nodeSelector"),
+    IGNORED("affinity"),
+    IGNORED("tolerations"),
+    IGNORED("topologySpreadConstraints"),
+    IGNORED("schedulerName"),
+    IGNORED("priorityClassName"),
+    IGNORED("priority"),
+    IGNORED("preemptionPolicy"),
+    IGNORED("runtimeClassName"),
+    IGNORED("overhead"),
+    IGNORED("enableServiceLinks"),
+    IGNORED("os"),
+    END};
+static const struct schema_object spec = {"spec of a Pod", spec_fields};
+
+#define KIND(version, kind_name)                                      \
+    {.name = "apiVersion",                                            \
+     .type = SCHEMA_TEXT,                                             \
+     .flags = FIELD_REQUIRED,                                         \
+     .words = (const char *const[]){version, NULL}},                  \
+    {                                                                 \
+        .name = "kind", .type = SCHEMA_TEXT, .flags = FIELD_REQUIRED, \
+        .words = (const char *const[])                                \
+        {                                                             \
+            kind_name, NULL                                           \
+        }                                                             \
+    }
+#define METADATA(table)                                                                        \
+    {                                                                                          \
+        .name = "metadata", .type = SCHEMA_OBJECT, .object = &(table), .flags = FIELD_REQUIRED \
+    }
+
+/* "status" comes back with what `husk pod inspect` and kubectl print; it is taken off before. */
+FIELDS(pod_top_fields) = {
+    KIND("v1", "Pod"),
+    METADATA(pod_metadata),
+    {.name = "spec", .type = SCHEMA_OBJECT, .object = &spec, .flags = FIELD_REQUIRED},
+    END};
+const struct schema_object pod_fields = {"Pod", pod_top_fields};
+
+/* ---- what is beside pods ---- */
+
+#define DATA(field, form)                                                          \
+    {                                                                              \
+        .name = field, .type = SCHEMA_MAP, .keys = FORMAT_DATA_KEY, .format = form \
+    }
+
+FIELDS(config_map_top_fields) = {KIND("v1", "ConfigMap"),  METADATA(metadata),
+                                 DATA("data", FORMAT_ANY), DATA("binaryData", FORMAT_BASE64),
+                                 IGNORED("immutable"),     END};
+const struct schema_object config_map_fields = {"ConfigMap", config_map_top_fields};
+
+FIELDS(secret_top_fields) = {KIND("v1", "Secret"),
+                             METADATA(metadata),
+                             DATA("data", FORMAT_BASE64),
+                             DATA("stringData", FORMAT_ANY),
+                             IGNORED("type"),
+                             IGNORED("immutable"),
+                             END};
+const struct schema_object secret_fields = {"Secret", secret_top_fields};
+
+static const char *const operators[] = {"In", "NotIn", "Exists", "DoesNotExist", NULL};
+FIELDS(expression_fields) = {
+    REQUIRED_TEXT("key", FORMAT_LABEL_KEY),
+    {.name = "operator", .type = SCHEMA_TEXT, .words = operators, .flags = FIELD_REQUIRED},
+    TEXTS("values", FORMAT_LABEL_VALUE),
+    END};
+static const struct schema_object expression = {"matchExpressions", expression_fields};
+
+FIELDS(selector_fields) = {{.name = "matchLabels",
+                            .type = SCHEMA_MAP,
+                            .keys = FORMAT_LABEL_KEY,
+                            .format = FORMAT_LABEL_VALUE},
+                           OBJECTS("matchExpressions", expression),
+                           END};
+static const struct schema_object selector = {"selector", selector_fields};
+
+FIELDS(template_fields) = {
+    {.name = "metadata",
+     .type = SCHEMA_OBJECT,
+     .object = &template_metadata,
+     .flags = FIELD_KEEP_EMPTY},
+    {.name = "spec", .type = SCHEMA_OBJECT, .object = &spec, .flags = FIELD_REQUIRED},
+    END};
+static const struct schema_object pod_template = {"template", template_fields};
+
+FIELDS(deployment_spec_fields) = {
+    NUMBER("replicas", 0, MANIFEST_PODS_MAX, "1"),
+    {.name = "selector", .type = SCHEMA_OBJECT, .object = &selector, .flags = FIELD_REQUIRED},
+    {.name = "template", .type = SCHEMA_OBJECT, .object = &pod_template, .flags = FIELD_REQUIRED},
+    IGNORED("strategy"),
+    IGNORED("minReadySeconds"),
+    IGNORED("revisionHistoryLimit"),
+    IGNORED("progressDeadlineSeconds"),
+    UNSUPPORTED("paused"),
+    END};
+static const struct schema_object deployment_spec = {"spec of a Deployment",
+                                                     deployment_spec_fields};
+
+FIELDS(deployment_top_fields) = {
+    KIND("apps/v1", "Deployment"),
+    METADATA(metadata),
+    {.name = "spec", .type = SCHEMA_OBJECT, .object = &deployment_spec, .flags = FIELD_REQUIRED},
+    END};
+const struct schema_object deployment_fields = {"Deployment", deployment_top_fields};
