@@ -65,18 +65,25 @@ int visit_write(struct visit *visit, int fd, const void *bytes, size_t len)
 
 static int write_line(struct visit *visit, int fd, const struct husk_pod_log_line *line)
 {
-    int ret = 0;
+    bool timed = visit->parameters.timestamps;
+    size_t time_len = timed ? strlen(line->time) : 0, at = 0;
+    char *text = malloc(time_len + 1 + line->len + 1);
+    int ret;
 
-    if (visit->parameters.timestamps) {
-        ret = visit_write(visit, fd, line->time, strlen(line->time));
-        if (!ret)
-            ret = visit_write(visit, fd, " ", 1);
+    if (!text)
+        return -ENOMEM;
+    if (timed) {
+        memcpy(text, line->time, time_len);
+        text[time_len] = ' ';
+        at = time_len + 1;
     }
-    if (!ret)
-        ret = visit_write(visit, fd, line->text, line->len);
+    memcpy(text + at, line->text, line->len);
+    at += line->len;
     /* A part of a line with its time is a line of its own, so that the time can be told. */
-    if (!ret && (!line->is_partial || visit->parameters.timestamps))
-        ret = visit_write(visit, fd, "\n", 1);
+    if (!line->is_partial || timed)
+        text[at++] = '\n';
+    ret = visit_write(visit, fd, text, at);
+    free(text);
     return ret;
 }
 
