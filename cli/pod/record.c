@@ -42,8 +42,20 @@ static struct spec_words words_of(const struct pod_list *list)
     return (struct spec_words){.words = list->items, .count = list->count};
 }
 
+/* Without its prefix, and NULL when there is none. */
+static const char *first_address(const struct pod_machine_network *network,
+                                 char address[POD_MACHINE_ADDRESS_BYTES])
+{
+    const char *first = network->addresses[0];
+
+    if (!network->address_count)
+        return NULL;
+    snprintf(address, POD_MACHINE_ADDRESS_BYTES, "%.*s", (int)strcspn(first, "/"), first);
+    return address;
+}
+
 static void fill_spec_options(const struct pod_run_options *options, const char *id,
-                              struct spec_options *out)
+                              const char *address, struct spec_options *out)
 {
     uint16_t columns = 0, rows = 0;
 
@@ -52,6 +64,7 @@ static void fill_spec_options(const struct pod_run_options *options, const char 
     *out = (struct spec_options){
         .id = id,
         .hostname = options->hostname,
+        .address = address,
         .command = {.words = (const char *const *)options->command,
                     .count = options->command_count},
         .entrypoint = options->entrypoint,
@@ -150,11 +163,12 @@ static int fill(const struct pod_run_options *options, const struct pod_image *i
                 struct pod_machine_options *machine, struct container_spec *out,
                 struct husk_error *err)
 {
+    char address[POD_MACHINE_ADDRESS_BYTES];
     struct spec_options spec_options;
     struct spec spec;
     int ret;
 
-    fill_spec_options(options, out->id, &spec_options);
+    fill_spec_options(options, out->id, first_address(&machine->network, address), &spec_options);
     ret = spec_build(&image->config, &spec_options, &spec, err);
     if (ret)
         return ret;

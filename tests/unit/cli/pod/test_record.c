@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -46,11 +47,41 @@ static void test_memory(void **state)
     assert_true(pod_record_memory(UINT64_MAX) == UINT64_MAX);
 }
 
+static char *spec_text_with(const char *network)
+{
+    static char *command[] = {(char *)"/bin/true", NULL};
+    struct pod_run_options options = {.stop_timeout = -1, .command = command, .command_count = 1};
+    const struct pod_image image = {.record = {.name = "image"}};
+    struct container_spec spec;
+    char *text;
+
+    options.hostname = "box";
+    options.network = network;
+    assert_int_equal(pod_record_make(&options, &image, &spec), 0);
+    text = json_dumps(spec.spec, JSON_COMPACT);
+    assert_non_null(text);
+    container_spec_clear(&spec);
+    return text;
+}
+
+static void test_address_in_hosts(void **state)
+{
+    char *with = spec_text_with("tap=t0,address=10.9.8.7/24,address=fd00::7/64");
+    char *without = spec_text_with("tap=t0");
+
+    assert_non_null(strstr(with, "10.9.8.7\\tbox\\n"));
+    assert_null(strstr(with, "fd00::7"));
+    assert_null(strstr(without, "\\tbox"));
+    free(with);
+    free(without);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_address_in_hosts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
