@@ -88,7 +88,7 @@ int manifest_add(struct husk_manifest *manifest, const struct manifest_object *o
     more = ret ? NULL : reallocarray(manifest->objects, manifest->object_count + 1, sizeof(*more));
     if (!ret && !more)
         ret = error_set(err, ENOMEM, object->origin.source->name, "cannot be read", NULL);
-    if (ret) {
+    if (ret || !more) {
         clear_object(&one);
         return ret;
     }
@@ -101,8 +101,8 @@ int manifest_add(struct husk_manifest *manifest, const struct manifest_object *o
 
 static struct manifest_source *add_source(struct husk_manifest *manifest, const char *name)
 {
-    struct manifest_source **more =
-        reallocarray(manifest->sources, manifest->source_count + 1, sizeof(*more));
+    struct manifest_source **more = reallocarray(manifest->sources, manifest->source_count + 1,
+                                                 sizeof(struct manifest_source *));
     struct manifest_source *source = more ? calloc(1, sizeof(*source)) : NULL;
 
     if (more)
@@ -240,7 +240,7 @@ int husk_manifest_join(struct husk_manifest *manifest, struct husk_manifest *oth
     more_objects = reallocarray(manifest->objects, objects + 1, sizeof(*more_objects));
     if (more_objects)
         manifest->objects = more_objects;
-    more_sources = reallocarray(manifest->sources, sources + 1, sizeof(*more_sources));
+    more_sources = reallocarray(manifest->sources, sources + 1, sizeof(struct manifest_source *));
     if (more_sources)
         manifest->sources = more_sources;
     if (!more_objects || !more_sources)
@@ -248,7 +248,7 @@ int husk_manifest_join(struct husk_manifest *manifest, struct husk_manifest *oth
     memcpy(manifest->objects + manifest->object_count, other->objects,
            other->object_count * sizeof(*more_objects));
     memcpy(manifest->sources + manifest->source_count, other->sources,
-           other->source_count * sizeof(*more_sources));
+           other->source_count * sizeof(struct manifest_source *));
     manifest->object_count = objects;
     manifest->source_count = sources;
     manifest->document_count += other->document_count;

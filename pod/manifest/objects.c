@@ -307,10 +307,12 @@ int manifest_objects(const struct husk_manifest *manifest, unsigned index, json_
         json_pack("{s:o, s:o}", "configMaps", gathering.config_maps, "secrets", gathering.secrets);
     int ret;
 
-    if (!all)
-        return error_set(err, ENOMEM, "", "cannot describe the pod's objects", NULL);
-    ret = gathering.pod ? gather_all(&gathering)
-                        : error_set(err, EINVAL, "index", "is not of the manifest", NULL);
+    if (!all || !gathering.pod) {
+        ret = all ? EINVAL : ENOMEM;
+        json_decref(all);
+        return error_set(err, ret, "", "cannot describe the pod's objects", NULL);
+    }
+    ret = gather_all(&gathering);
     if (!ret && json_dumpb(all, NULL, 0, JSON_COMPACT) > MANIFEST_OBJECTS_MAX)
         ret = error_set(err, E2BIG, gathering.pod->name, "refers to too much",
                         "its config maps and secrets come to more than %u bytes",

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,8 +51,7 @@ static json_t *integer(const char *text, const char *digits, int base, const cha
     char number[NUMBER_MAX + 2];
     long long value;
 
-    number[0] = '-';
-    strcpy(number + 1, digits);
+    snprintf(number, sizeof(number), "-%s", digits);
     errno = 0;
     value = strtoll(*text == '-' ? number : number + 1, NULL, base);
     if (errno) {

@@ -49,30 +49,35 @@ void selector_free(struct selector *selector)
     free(selector);
 }
 
-/* A requirement of the key; the selector's. */
-static int add_requirement(struct selector *selector, const char *key, size_t len,
-                           enum operation op, struct requirement **out, struct husk_error *err)
+/* A requirement of the key, the selector's; NULL with *ret filled. */
+static struct requirement *add_requirement(struct selector *selector, const char *key, size_t len,
+                                           enum operation op, int *ret, struct husk_error *err)
 {
     struct requirement *requirement;
     const char *problem;
 
-    if (selector->count == SELECTOR_REQUIREMENTS_MAX)
-        return error_set(err, E2BIG, "selector", "has too many parts", "at most %u",
+    *ret = 0;
+    if (selector->count == SELECTOR_REQUIREMENTS_MAX) {
+        *ret = error_set(err, E2BIG, "selector", "has too many parts", "at most %u",
                          SELECTOR_REQUIREMENTS_MAX);
+        return NULL;
+    }
     requirement = calloc(1, sizeof(*requirement));
-    if (!requirement)
-        return no_memory(err);
-    requirement->op = op;
-    requirement->key = strndup(key, len);
-    selector->requirements[selector->count++] = requirement;
-    if (!requirement->key)
-        return no_memory(err);
+    if (requirement) {
+        requirement->op = op;
+        requirement->key = strndup(key, len);
+        selector->requirements[selector->count++] = requirement;
+    }
+    if (!requirement || !requirement->key) {
+        *ret = no_memory(err);
+        return NULL;
+    }
     problem = format_problem(FORMAT_LABEL_KEY, requirement->key);
-    if (problem)
-        return error_set(err, EINVAL, "selector", "has a key that is none", "\"%.80s\": %s",
-                         requirement->key, problem);
-    *out = requirement;
-    return 0;
+    if (!problem)
+        return requirement;
+    *ret = error_set(err, EINVAL, "selector", "has a key that is none", "\"%.80s\": %s",
+                     requirement->key, problem);
+    return NULL;
 }
 
 static int add_value(struct selector *selector, struct requirement *requirement, const char *value,
@@ -171,14 +176,14 @@ static int parse_requirement(struct selector *selector, const char **at, struct 
     bool absent = **at == '!';
     const char *key = absent ? skip_blanks(*at + 1) : *at;
     size_t len = word_length(key);
-    struct requirement *requirement;
+    struct requirement *requirement = NULL;
     int ret;
 
     if (len == 0)
         return refuse(err, "wants a label's name", *at);
-    ret = add_requirement(selector, key, len, absent ? OP_ABSENT : OP_EXISTS, &requirement, err);
+    requirement = add_requirement(selector, key, len, absent ? OP_ABSENT : OP_EXISTS, &ret, err);
     *at = skip_blanks(key + len);
-    if (!ret && !absent)
+    if (requirement && !absent)
         ret = parse_op(selector, requirement, at, err);
     *at = skip_blanks(*at);
     if (!ret && **at && **at != ',')
@@ -231,7 +236,7 @@ static int read_expression(struct selector *selector, const json_t *expression,
     const char *key = json_string_value(json_object_get(expression, "key"));
     const char *name = json_string_value(json_object_get(expression, "operator"));
     const json_t *values = json_object_get(expression, "values"), *value;
-    struct requirement *requirement;
+    struct requirement *requirement = NULL;
     size_t i, which = 0;
     int ret;
 
@@ -239,8 +244,8 @@ static int read_expression(struct selector *selector, const json_t *expression,
         which++;
     if (!key || !name || which == 4)
         return refuse(err, "has an expression that is none", key ? key : "");
-    ret = add_requirement(selector, key, strlen(key), operators[which].op, &requirement, err);
-    if (ret)
+    requirement = add_requirement(selector, key, strlen(key), operators[which].op, &ret, err);
+    if (!requirement)
         return ret;
     json_array_foreach(values, i, value)
     {
@@ -258,7 +263,7 @@ int selector_from_object(const json_t *object, struct selector **out, struct hus
     json_t *labels = json_object_get(object, "matchLabels"), *value;
     json_t *expressions = json_object_get(object, "matchExpressions");
     struct selector *selector = calloc(1, sizeof(*selector));
-    struct requirement *requirement;
+    struct requirement *requirement = NULL;
     const char *key;
     size_t i;
     int ret = 0;
@@ -268,8 +273,8 @@ int selector_from_object(const json_t *object, struct selector **out, struct hus
     json_object_foreach(labels, key, value)
     {
         if (!ret)
-            ret = add_requirement(selector, key, strlen(key), OP_IN, &requirement, err);
-        if (!ret)
+            requirement = add_requirement(selector, key, strlen(key), OP_IN, &ret, err);
+        if (!ret && requirement)
             ret = add_value(selector, requirement, json_string_value(value),
                             json_string_length(value), err);
     }

@@ -105,7 +105,7 @@ static struct yaml_place *new_place(struct reading *reading, unsigned line)
 
     if (out->place_count == out->place_space) {
         unsigned space = out->place_space ? 2 * out->place_space : 256;
-        struct yaml_place **more = reallocarray(out->places, space, sizeof(*more));
+        struct yaml_place **more = reallocarray(out->places, space, sizeof(struct yaml_place *));
 
         if (!more)
             return NULL;
@@ -125,7 +125,8 @@ static int add_member(struct yaml_place *place, const char *key, struct yaml_pla
 {
     if ((place->count & (place->count - 1)) == 0) {
         unsigned space = place->count ? 2 * place->count : 1;
-        struct yaml_place **members = reallocarray(place->members, space, sizeof(*members));
+        struct yaml_place **members =
+            reallocarray(place->members, space, sizeof(struct yaml_place *));
         char **keys;
 
         if (!members)
@@ -330,7 +331,7 @@ static int read_mapping(struct reading *reading, unsigned depth, json_t *map,
         unsigned line;
         int ret = read_key(reading, map, &key, &line);
 
-        if (ret)
+        if (ret || !key)
             return ret == 1 ? 0 : ret;
         weight->bytes += strlen(key);
         ret = read_member(reading, depth + 1, &value, &inner, weight);
@@ -451,7 +452,7 @@ static int add_document(struct reading *reading, json_t *value, struct yaml_plac
     struct yaml_text *out = reading->out;
     struct yaml_document *more;
 
-    if (json_is_null(value)) /* nothing between two --- */
+    if (json_is_null(value) || !place) /* nothing between two --- */
         return 0;
     if (out->count == MANIFEST_DOCUMENTS_MAX)
         return fail(reading, E2BIG, place->line, "it has more than %u documents",
