@@ -12,7 +12,6 @@
 #include "base/checked.h"
 #include "pod/plan/part.h"
 
-#define LABEL_MAX    63u
 #define HOSTNAME_MAX 64u /* sethostname(2) */
 
 /* resolv.conf(5), and what Kubernetes takes of it. */
@@ -20,24 +19,14 @@
 #define SEARCHES_MAX 32u
 #define OPTIONS_MAX  64u
 
-/* A pod's name may be longer than a host's; what it is cut to may not end like this. */
-static void cut_label(const char *name, char *out)
-{
-    size_t len = strnlen(name, LABEL_MAX);
-
-    while (len && (name[len - 1] == '-' || name[len - 1] == '.'))
-        len--;
-    memcpy(out, name, len);
-    out[len] = '\0';
-}
-
 int plan_names(struct plan *plan, struct husk_error *err)
 {
     const char *own = plan_text(plan->spec, "hostname");
     const char *subdomain = plan_text(plan->spec, "subdomain");
     const char *domain = plan->in->cluster_domain;
 
-    cut_label(own ? own : plan->name, plan->hostname);
+    /* Neither has more than 63 characters. */
+    snprintf(plan->hostname, sizeof(plan->hostname), "%s", own ? own : plan->name);
     snprintf(plan->out->hostname, sizeof(plan->out->hostname), "%s", plan->hostname);
     if (subdomain &&
         snprintf(plan->fqdn, sizeof(plan->fqdn), "%s.%s.%s.svc.%s", plan->hostname, subdomain,

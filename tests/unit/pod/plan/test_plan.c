@@ -6,15 +6,16 @@
 #include "tests/unit/pod/plan/fixture.h"
 
 #include "base/checked.h"
+#include "pod/manifest/manifest.h"
 #include "pod/plan/part.h"
 
 static const char *const cases[] = {
-    "command",           "args",         "env",        "user",        "user-of-image",
-    "security",          "drop-all",     "privileged", "unmasked",    "sysctls",
-    "share-pid",         "names",        "fqdn",       "long-name",   "dns",
-    "dns-none",          "resources",    "guaranteed", "best-effort", "terminal",
-    "message",           "empty-dirs",   "config-map", "projected",   "host-path",
-    "host-path-written", "image-volumes"};
+    "command",      "args",       "env",         "user",      "user-of-image",
+    "security",     "drop-all",   "privileged",  "unmasked",  "sysctls",
+    "share-pid",    "names",      "fqdn",        "dns",       "dns-none",
+    "resources",    "guaranteed", "best-effort", "terminal",  "message",
+    "empty-dirs",   "config-map", "projected",   "host-path", "host-path-written",
+    "image-volumes"};
 
 /* The long filter as one word: test_seccomp_profile.c looks at that. */
 static json_t *create_of(const struct plan_container *container)
@@ -63,6 +64,10 @@ static json_t *plan_of(const char *name)
     json_t *out;
 
     fixture_load(&f, name);
+    /* These are pods as pod/manifest lets them pass. */
+    if (manifest_check_pod(f.input.pod, name, &err) ||
+        manifest_check_objects(f.input.objects, name, &err))
+        fail_msg("%s", error_format(&err, text, sizeof(text)));
     if (plan_build(&f.input, &plan, &err))
         fail_msg("%s: %s", name, error_format(&err, text, sizeof(text)));
     assert_int_equal(pod_machine_options_check(plan.machine, NULL), 0);
