@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from network import (Failure, Pod, Refused, arp, clean, deaf, ethernet, icmp6, in_namespace, ip4, ip6, left_over, links,
+from network import (Failure, Pod, Refused, arp, deaf, ethernet, icmp6, in_namespace, ip4, ip6, left_over, links,
                      mac_bytes, main, require, run, udp)
 
 
