@@ -36,12 +36,18 @@ static bool too_deep(const char *text, size_t len)
 
 json_t *image_json_parse(const void *bytes, size_t len, const char *where, struct husk_error *err)
 {
+    return image_json_parse_long(bytes, len, IMAGE_JSON_BYTES_MAX, where, err);
+}
+
+json_t *image_json_parse_long(const void *bytes, size_t len, size_t max, const char *where,
+                              struct husk_error *err)
+{
     json_error_t problem;
     json_t *document;
 
-    if (len > IMAGE_JSON_BYTES_MAX) {
-        error_set(err, EFBIG, where, "is too long for a JSON document", "%zu bytes; at most %u",
-                  len, IMAGE_JSON_BYTES_MAX);
+    if (len > max) {
+        error_set(err, EFBIG, where, "is too long for a JSON document", "%zu bytes; at most %zu",
+                  len, max);
         return NULL;
     }
     if (too_deep(bytes, len)) {

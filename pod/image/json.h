@@ -18,6 +18,9 @@
 
 /* A new reference to an object, or NULL with err filled; `where` names the document. */
 json_t *image_json_parse(const void *bytes, size_t len, const char *where, struct husk_error *err);
+/* The same for one of at most `max` bytes. */
+json_t *image_json_parse_long(const void *bytes, size_t len, size_t max, const char *where,
+                              struct husk_error *err);
 
 /*
  * A borrowed member. `required` decides whether an absent one (or null) is an error; then and when

@@ -42,6 +42,9 @@ int pod_start(struct entry_store *store, struct entry *pod, bool remove, const c
 
 /* Reads a record. -ENOENT: the directory has been removed meanwhile. */
 int pod_load_record(const struct entry *pod, struct pod_record *out, struct husk_error *err);
+/* The same of another file of its directory, which a client has put there. */
+int pod_load_record_of(const struct entry *pod, const char *file, struct pod_record *out,
+                       struct husk_error *err);
 /* Replaces it, at once or not at all. By the supervisor of a pod that is alive; by others only
  * while it is not. */
 int pod_save_record(const struct entry *pod, const struct pod_record *record,
@@ -54,6 +57,17 @@ int pod_save_record(const struct entry *pod, const struct pod_record *record,
  * back is tried again by whoever looks next.
  */
 int pod_load_state(const struct entry *pod, struct pod_state *out, struct husk_error *err);
+
+/*
+ * For the request "apply": writes `record` to a file of the pod's directory and says its name. The
+ * supervisor removes it; so does who could not ask, with pod_apply_drop().
+ */
+#define POD_APPLY_BYTES 32u
+int pod_apply_prepare(const struct entry *pod, const struct pod_record *record,
+                      char name[POD_APPLY_BYTES], struct husk_error *err);
+void pod_apply_drop(const struct entry *pod, const char *name);
+/* Whether it is such a name. */
+bool pod_apply_name_valid(const char *name);
 
 /* For who holds the lock. On a full disk, too, once the pod has ended. */
 int pod_save_state(const struct entry *pod, const struct pod_state *state, struct husk_error *err);

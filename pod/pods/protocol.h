@@ -22,7 +22,7 @@
  *
  * THE POD
  *
- * inspect  {}                  Answer: STATE
+ * inspect  {"container": CONTAINER}     Answer: STATE, whatever container is named (or none)
  * wait     {"for": "end"|"ready"}
  *     "end" (also when left out) is answered with STATE when all is over: the machine is off, the
  *     network taken down, the record written and, for a pod that removes itself, the directory
@@ -34,9 +34,10 @@
  *     request, hooks included), sidecars last, in reverse order; then the machine's power is
  *     turned off. A second stop with an earlier end shortens the grace. Answer: {}, at once; "wait"
  *     tells the end. It may be asked in every phase.
- * apply    {"pod": POD, "objects": OBJECTS}
- *     As in spec.json. Puts to work what can be changed while the pod runs. Answer: {"changed":
- *     [TEXT, …]}, the fields. "exists" when a field is among the changes that cannot be changed; it
+ * apply    {"file": NAME}
+ *     A file of the pod's directory that pod_apply_prepare() has written (it may be longer than a
+ *     frame): a record with another Pod object and other objects. Puts to work what can be changed
+ *     while the pod runs. Answer: {"changed": [TEXT, …]}, the fields. "exists" when a field is among the changes that cannot be changed; it
  *     is named, and nothing has changed. The record is replaced before anything is done.
  * events   {}
  *     From now on the connection gets the events below.

@@ -34,6 +34,8 @@ static int format_state(const struct entry_kind *kind, const json_t *state, char
     char *bytes = malloc(kind->state_bytes);
     size_t len = bytes ? json_dumpb(state, bytes, kind->state_bytes, JSON_INDENT(1)) : 0;
 
+    if (len >= kind->state_bytes)
+        len = json_dumpb(state, bytes, kind->state_bytes, JSON_COMPACT);
     if (len == 0 || len >= kind->state_bytes) {
         free(bytes);
         return len ? -EFBIG : -ENOMEM;
@@ -150,14 +152,14 @@ int entry_read_state(const struct entry *entry, const struct entry_reader *reade
     bool alive = entry_alive(entry); /* before: who has ended since has written */
     int ret = reader->read(entry, arg, err);
 
-    if (ret || alive || reader->has_ended(arg))
+    if (ret || alive || reader->is_final(entry, arg))
         return ret;
     if (entry->lock >= 0)
         ret = entry_lock_mark(entry->lock);
     if (ret)
         return entry_error(entry, -ret, ENTRY_LOCK_FILE, "cannot be locked", err);
     ret = reader->read(entry, arg, err);
-    if (ret == 0 && !entry_alive(entry) && !reader->has_ended(arg))
+    if (ret == 0 && !entry_alive(entry) && !reader->is_final(entry, arg))
         reader->mark(entry, arg);
     if (entry->lock >= 0)
         entry_unlock_mark(entry->lock);

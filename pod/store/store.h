@@ -159,7 +159,7 @@ int entry_write_state(const struct entry *entry, const json_t *state, bool last,
  */
 struct entry_reader {
     int (*read)(const struct entry *entry, void *arg, struct husk_error *err);
-    bool (*has_ended)(const void *arg);
+    bool (*is_final)(const struct entry *entry, const void *arg);
     void (*mark)(const struct entry *entry, void *arg); /* writes it, where the disk allows it */
 };
 

@@ -116,10 +116,11 @@ static int read_state(const struct entry *container, void *arg, struct husk_erro
     return ret;
 }
 
-static bool has_ended(const void *arg)
+static bool has_ended(const struct entry *container, const void *arg)
 {
     const struct container_state *state = arg;
 
+    (void)container;
     return state->status == CONTAINER_EXITED;
 }
 
@@ -157,7 +158,7 @@ int container_load_state(const struct entry *container, struct container_state *
                          struct husk_error *err)
 {
     static const struct entry_reader reader = {
-        .read = read_state, .has_ended = has_ended, .mark = mark};
+        .read = read_state, .is_final = has_ended, .mark = mark};
 
     return entry_read_state(container, &reader, out, err);
 }

@@ -60,6 +60,9 @@ struct machine_ops {
                  struct machine **out, struct machine_plan *plan, struct husk_error *err);
     /* Where connections to its agent come from; lives as long as the machine. */
     const struct agent_connector *(*connector)(struct machine *machine);
+    /* Takes out of the parameters of a container's "create" what this machine cannot do, for one
+     * that is none. NULL: it can do all of it. */
+    void (*reduce)(json_t *create);
     /* The process whose end is the machine's, for the record; 0: none. */
     int (*pid)(const struct machine *machine);
     /* End it at once; `stopped` is called. */
