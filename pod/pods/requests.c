@@ -434,7 +434,7 @@ static int find_container(struct pod *pod, const json_t *params, struct containe
                    ? 0
                    : error_set(err, EBUSY, name, "is not running", "its state tells why");
     }
-    return error_set(err, ENOENT, name, "is no container of this pod", "");
+    return error_set(err, ENOENT, name, "is no container of this pod", "%s", "");
 }
 
 static int check(struct pod *pod, const struct request *request, const json_t *params,
