@@ -9,6 +9,7 @@
  * starts its supervisor, and sends the first connection over the socket FD husk-native tidy STATE
  * container_store_tidy() husk-native state STATE NAME          prints its state as
  * container_load_state() has it husk-native remove STATE NAME
+ *     husk-native supervise-pod KEY, husk-native pod-VERB PODS …: see native_pods.h
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,10 +20,12 @@
 
 #include "base/error.h"
 #include "base/io.h"
+#include "pod/pods/supervise.h"
 #include "pod/store/spawn.h"
 #include "pod/supervisor/containers.h"
 #include "pod/supervisor/supervise.h"
 #include "tests/e2e/container/native_machine.h"
+#include "tests/e2e/container/native_pods.h"
 
 static int complain(const struct husk_error *error)
 {
@@ -119,6 +122,10 @@ int main(int argc, char **argv)
 
     if (argc == 3 && !strcmp(argv[1], "supervise"))
         return supervisor_main(argc, argv, &native_machine_ops);
+    if (argc == 3 && !strcmp(argv[1], "supervise-pod"))
+        return pod_supervisor_main(argc, argv, &native_machine_ops);
+    if (argc >= 3 && !strncmp(argv[1], "pod-", 4))
+        return native_pods(argc, argv);
     if (argc < 3 || container_store_open(argv[2], true, &store, &error))
         return argc < 3 ? 2 : complain(&error);
     if (argc == 5 && !strcmp(argv[1], "launch"))

@@ -60,10 +60,11 @@ static void format_script(const struct machine *machine, char *out, size_t size)
         snprintf(out, size,
                  "mount --make-rprivate / && mount -t proc proc /proc && mkdir -p '%s/cgroup' && "
                  "mount -t tmpfs -o mode=755 run /run && "
-                 "mount -t cgroup2 none '%s/cgroup' && mkdir '%s/cgroup/%s' && %s"
+                 "mount -t cgroup2 none '%s/cgroup' && mkdir -p '%s/cgroup/%s' && rm -f '%s' && %s"
                  "exec '%s' --listen '%s' --cgroup '%s/cgroup/%s'",
-                 path, path, path, machine->group, getenv("HUSK_NATIVE_ROOT") ? root_script : "",
-                 getenv("HUSK_AGENT"), machine->socket, path, machine->group);
+                 path, path, path, machine->group, machine->socket,
+                 getenv("HUSK_NATIVE_ROOT") ? root_script : "", getenv("HUSK_AGENT"),
+                 machine->socket, path, machine->group);
 }
 
 /* Asks for SIGKILL at the parent's end, and sees to it that this has not come before: the parent
@@ -153,7 +154,8 @@ static int start(const struct machine_request *request, const struct machine_hos
     int log = openat(host->dir, "agent.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     char script[20000];
 
-    (void)plan;
+    plan->requests = json_pack("[{s:s, s:{s:s, s:i}}]", "method", "volume.add", "params", "volume",
+                               "scratch", "tmpfs_bytes", 64 << 20);
     if (!machine || log < 0 || !getenv("HUSK_AGENT")) {
         free(machine);
         close_fd(&log);
@@ -192,6 +194,19 @@ static int pid_of(const struct machine *machine)
     return machine->pid;
 }
 
+/* This host's cgroups may lack controllers; a machine's kernel has them all. */
+static void reduce(json_t *create)
+{
+    static const char *const controllers[] = {"cpu", "memory", "pids", "unified", "hugepageLimits"};
+    json_t *linux_part = json_object_get(json_object_get(create, "config"), "linux");
+    json_t *resources = json_object_get(linux_part, "resources");
+
+    /* Nor may this process always raise limits. */
+    (void)json_object_del(json_object_get(json_object_get(create, "config"), "process"), "rlimits");
+    for (unsigned i = 0; i < sizeof(controllers) / sizeof(controllers[0]); i++)
+        (void)json_object_del(resources, controllers[i]);
+}
+
 static void power_off(struct machine *machine)
 {
     if (machine->pid > 0)
@@ -220,6 +235,7 @@ static void last_words(struct machine *machine, char *text, size_t size)
 const struct machine_ops native_machine_ops = {
     .start = start,
     .connector = connector,
+    .reduce = reduce,
     .pid = pid_of,
     .power_off = power_off,
     .stats = stats,
