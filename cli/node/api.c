@@ -287,7 +287,8 @@ static bool refuse(struct api *api, struct http_exchange *exchange,
     reading->verb = route->verb;
     if (!http_parameters(exchange, take_parameter, reading)) {
         if (!reading->err.code)
-            error_set(&reading->err, EINVAL, "", "a parameter is not encoded as it should be", "");
+            error_set(&reading->err, EINVAL, "", "a parameter is not encoded as it should be", "%s",
+                      "");
         answer_error(response, route->pod, &reading->err);
         response->status = reading->err.code == ENOMEM ? 500 : 400;
         return true;

@@ -202,7 +202,7 @@ static void on_made(void *arg, const json_t *result, const struct husk_error *er
     if (!came_back(task))
         return;
     if (error) {
-        snprintf(task->output, sizeof(task->output), "%s: %s", error->what, error->why);
+        snprintf(task->output, sizeof(task->output), "%.100s: %.140s", error->what, error->why);
         tell(task, exec_status_of(error) == STATUS_HUSK ? -EIO : (int)exec_status_of(error));
         return;
     }
