@@ -11,7 +11,9 @@
  *          with no link-layer address but the pod's MAC in it (RFC 4861, 4.3, 4.4), the
  *          unspecified address only for duplicate address detection (RFC 4862, 5.4.2) and multicast
  *          listener reports (RFC 3590); no router's, redirect's, querier's or DHCP server's message
- * Everything else, tagged frames among it, is dropped and counted.
+ * Everything else, tagged frames among it, is dropped and counted. A rule about a field that a
+ * frame is too short to have does not match: so each of them says what may go on, and each chain
+ * ends with what does not.
  *
  * "@th" is the message of ICMPv6: type and code at 0, the target at 8, the first option at 24. nft
  * names these fields in newer releases than Debian 12's.
@@ -77,31 +79,32 @@ static void print_arp(FILE *out, const struct rules_guest *guest, const char *ma
     const struct family ip4 = {.family = AF_INET};
 
     fprintf(out,
+            " chain arp_own {\n"
+            "  arp htype 1 arp ptype ip arp operation { request, reply } arp saddr ether %s goto "
+            "pass\n"
+            "  counter drop\n }\n"
             " chain arp_from {\n"
-            "  arp htype != 1 counter drop\n"
-            "  arp ptype != ip counter drop\n"
-            "  arp operation != { request, reply } counter drop\n"
-            "  arp saddr ether != %s counter drop\n"
             "  arp saddr ip ",
             mac);
     print_set(out, guest->addresses, guest->address_count, &ip4);
-    fputs(" goto pass\n  arp saddr ip 0.0.0.0 arp daddr ip ", out);
+    fputs(" goto arp_own\n  arp saddr ip 0.0.0.0 arp daddr ip ", out);
     print_set(out, guest->addresses, guest->address_count, &ip4);
-    fputs(" goto pass\n  counter drop\n }\n", out);
+    fputs(" goto arp_own\n  counter drop\n }\n", out);
 }
 
 static void print_ip4(FILE *out, const struct rules_guest *guest)
 {
     const struct family ip4 = {.family = AF_INET};
 
-    fputs(" chain ip4_from {\n  ip saddr != ", out);
-    print_set(out, guest->addresses, guest->address_count, &ip4);
-    fputs(" counter drop\n"
-          "  ip daddr 127.0.0.0/8 counter drop\n"
+    fputs(" chain ip4_own {\n"
           "  udp sport 67 counter drop\n"
           "  igmp type membership-query counter drop\n"
-          "  goto pass\n }\n",
+          "  meta l4proto != 255 goto pass\n"
+          "  counter drop\n }\n"
+          " chain ip4_from {\n  ip saddr ",
           out);
+    print_set(out, guest->addresses, guest->address_count, &ip4);
+    fputs(" ip daddr != 127.0.0.0/8 goto ip4_own\n  counter drop\n }\n", out);
 }
 
 /* A solicitation or an advertisement is of 24 bytes, or of 32 with one option: type 1 or 2. */
@@ -109,26 +112,30 @@ static void print_discovery(FILE *out, const struct rules_guest *guest)
 {
     const struct address own = address_link_local(guest->mac);
     const struct family targets = {.family = AF_INET6, .raw = true, .also = &own};
-    const uint8_t *mac = guest->mac;
+    const uint8_t *m = guest->mac;
+    char mac[16];
 
-    fputs(" chain dad_from {\n  icmpv6 type nd-neighbor-solicit @th,64,128 ", out);
+    snprintf(mac, sizeof(mac), "0x%02x%02x%02x%02x%02x%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+    fprintf(out,
+            " chain nd_option {\n"
+            "  ip6 length 24 goto pass\n"
+            "  ip6 length 32 icmpv6 type nd-neighbor-advert @th,192,16 0x0201 @th,208,48 %s goto "
+            "pass\n"
+            "  ip6 length 32 icmpv6 type nd-neighbor-solicit @th,192,16 0x0101 @th,208,48 %s goto "
+            "pass\n"
+            "  counter drop\n }\n"
+            " chain nd_from {\n"
+            "  ip6 nexthdr icmpv6 icmpv6 type nd-neighbor-solicit goto nd_option\n"
+            "  ip6 nexthdr icmpv6 icmpv6 type nd-neighbor-advert @th,64,128 ",
+            mac, mac);
     print_set(out, guest->addresses, guest->address_count, &targets);
-    fputs(" goto pass\n  counter drop\n }\n"
-          " chain nd_from {\n"
-          "  ip6 nexthdr != icmpv6 counter drop\n"
-          "  ip6 saddr :: goto dad_from\n"
-          "  icmpv6 type nd-neighbor-advert @th,64,128 != ",
+    fputs(" goto nd_option\n  counter drop\n }\n"
+          " chain unspecified {\n"
+          "  icmpv6 type { 131, 132, 143 } goto pass\n"
+          "  ip6 nexthdr icmpv6 icmpv6 type nd-neighbor-solicit @th,64,128 ",
           out);
     print_set(out, guest->addresses, guest->address_count, &targets);
-    fprintf(out,
-            " counter drop\n"
-            "  ip6 length 24 goto pass\n"
-            "  ip6 length != 32 counter drop\n"
-            "  @th,208,48 != 0x%02x%02x%02x%02x%02x%02x counter drop\n"
-            "  icmpv6 type nd-neighbor-advert @th,192,16 0x0201 goto pass\n"
-            "  icmpv6 type nd-neighbor-solicit @th,192,16 0x0101 goto pass\n"
-            "  counter drop\n }\n",
-            mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+    fputs(" goto pass\n  counter drop\n }\n", out);
 }
 
 static void print_ip6(FILE *out, const struct rules_guest *guest)
@@ -137,19 +144,18 @@ static void print_ip6(FILE *out, const struct rules_guest *guest)
     const struct family sources = {.family = AF_INET6, .also = &own};
 
     print_discovery(out, guest);
-    fputs(" chain ip6_from {\n"
-          "  ip6 saddr :: icmpv6 type { 131, 132, 143 } goto pass\n"
-          "  ip6 saddr :: icmpv6 type nd-neighbor-solicit goto nd_from\n"
-          "  ip6 saddr != ",
+    fputs(" chain ip6_own {\n"
+          "  udp sport 547 counter drop\n"
+          "  meta l4proto != icmpv6 goto pass\n"
+          "  icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } goto nd_from\n"
+          "  icmpv6 type != { mld-listener-query, nd-router-advert, nd-redirect } goto pass\n"
+          "  counter drop\n }\n"
+          " chain ip6_from {\n"
+          "  ip6 saddr :: goto unspecified\n"
+          "  ip6 saddr ",
           out);
     print_set(out, guest->addresses, guest->address_count, &sources);
-    fputs(" counter drop\n"
-          "  ip6 daddr ::1 counter drop\n"
-          "  icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } goto nd_from\n"
-          "  icmpv6 type { mld-listener-query, nd-router-advert, nd-redirect } counter drop\n"
-          "  udp sport 547 counter drop\n"
-          "  goto pass\n }\n",
-          out);
+    fputs(" ip6 daddr != ::1 goto ip6_own\n  counter drop\n }\n", out);
 }
 
 /* Whom an isolated guest may speak to: the bridge itself, and it may ask for that one's MAC. */

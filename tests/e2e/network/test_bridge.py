@@ -189,7 +189,18 @@ def forgeries(guest, victim, gateway):
     hidden = b"\x3a\0\1\4\0\0\0\0" + icmp6(own6, other6, bytes([136, 0, 0, 0, 0x20, 0, 0, 0]) +
                                          ipaddress.ip_address(other6).packed)
     yield "advertisement behind an extension header", ethernet(other_mac, mac, 0x86DD, ip6(own6, other6, 60, hidden))
-    yield "a runt", ethernet(other_mac, mac, 0x0800, b"\x45")
+    for length in (0, 1, 11, 13, 15, 18, 19):
+        yield f"IPv4 of {length} bytes", ethernet(other_mac, mac, 0x0800, datagram("10.187.9.9", victim.ip)[:length])
+        yield f"ARP of {length} bytes", ethernet(other_mac, mac, 0x0806,
+                                                 arp(2, mac, gateway, other_mac, victim.ip)[:length])
+    for length in (7, 20, 30, 41, 47, 55):
+        yield f"IPv6 of {length} bytes", ethernet(other_mac, mac, 0x86DD, forged6[:length])
+    short = discovery(136, own6, other6)
+    for length in (55, 58, 63, 77):
+        yield f"advertisement of {length} bytes", short[:length]
+    fragment = b"\x3a\0\0\1\0\0\0\7" + icmp6(own6, other6, bytes([136, 0, 0, 0, 0x20, 0, 0, 0]) +
+                                              ipaddress.ip_address(other6).packed)
+    yield "advertisement, a fragment", ethernet(other_mac, mac, 0x86DD, ip6(own6, other6, 44, fragment))
 
 
 def a_spoofing_guest():

@@ -60,11 +60,12 @@ static void guards_each_family_that_there_is(void **state)
     memcpy(guest.mac, mac, sizeof(mac));
     expect(rules_guest(&guest),
            WORDS("delete table netdev hk0\ntable netdev hk0 {", "policy drop;",
-                 "ether saddr != 0a:58:0a:bb:00:05", "ip saddr != { 10.187.0.5 }",
-                 "ip6 saddr != { fd00::5, fe80::858:aff:febb:5 }",
-                 "@th,64,128 != { 0xfd000000000000000000000000000005, "
+                 "ether saddr != 0a:58:0a:bb:00:05",
+                 "ip saddr { 10.187.0.5 } ip daddr != 127.0.0.0/8 goto",
+                 "ip6 saddr { fd00::5, fe80::858:aff:febb:5 } ip6 daddr != ::1 goto",
+                 "@th,64,128 { 0xfd000000000000000000000000000005, "
                  "0xfe8000000000000008580afffebb0005 }",
-                 "@th,208,48 != 0x0a580abb0005", " chain pass {\n  accept\n"),
+                 "@th,208,48 0x0a580abb0005 goto pass", " chain pass {\n  accept\n"),
            WORDS("fwd", "limit", "egress"));
     guest.address_count = 1;
     expect(rules_guest(&guest), WORDS("arp_from", "ip4_from"), WORDS("ip6"));
