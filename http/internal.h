@@ -45,8 +45,9 @@ struct http_exchange {
     char *body;
     size_t capacity;
     uint64_t seen_bytes; /* of the body, kept or not */
-    /* Of the server's lock, from HANDLED to ANSWERED. */
-    enum exchange_state state;
+    /* From HANDLED to ANSWERED another thread's, under the server's lock; the state is looked at
+     * without it, too. */
+    _Atomic enum exchange_state state;
     struct http_response response;
     struct http_exchange *next_answered;
     /* The loop's. */

@@ -65,6 +65,7 @@ int visit_upgrade(struct visit *visit, const char *protocol, int *fd, void **ear
     /* It is taken once in any case; `taking` must live until then. */
     while (poll(&at, 1, -1) != 1)
         ;
+    eventfd_drain(taking.wake_fd);
     close_fd(&taking.wake_fd);
     *fd = taking.fd;
     *early = taking.early;

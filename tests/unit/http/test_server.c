@@ -92,7 +92,11 @@ static void handle(void *arg, struct http_exchange *exchange, const struct http_
         response =
             text_response(http_parameters(exchange, note_parameter, f) ? 200 : 400, f->parameters);
     } else {
-        response = text_response(200, request->body_len ? request->body : "nothing");
+        char body[1001] = "nothing";
+
+        if (request->body_len)
+            snprintf(body, sizeof(body), "%.*s", (int)request->body_len, request->body);
+        response = text_response(200, body);
     }
     http_answer(exchange, &response);
 }

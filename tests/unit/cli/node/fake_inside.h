@@ -15,7 +15,6 @@
 struct husk_pod_process {
     pthread_t thread;
     int in, out;
-    bool joined;
 };
 
 static atomic_int fake_lines = 3, fake_log_fd = -1;
@@ -47,6 +46,19 @@ int husk_pod_stats(struct husk_pods *pods, const char *name, char **json, struct
     return 0;
 }
 
+/* Ends with its connection. */
+static void *fake_echo(void *arg)
+{
+    int fd = (int)(intptr_t)arg;
+    char bytes[4096];
+    ssize_t n;
+
+    while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0 && !write_full(fd, bytes, (size_t)n))
+        ;
+    close(fd);
+    return NULL;
+}
+
 static void *fake_copy(void *arg)
 {
     struct husk_pod_process *process = arg;
@@ -60,20 +72,17 @@ static void *fake_copy(void *arg)
     return NULL;
 }
 
-/* A process that copies from *in to *out, which may be one socket. */
 static struct husk_pod_process *fake_process(int *in, int *out)
 {
     struct husk_pod_process *process = calloc(1, sizeof(*process));
     int first[2], second[2];
 
     socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, first);
+    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, second);
     *in = first[0];
-    process->in = process->out = first[1];
-    if (out) {
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, second);
-        *out = second[0];
-        process->out = second[1];
-    }
+    process->in = first[1];
+    *out = second[0];
+    process->out = second[1];
     pthread_create(&process->thread, NULL, fake_copy, process);
     return process;
 }
@@ -119,20 +128,22 @@ void husk_pod_process_free(struct husk_pod_process *process)
     shutdown(process->out, SHUT_RDWR);
     pthread_join(process->thread, NULL);
     close(process->in);
-    if (process->out != process->in)
-        close(process->out);
+    close(process->out);
     free(process);
 }
 
 int husk_pod_dial(struct husk_pods *pods, const char *name, const char *address, uint16_t port,
                   int *fd, struct husk_error *err)
 {
-    static struct husk_pod_process *last;
+    pthread_t thread;
+    int pair[2];
 
     if (port != 80)
         return error_set(err, ECONNREFUSED, name, "cannot be connected to", NULL);
-    last = fake_process(fd, NULL);
-    pthread_detach(last->thread); /* it ends with its connection */
+    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+    *fd = pair[0];
+    pthread_create(&thread, NULL, fake_echo, (void *)(intptr_t)pair[1]);
+    pthread_detach(thread);
     return 0;
 }
 
