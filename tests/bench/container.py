@@ -10,6 +10,7 @@ Without words it is all of them. RUNS=N repeats the starts; LAYERS and SIZES_MIB
 kernel for containers (guest/kernel/fetch-debian) and /dev/kvm. In the lab (tests/lab/run) times are instructions,
 one a nanosecond.
 """
+import json
 import os
 import pathlib
 import statistics
@@ -95,22 +96,39 @@ ECHO = ("/bin/busybox", "echo", "hello")
 
 
 def one_run(words, environment):
-    """Milliseconds from the start of the command to its first output, and to its end."""
-    begun = time.monotonic_ns()
+    """Moments, ns since 1970: the start of the command, its first output, its end."""
+    begun = time.time_ns()
     with subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         first = process.stdout.read(1)
-        said = time.monotonic_ns()
+        said = time.time_ns()
         rest = process.stdout.read()
-    ended = time.monotonic_ns()
+    ended = time.time_ns()
     if first + rest != b"hello\n" or process.returncode:
         raise RuntimeError(f"{words} ended with {process.returncode}: {first + rest!r}")
-    return (said - begun) / 1e6, (ended - begun) / 1e6
+    return begun, said, ended
+
+
+RUN_PHASES = [
+    ("recorded", "the command has made the container's record, and its supervisor is about to be started"),
+    ("started", "machine, kernel, agent and container are there, and the agent has started the program"),
+    ("output", "its first output has come through supervisor and command"),
+    ("end", "the program has ended, the machine is off, and so is the command"),
+]
+
+
+def one_phased_run(husk, environment, name):
+    """Milliseconds from the start of the command to each phase's end."""
+    begun, said, ended = one_run([husk, "run", "--name", name, "layers:1", *ECHO], environment)
+    shown = subprocess.run([husk, "inspect", name], env=environment, check=True, capture_output=True).stdout
+    subprocess.run([husk, "rm", name], env=environment, check=True, stdout=subprocess.DEVNULL)
+    state = json.loads(shown)[0]["state"]
+    return [(moment - begun) / 1e6 for moment in (state["created_ns"], state["started_ns"], said, ended)]
 
 
 def show_runs(name, runs):
     """runs: one more than counts, for the first fills the caches."""
     columns = [sorted(column) for column in zip(*runs[1:])]
-    print(f"{name:20}" + "".join(f"{statistics.median(column):10.2f} {f'+{column[-1] - column[0]:.2f}':<10}"
+    print(f"{name:18}" + "".join(f"{statistics.median(column):10.2f} {f'+{column[-1] - column[0]:.2f}':<9}"
                                  for column in columns), flush=True)
 
 
@@ -120,16 +138,20 @@ def bench_run(husk, program, top):
     image = images.Image(machine_vm.layers(9))
     machine_vm.load(husk, store, image, "layers:1")
     environment = {**os.environ, "HUSK_STORE": str(store), "HUSK_STATE": str(top / "state")}
-    print(f"run --rm IMAGE echo hello, 9 layers: ms to the first output and to the end, median of {RUNS}, and spread")
-    show_runs("husk run", [one_run([husk, "run", "--rm", "layers:1", *ECHO], environment) for _ in range(RUNS + 1)])
+    for name, text in RUN_PHASES:
+        print(f"{name:9} {text}")
+    print(f"run IMAGE echo hello, 9 layers: ms from the start of the command, median of {RUNS}, and spread")
+    print(" " * 18 + "".join(f"{name:>10}          " for name, _ in RUN_PHASES))
+    show_runs("husk run", [one_phased_run(husk, environment, f"run{number}") for number in range(RUNS + 1)])
     if containerd.missing():
         print(f"skipped: containerd + runc: {' '.join(containerd.missing())}: not installed")
         return
     layout = images.layout(top / "layout", [images.named(image, "layers:1")], image.blobs)
     with containerd.Containerd() as peer:
         name = peer.load(layout)
-        show_runs("containerd + runc", [one_run(peer.run(name, f"run{number}", *ECHO), os.environ)
-                                        for number in range(RUNS + 1)])
+        runs = [one_run(peer.run(name, f"run{number}", *ECHO), os.environ) for number in range(RUNS + 1)]
+    print(" " * 58 + "    output                end")
+    show_runs("containerd + runc" + " " * 40, [[(moment - run[0]) / 1e6 for moment in run[1:]] for run in runs])
 
 
 def kib_of(pid):
