@@ -111,6 +111,16 @@ static void expect(struct fixture *f, const char *calls)
     assert_string_equal(fake.calls, calls);
 }
 
+/* One that must be there. */
+static struct fake_pod *there(const char *name)
+{
+    struct fake_pod *pod = fake_find(name);
+
+    if (!pod)
+        abort();
+    return pod;
+}
+
 /* Whether the events say so. */
 static bool has_event(struct fixture *f, const char *text)
 {
@@ -155,7 +165,7 @@ static void replaces_what_cannot_be_changed(void **state)
     put(f, "a.yaml", "pod web fixed2\n");
     expect(f, "apply web;stop web;");
     expect(f, ""); /* it is asked once */
-    strcpy(fake_find("web")->phase, "Succeeded");
+    strcpy(there("web")->phase, "Succeeded");
     fake.calls[0] = '\0';
     assert_int_equal(reconciler_round(f->reconciler, f->now_ns), 0); /* again, at once */
     assert_string_equal(fake.calls, "remove web;");
@@ -186,7 +196,7 @@ static void an_agent_killed_between_two_steps(void **state)
 
     put(f, "a.yaml", "pod web 1\n");
     expect(f, "create web;start web;");
-    pod = fake_find("web");
+    pod = there("web");
     strcpy(pod->phase, "Pending");
     pod->started = false;
     end(f);
@@ -214,8 +224,8 @@ static void a_broken_file_keeps_its_pods(void **state)
     /* A lost one of it is started again, by an agent that never saw the good file, too. */
     end(f);
     begin(f);
-    strcpy(fake_find("web")->phase, "Failed");
-    strcpy(fake_find("web")->reason, "SupervisorLost");
+    strcpy(there("web")->phase, "Failed");
+    strcpy(there("web")->reason, "SupervisorLost");
     expect(f, "start web;");
     put(f, "a.yaml", "pod web 3\n");
     expect(f, "apply web;");
@@ -249,7 +259,7 @@ static void renamed_files_change_nothing_that_runs(void **state)
     assert_int_equal(rename(from, to), 0);
     expect(f, "apply web;");
     expect(f, "");
-    assert_int_equal(fake_find("web")->uid, 1);
+    assert_int_equal(there("web")->uid, 1);
 }
 
 static void restarts_with_back_off(void **state)
@@ -259,10 +269,10 @@ static void restarts_with_back_off(void **state)
 
     put(f, "a.yaml", "pod web 1\n");
     expect(f, "create web;start web;");
-    strcpy(fake_find("web")->phase, "Failed");
+    strcpy(there("web")->phase, "Failed");
     expect(f, "start web;");
     for (unsigned i = 0; i < sizeof(waits_s) / sizeof(*waits_s); i++) {
-        strcpy(fake_find("web")->phase, "Failed");
+        strcpy(there("web")->phase, "Failed");
         expect(f, "");
         f->now_ns += waits_s[i] * S - 1;
         expect(f, "");
