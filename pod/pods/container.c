@@ -298,6 +298,7 @@ int container_init(struct pod *pod, struct container *c, unsigned index)
     c->kind = kind_of(c->object, index >= inits);
     c->logs = -1;
     LIST_INIT(&c->tasks);
+    c->task_host = task_host(c);
     LIST_INIT(&c->processes.list);
     for (unsigned i = 0; i < HUB_STREAMS; i++)
         c->streams[i] = (struct container_stream){.container = c, .stream = i};

@@ -62,6 +62,7 @@ struct container {
     struct exec_set processes;
     LIST_HEAD(task_list, task) tasks;
     unsigned next_task;
+    struct action_host task_host; /* for hooks and probes */
 
     struct event_timer *step_timer; /* DRAINING; of a stop; the back-off when idle */
     struct backoff backoff;

@@ -69,14 +69,13 @@ static void start_probe(struct container *c, enum probe_kind kind)
 {
     const struct probe_callbacks callbacks = {
         .result = on_result, .unhealthy = on_unhealthy, .arg = c};
-    const struct action_host host = task_host(c);
     char text[96];
     int ret;
 
     if (!probe_object(c, kind) || c->probes[kind])
         return;
-    ret = probe_start(&host, kind, probe_object(c, kind), c->object, address_of(c), &callbacks,
-                      &c->probes[kind]);
+    ret = probe_start(&c->task_host, kind, probe_object(c, kind), c->object, address_of(c),
+                      &callbacks, &c->probes[kind]);
     if (ret == 0)
         return;
     snprintf(text, sizeof(text), "%s probe cannot be begun", probe_kind_name(kind));
@@ -129,14 +128,13 @@ static const json_t *hook_object(const struct container *c, const char *name)
 
 static int start_hook(struct container *c, const json_t *handler, action_fn done)
 {
-    const struct action_host host = task_host(c);
     const struct action_options options = {.handler = handler,
                                            .container = c->object,
                                            .address = address_of(c),
                                            .done = done,
                                            .arg = c};
 
-    return action_start(&host, &options, &c->hook);
+    return action_start(&c->task_host, &options, &c->hook);
 }
 
 static void hook_failed(struct container *c, const char *reason, const char *text)

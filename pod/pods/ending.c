@@ -14,6 +14,7 @@
 #define FORCE_NS       (15000 * MS_NS) /* after the last grace is over */
 #define POWER_OFF_NS   (30000 * MS_NS) /* the guest writes back what its disks must have */
 #define LEAVE_NS       (5000 * MS_NS)
+#define LINGER_NS      (1000 * MS_NS)
 #define LEAVE_STEP_NS  (50 * MS_NS)
 #define SAVE_TRIES_MAX 60u
 
@@ -195,13 +196,23 @@ static void finish(struct pod *pod)
     pod->leave_at_ns = monotonic_ns() + LEAVE_NS;
 }
 
+/* Who has just asked for the end is given time to ask for what came of it. */
+static bool may_leave(const struct pod *pod)
+{
+    uint64_t now = monotonic_ns();
+
+    if (server_is_idle(pod->server))
+        return server_count(pod->server) == 0 || now > pod->leave_at_ns - LEAVE_NS + LINGER_NS;
+    return now > pod->leave_at_ns;
+}
+
 static void end_supervisor(struct pod *pod)
 {
     if (!pod->finished && !recorded(pod))
         return;
     if (!pod->finished)
         finish(pod);
-    if (monotonic_ns() > pod->leave_at_ns || server_is_idle(pod->server))
+    if (may_leave(pod))
         event_loop_stop(pod->loop);
     else
         event_timer_arm(pod->phase_timer, LEAVE_STEP_NS);

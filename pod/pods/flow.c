@@ -32,6 +32,7 @@ static void wait_for(struct container *c, uint64_t delay_ns)
              status->name, (unsigned long long)(delay_ns / 1000000000));
     save_notice(c->pod, status->name, true, "BackOff", status->message);
     event_timer_arm(c->step_timer, delay_ns);
+    save_changed(c->pod);
 }
 
 /* One that ended is looked at once. */

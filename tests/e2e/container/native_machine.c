@@ -59,7 +59,7 @@ static void format_script(const struct machine *machine, char *out, size_t size)
     else
         snprintf(out, size,
                  "mount --make-rprivate / && mount -t proc proc /proc && mkdir -p '%s/cgroup' && "
-                 "mount -t tmpfs -o mode=755 run /run && "
+                 "mount -t tmpfs -o mode=755 run /run && /bin/busybox ip link set lo up && "
                  "mount -t cgroup2 none '%s/cgroup' && mkdir -p '%s/cgroup/%s' && rm -f '%s' && %s"
                  "exec '%s' --listen '%s' --cgroup '%s/cgroup/%s'",
                  path, path, path, machine->group, machine->socket,
