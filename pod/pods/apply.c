@@ -76,7 +76,10 @@ static void bring_about(struct pod *pod, const struct plan_changes *changes)
 
     if (pod->phase != POD_RUNNING) /* what boots has it */
         return;
-    json_array_foreach(changes->requests, index, one) ask(pod, one);
+    json_array_foreach(changes->requests, index, one)
+    {
+        ask(pod, one);
+    }
     json_array_foreach(changes->updates, index, one)
     {
         const struct container *c = find(pod, json_string_value(json_object_get(one, "container")));
@@ -122,32 +125,39 @@ static int change(struct pod *pod, struct applying *applying, struct husk_error 
     return ret;
 }
 
+static int apply(struct pod *pod, struct applying *applying, const char *file,
+                 struct husk_error *err)
+{
+    int ret = read_new(pod, file, &applying->record, err);
+
+    if (ret == 0 && (pod->ending || pod->phase >= POD_POWER_OFF))
+        ret = error_set(err, EBUSY, pod->record.key, "cannot be changed", "it ends");
+    return ret ? ret : change(pod, applying, err);
+}
+
 void apply_request(struct pod *pod, struct ticket ticket, const char *file)
 {
     struct applying *applying = calloc(1, sizeof(*applying));
     struct husk_error error;
-    int ret = applying ? read_new(pod, file, &applying->record, &error)
-                       : error_set(&error, ENOMEM, "apply", "is not possible", NULL);
 
-    pod_apply_drop(pod->entry, file);
-    if (ret == 0 && (pod->ending || pod->phase >= POD_POWER_OFF))
-        ret = error_set(&error, EBUSY, pod->record.key, "cannot be changed", "it ends");
-    if (ret == 0)
-        ret = change(pod, applying, &error);
-    if (ret == 0) {
+    if (!applying) {
+        error_set(&error, ENOMEM, "apply", "is not possible", NULL);
+        server_refuse(pod->server, ticket, &error, 0);
+    } else if (apply(pod, applying, file, &error)) {
+        server_refuse(pod->server, ticket, &error, 0);
+    } else {
         take_over(pod, applying);
         bring_about(pod, &applying->changes);
         server_answer(pod->server, ticket,
                       json_pack("{s:O}", "changed", applying->changes.changed));
         save_changed(pod);
-    } else {
-        server_refuse(pod->server, ticket, &error, 0);
     }
-    if (applying) {
-        json_decref(applying->record.pod);
-        json_decref(applying->record.objects);
-        plan_clear(&applying->plan);
-        plan_changes_clear(&applying->changes);
-    }
+    pod_apply_drop(pod->entry, file);
+    if (!applying)
+        return;
+    json_decref(applying->record.pod);
+    json_decref(applying->record.objects);
+    plan_clear(&applying->plan);
+    plan_changes_clear(&applying->changes);
     free(applying);
 }

@@ -30,8 +30,12 @@ unsigned images_index(const struct images *images, const char *reference)
 {
     unsigned index = 0;
 
-    while (index < images->count && strcmp(images->list[index].reference, reference) != 0)
-        index++;
+    for (; index < images->count; index++) {
+        const char *one = images->list[index].reference;
+
+        if (one && !strcmp(one, reference))
+            break;
+    }
     return index;
 }
 
@@ -40,7 +44,8 @@ static void add(struct images *images, const json_t *containers)
 {
     for (size_t i = 0; i < json_array_size(containers); i++) {
         const json_t *container = json_array_get(containers, i);
-        const char *reference = json_string_value(json_object_get(container, "image"));
+        const char *image = json_string_value(json_object_get(container, "image"));
+        const char *reference = image ? image : "";
         enum image_policy policy = policy_of(container);
         unsigned index = images_index(images, reference);
 

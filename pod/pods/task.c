@@ -52,14 +52,18 @@ static void close_stream(struct task_stream *stream)
     close_fd(&stream->fd);
 }
 
+static void take_out(struct task *task)
+{
+    for (unsigned i = 0; i < STREAMS; i++)
+        close_stream(&task->streams[i]);
+    LIST_REMOVE(task, next);
+    task->gone = true;
+}
+
 static void drop(struct task *task)
 {
-    if (!task->gone) {
-        for (unsigned i = 0; i < STREAMS; i++)
-            close_stream(&task->streams[i]);
-        LIST_REMOVE(task, next);
-        task->gone = true;
-    }
+    if (!task->gone)
+        take_out(task);
     if (task->asked == 0)
         free(task);
 }
@@ -344,10 +348,13 @@ struct action_host task_host(struct container *container)
 
 void task_end_all(struct container *container)
 {
-    struct task *task;
+    struct task *task, *next;
 
-    while ((task = LIST_FIRST(&container->tasks))) {
+    for (task = LIST_FIRST(&container->tasks); task; task = next) {
+        next = LIST_NEXT(task, next);
         task->action = NULL;
-        drop(task);
+        take_out(task);
+        if (task->asked == 0)
+            free(task);
     }
 }

@@ -96,7 +96,7 @@ int entry_open_at(const struct entry_store *store, const char *name, struct entr
     struct entry *entry = NULL;
     int ret = entry_new(store, name, &entry, err);
 
-    if (ret)
+    if (!entry)
         return ret;
     entry->dir = openat(store->dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (entry->dir < 0)

@@ -51,7 +51,13 @@ static const char root_script[] =
 static void format_script(const struct machine *machine, char *out, size_t size)
 {
     const char *path = machine->host.path;
+    char left[12000];
 
+    /* What a machine whose supervisor was killed has left; its processes may still be ending. */
+    snprintf(left, sizeof(left),
+             "n=0; while [ -d '%s/cgroup/%s' ] && [ $n -lt 100 ]; do n=$((n + 1)); "
+             "find '%s/cgroup/%s' -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.05; done;",
+             path, machine->group, path, machine->group);
     if (fault("dies"))
         snprintf(out, size, "echo it is dead >&2; exit 3");
     else if (fault("silent"))
@@ -60,9 +66,9 @@ static void format_script(const struct machine *machine, char *out, size_t size)
         snprintf(out, size,
                  "mount --make-rprivate / && mount -t proc proc /proc && mkdir -p '%s/cgroup' && "
                  "mount -t tmpfs -o mode=755 run /run && /bin/busybox ip link set lo up && "
-                 "mount -t cgroup2 none '%s/cgroup' && mkdir -p '%s/cgroup/%s' && rm -f '%s' && %s"
+                 "mount -t cgroup2 none '%s/cgroup' && %s mkdir '%s/cgroup/%s' && rm -f '%s' && %s"
                  "exec '%s' --listen '%s' --cgroup '%s/cgroup/%s'",
-                 path, path, path, machine->group, machine->socket,
+                 path, path, left, path, machine->group, machine->socket,
                  getenv("HUSK_NATIVE_ROOT") ? root_script : "", getenv("HUSK_AGENT"),
                  machine->socket, path, machine->group);
 }
@@ -152,7 +158,7 @@ static int start(const struct machine_request *request, const struct machine_hos
 {
     struct machine *machine = calloc(1, sizeof(*machine));
     int log = openat(host->dir, "agent.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    char script[20000];
+    char script[40000];
 
     plan->requests = json_pack("[{s:s, s:{s:s, s:i}}]", "method", "volume.add", "params", "volume",
                                "scratch", "tmpfs_bytes", 64 << 20);
