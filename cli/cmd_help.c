@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* husk help, husk version. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "husk/husk.h"
@@ -14,6 +15,8 @@ static int run_help(int argc, char **argv, uint64_t started_ns)
 {
     const struct command *command;
 
+    if (argc == 3 && !strcmp(argv[1], "pod")) /* whose verbs have help of their own */
+        return pod_program_run(3, (char *[]){argv[1], argv[2], "--help", NULL});
     if (argc > 2)
         return cli_usage_error(&cmd_help, "help: one command at a time");
     if (argc == 2) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The commands for containers: all of them are the program husk-pod, which knows images, containers
- * and JSON, so that a husk that boots a machine neither loads nor contains these. Here are their
- * names only. `husk run IMAGE` comes here through cmd_run.c.
+ * The commands for containers and pods: all of them are the program husk-pod, which knows images,
+ * containers and JSON, so that a husk that boots a machine neither loads nor contains these. Here
+ * are their names only. `husk run IMAGE` comes here through cmd_run.c.
  */
 #include <errno.h>
 #include <limits.h>
@@ -52,5 +52,8 @@ const struct command cmd_pod[] = {
     {.name = "pause", .summary = "stop the processes of containers for a while", .run = run_pod},
     {.name = "resume", .summary = "let them go on", .run = run_pod},
     {.name = "update", .summary = "change a container's limits", .run = run_pod},
+    {.name = "pod",
+     .summary = "pods of Kubernetes manifests: run, apply, ps, logs, ...",
+     .run = run_pod},
     {.name = NULL},
 };

@@ -9,7 +9,9 @@
 
 #include "base/checked.h"
 #include "cli/pod/pod.h"
+#include "cli/pods/pods.h"
 #include "pod/vm/machine_vm.h"
+#include "pod/pods/supervise.h"
 #include "pod/supervisor/supervise.h"
 
 static const struct {
@@ -21,7 +23,7 @@ static const struct {
     {"kill", pod_kill},       {"wait", pod_wait},     {"rm", pod_rm},
     {"inspect", pod_inspect}, {"stats", pod_stats},   {"top", pod_top},
     {"cp", pod_cp},           {"pause", pod_pause},   {"resume", pod_resume},
-    {"update", pod_update},
+    {"update", pod_update},   {"pod", pods_main},
 };
 
 static int run(int argc, char **argv)
@@ -41,6 +43,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (argc > 1 && !strcmp(argv[1], "supervise"))
         return supervisor_main(argc, argv, &machine_vm_ops);
+    if (argc > 1 && !strcmp(argv[1], "supervise-pod"))
+        return pod_supervisor_main(argc, argv, &machine_vm_ops);
     /* A file of the store must not become standard output. */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)

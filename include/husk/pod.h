@@ -56,11 +56,13 @@ extern "C" {
 
 struct husk_manifest;
 
+/* Receives one line without newline. */
+typedef void (*husk_manifest_warn_fn)(void *arg, const char *line);
+
 struct husk_manifest_options {
     size_t size;
     bool lenient; /* fields that are unknown or not supported are told to `warn`, and left out */
-    /* A line for each of these; may be NULL. */
-    void (*warn)(void *arg, const char *line);
+    husk_manifest_warn_fn warn; /* a line for each of these; may be NULL */
     void *arg;
 };
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The binary interface of libhusk is what its headers say, and what it was.
+"""The binary interface of libhusk and libhusk-pod is what their headers say, and what it was.
 
-- libhusk.so exports the functions that husk/husk.h declares and nothing else, and the archive defines
-  no other global name;
+- each shared library exports the functions that its header declares and nothing else, and the archive
+  defines no other global name;
 - each public header compiles alone, as strict C and as C++, with the _INIT macros used;
 - enumerators, prototypes, and the sizes and offsets of all structs are those of abi-x86_64.txt. What
   a program was compiled with must stay: add members at the end of a struct that has a size, and
@@ -28,12 +28,13 @@ INCLUDE = pathlib.Path(os.environ.get("INCLUDE", HERE.parents[1] / "include"))
 LIB = pathlib.Path(os.environ.get("LIB", "."))
 CC, CXX = os.environ.get("CC", "cc"), os.environ.get("CXX", "c++")
 GOLDEN = HERE / "abi-x86_64.txt"
-HEADERS = ("husk/error.h", "husk/husk.h")
+LIBRARIES = {"libhusk": "husk/husk.h", "libhusk-pod": "husk/pod.h"}
+HEADERS = ("husk/error.h", *LIBRARIES.values())
 
 
-def declarations():
-    """The headers without comments and preprocessor lines."""
-    text = "".join((INCLUDE / name).read_text(encoding="utf-8") for name in HEADERS)
+def declarations(headers=HEADERS):
+    """Headers without comments and preprocessor lines."""
+    text = "".join((INCLUDE / name).read_text(encoding="utf-8") for name in headers)
     text = re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.S)
     return re.sub(r"^#(?:[^\n]*\\\n)*[^\n]*\n", "", text, flags=re.M)
 
@@ -79,7 +80,7 @@ def compile_and_run(source):
 
 def layout(text):
     """What the compiler makes of the structs and enums, a line each."""
-    source = ["#include <stdio.h>", "#include <husk/husk.h>", "int main(void) {"]
+    source = ["#include <stdio.h>", "#include <husk/husk.h>", "#include <husk/pod.h>", "int main(void) {"]
     for name, body in bodies("enum", text):
         for enumerator in re.findall(r"\bHUSK_\w+", body):
             source.append(f'printf("enum {name} {enumerator} %d\\n", {enumerator});')
@@ -115,12 +116,13 @@ def sanitized():
 
 
 def test_symbols():
-    wanted = set(functions(declarations()))
-    shared, archive = defined("-D", str(LIB / "libhusk.so")), defined("-g", str(LIB / "libhusk.a"))
-    if sanitized():  # which have symbols of their own
-        shared, archive = (set(filter(wanted.__contains__, names)) for names in (shared, archive))
-    require_same("libhusk.so", shared, wanted)
-    require_same("libhusk.a", archive, wanted)
+    for name, header in LIBRARIES.items():
+        wanted = set(functions(declarations([header])))
+        shared, archive = defined("-D", str(LIB / f"{name}.so")), defined("-g", str(LIB / f"{name}.a"))
+        if sanitized():  # which have symbols of their own
+            shared, archive = (set(filter(wanted.__contains__, names)) for names in (shared, archive))
+        require_same(f"{name}.so", shared, wanted)
+        require_same(f"{name}.a", archive, wanted)
 
 
 def compiles(compiler, language, source):
@@ -132,10 +134,10 @@ def compiles(compiler, language, source):
 
 def uses():
     """A function that uses every _INIT macro as the manual does."""
-    text = (INCLUDE / "husk/husk.h").read_text(encoding="utf-8")
+    text = "".join((INCLUDE / name).read_text(encoding="utf-8") for name in HEADERS)
     macros = re.findall(r"#define (HUSK_\w+)_INIT\b", text)
     lines = [f"    struct {name.lower()} a{i} = {name}_INIT; (void)a{i};" for i, name in enumerate(macros)]
-    return "#include <husk/husk.h>\nvoid use(void);\nvoid use(void)\n{\n" + "\n".join(lines) + "\n}\n"
+    return "#include <husk/husk.h>\n#include <husk/pod.h>\nvoid use(void);\nvoid use(void)\n{\n" + "\n".join(lines) + "\n}\n"
 
 
 def test_headers_in_c():

@@ -77,6 +77,7 @@ def test_install():
     call("cmake", "--install", BUILD, environment={"DESTDIR": str(DEST)})
     for path in (f"{BINDIR}/husk", f"{BINDIR}/husk-firecracker", f"{LIBEXECDIR}/husk/husk-vmm",
                  f"{LIBEXECDIR}/husk/husk-image",
+                 f"{LIBDIR}/libhusk-pod.so.0", f"{LIBDIR}/libhusk-pod.a", f"{LIBDIR}/pkgconfig/husk-pod.pc",
                  f"{LIBDIR}/libhusk.so", f"{LIBDIR}/libhusk.so.0", f"{LIBDIR}/libhusk.a",
                  f"{LIBDIR}/pkgconfig/husk.pc", f"{LIBDIR}/cmake/husk/husk-config.cmake"):
         e2e.require((DEST / path.lstrip("/")).exists(), f"{path} is not installed")
@@ -111,6 +112,20 @@ def test_pkg_config():
     e2e.require("libhusk.so.0" in needed(shared / "node-agent"), "not linked with libhusk.so.0")
     call("make", f"CC={CC}", "STATIC=1", directory=static)
     e2e.require(not needed(static / "node-agent"), "STATIC=1 needs shared libraries")
+
+
+def test_pods():
+    """The example of libhusk-pod links with what was installed, and says what is wrong with a manifest."""
+    directory = pathlib.Path(WORK.name) / "pods"
+    directory.mkdir()
+    program, manifest = directory / "pods", directory / "wrong.yaml"
+    flags = call("pkg-config", "--cflags", "--libs", "husk-pod").split()
+    call(CC, "-o", program, EXAMPLES / "pods.c", *flags)
+    e2e.require("libhusk-pod.so.0" in needed(program), "not linked with libhusk-pod.so.0")
+    manifest.write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {nonsense: 1}\n", encoding="utf-8")
+    done = subprocess.run([program, manifest], env={**ENVIRONMENT, "HUSK_PODS": str(directory / "state")},
+                          stderr=subprocess.PIPE, text=True, check=False)
+    e2e.require(done.returncode == 1 and f"{manifest}:4: spec.nonsense: " in done.stderr, done)
 
 
 def test_cmake():
