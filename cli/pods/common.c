@@ -51,6 +51,17 @@ int pods_list(struct husk_pods *pods, const char *selector, json_t **out, struct
     return ret ? ret : parse(text, out, err);
 }
 
+const char *pods_default_container(const json_t *pod)
+{
+    const json_t *notes = json_object_get(json_object_get(pod, "metadata"), "annotations");
+    const json_t *first =
+        json_array_get(json_object_get(json_object_get(pod, "spec"), "containers"), 0);
+    const char *name =
+        json_string_value(json_object_get(notes, "kubectl.kubernetes.io/default-container"));
+
+    return name ? name : json_string_value(json_object_get(first, "name"));
+}
+
 int pods_each(struct husk_pods *pods, const json_t *names,
               int (*act)(struct husk_pods *pods, const char *name, void *arg,
                          struct husk_error *err),

@@ -142,16 +142,20 @@ static int exec(struct joining *joining, char **words, struct husk_error *err)
 static int look_at(struct joining *joining, bool *has_stdin, bool *has_tty, struct husk_error *err)
 {
     static const char *const lists[] = {"containers", "initContainers"};
+    const char *container = joining->container;
     json_t *pod = NULL;
     int ret = pods_get(joining->pods, joining->name, &pod, err);
 
-    for (unsigned k = 0; !ret && k < 2; k++) {
+    if (!ret && !container)
+        container = pods_default_container(pod);
+
+    for (unsigned k = 0; container && k < 2; k++) {
         json_t *one;
         size_t i;
 
         json_array_foreach(json_object_get(json_object_get(pod, "spec"), lists[k]), i, one)
         {
-            if (strcmp(json_string_value(json_object_get(one, "name")), joining->container) != 0)
+            if (strcmp(json_string_value(json_object_get(one, "name")), container) != 0)
                 continue;
             *has_stdin = json_is_true(json_object_get(one, "stdin"));
             *has_tty = json_is_true(json_object_get(one, "tty"));
@@ -215,8 +219,10 @@ static int join_process(const struct pod_syntax *syntax, int argc, char **argv)
     }
     session_init(&joining->session);
     status = pod_options_parse(syntax, joining, argc, argv, &words, &count);
-    if (!status)
+    if (!status) {
+        words[count] = NULL; /* words have moved down in argv, over options */
         status = run(joining, syntax, words);
+    }
     session_close(&joining->session);
     session_pod_clear(&joining->peer);
     husk_pods_close(joining->pods);

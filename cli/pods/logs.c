@@ -62,18 +62,6 @@ static const struct pod_syntax syntax = {
     .options = options,
 };
 
-/* The container that is meant when none is named. */
-static const char *default_of(const json_t *pod)
-{
-    const json_t *notes = json_object_get(json_object_get(pod, "metadata"), "annotations");
-    const json_t *first =
-        json_array_get(json_object_get(json_object_get(pod, "spec"), "containers"), 0);
-    const char *name =
-        json_string_value(json_object_get(notes, "kubectl.kubernetes.io/default-container"));
-
-    return name ? name : json_string_value(json_object_get(first, "name"));
-}
-
 static int add(struct husk_pods *pods, const char *name, void *arg, struct husk_error *err)
 {
     struct logs *logs = arg;
@@ -88,7 +76,7 @@ static int add(struct husk_pods *pods, const char *name, void *arg, struct husk_
         return 0;
     }
     ret = pods_get(pods, name, &pod, err);
-    container = default_of(pod);
+    container = pods_default_container(pod);
     if (!ret && container)
         followed_add(&logs->list, name, container, logs->prefix);
     json_decref(pod);

@@ -80,6 +80,9 @@ int pods_list(struct husk_pods *pods, const char *selector, json_t **out, struct
 /* "NAME" or "NAMESPACE/NAME" of a Pod object; the caller's, or NULL. */
 char *pods_name_of(const json_t *pod);
 
+/* The container that is meant when none is named; borrowed, or NULL. */
+const char *pods_default_container(const json_t *pod);
+
 /* Does it to each of the names, one after the other; what fails for one is printed and does not
  * keep the others from their turn. Returns an exit status. */
 int pods_each(struct husk_pods *pods, const json_t *names,

@@ -4,8 +4,9 @@
  *
  * A run N is over for a reader when there is a file of run N + 1, which the supervisor makes after
  * it has written all of run N: what is there then of run N is read before it is left. The end of
- * all is when the container will not run again: its record says so, or the pod is not alive any
- * more; then everything is read once more.
+ * all is when the pod is not alive any more: then everything is read once more. It is also when the
+ * record says that the container will not run again, and nothing has come for a while: the record
+ * may be written before the last of the output.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -25,7 +26,8 @@
 #include "pod/log/view.h"
 
 #define RUNS_MAX UINT32_MAX
-#define LOOK_MS  250 /* how often the end is looked for */
+#define LOOK_MS  250  /* how often the end is looked for */
+#define QUIET_MS 2000 /* of a container that has ended in a pod that goes on */
 #define NO_RUN   (-1)
 
 struct husk_pod_log {
@@ -37,6 +39,8 @@ struct husk_pod_log {
     struct log_view view;
     bool next_seen; /* there is a later run: what is left of this one is the last of it */
     bool over;      /* nothing more will be written */
+    bool ending;    /* its record says so, and it has been quiet: */
+    struct deadline quiet;
 };
 
 static void run_name(int64_t run, char name[LOG_READER_NAME_MAX + 1])
@@ -220,19 +224,31 @@ int husk_pod_log_fd(const struct husk_pod_log *log)
 
 /* ---- reading ---- */
 
-/* Whether the container runs, or may once more. */
+/* Whether the record says that the container runs, or may once more. */
 static bool goes_on(const struct husk_pod_log *log)
 {
     json_t *pod = NULL;
     bool on = true;
 
-    if (!entry_alive(log->pod))
-        return false;
     if (pods_object(log->pod, &pod, NULL))
         return true; /* being replaced, or removed: the next look tells */
     on = pods_container_goes_on(pod, log->container);
     json_decref(pod);
     return on;
+}
+
+/* Whether nothing more will come; what was written before is then still to be read. */
+static bool is_over(struct husk_pod_log *log)
+{
+    if (!entry_alive(log->pod))
+        return true;
+    if (goes_on(log)) {
+        log->ending = false;
+    } else if (!log->ending) {
+        log->ending = true;
+        log->quiet = deadline_in(QUIET_MS);
+    }
+    return log->ending && deadline_passed(&log->quiet);
 }
 
 static int take_line(struct husk_pod_log *log, struct husk_pod_log_line *line)
@@ -242,6 +258,7 @@ static int take_line(struct husk_pod_log *log, struct husk_pod_log_line *line)
 
     if (ret != 1)
         return ret;
+    log->ending = false;
     *line = (struct husk_pod_log_line){.text = record.text,
                                        .len = record.len,
                                        .is_error = record.is_error,
@@ -259,8 +276,8 @@ static int turn_over(struct husk_pod_log *log)
     if (next == NO_RUN) {
         if (log->over)
             return 0;
-        log->over = !goes_on(log);
-        return log->over; /* what was written before that is read first */
+        log->over = is_over(log);
+        return log->over;
     }
     if (!log->next_seen) {
         log->next_seen = true;

@@ -70,21 +70,30 @@ static int send_request(struct husk_pod_process *process, const char *method, js
     return ret;
 }
 
+/* Where a stream of this name belongs; -1: it is none. */
+static int place_of(const char *name)
+{
+    static const char *const names[] = {"stdin", "stdout", "stderr"};
+
+    for (int i = 0; i < 3; i++) {
+        if (!strcmp(name, names[i]))
+            return i;
+    }
+    return strcmp(name, "terminal") ? -1 : 1;
+}
+
 /* The descriptors of an answer at the places of their names; blocking, as a caller expects. */
 static int take_streams(struct control_message *answer, int fds[3])
 {
-    static const char *const names[] = {"stdin", "stdout", "stderr"};
     const json_t *given = json_object_get(answer->body, "streams");
 
     if (json_array_size(given) != answer->fd_count)
         return -EPROTO;
     for (unsigned i = 0; i < answer->fd_count; i++) {
         const char *name = json_string_value(json_array_get(given, i));
-        unsigned place = name && !strcmp(name, "terminal") ? 1 : 0;
+        int place = name ? place_of(name) : -1;
 
-        while (name && !place && place < 3 && strcmp(name, names[place]) != 0)
-            place++;
-        if (!name || place >= 3 || fds[place] >= 0 || fcntl(answer->fds[i], F_SETFL, 0) < 0)
+        if (place < 0 || fds[place] >= 0 || fcntl(answer->fds[i], F_SETFL, 0) < 0)
             return -EPROTO;
         fds[place] = answer->fds[i];
         answer->fds[i] = -1;
@@ -109,15 +118,15 @@ static int take_answer(struct husk_pod_process *process, struct control_message 
                         &process->wait_id, err);
 }
 
-/* What a program that cannot be executed is to a caller. */
-static void explain(const struct control_message *answer, struct husk_error *err)
+/* What a program that cannot be executed is to a caller; else `ret` as it was. */
+static int explain(const struct control_message *answer, int ret, struct husk_error *err)
 {
     int code = answer->status == STATUS_NOT_FOUND    ? ENOENT
                : answer->status == STATUS_NO_EXECUTE ? EACCES
                                                      : 0;
 
-    if (err && code)
-        error_set(err, code, "args[0]", answer->error.what, "%s", answer->error.why);
+    return code ? error_set(err, code, "args[0]", answer->error.what, "%s", answer->error.why)
+                : ret;
 }
 
 static struct husk_pod_process *process_new(void)
@@ -170,7 +179,7 @@ static int begin(struct husk_pods *pods, const char *name, const char *container
     } else {
         ret = control_client_call(process->client, method, about(process, params), &answer, err);
         if (ret)
-            explain(&answer, err);
+            ret = explain(&answer, ret, err);
     }
     if (!ret)
         ret = take_answer(process, &answer, fds, err);
