@@ -46,6 +46,20 @@ static int make_parts(const json_t *process, const struct spec_exec_options *opt
     return 0;
 }
 
+/* What every process of the container has: its further groups, unless it is another user's, and
+ * its place before the OOM killer. */
+static int inherit(const json_t *first, bool same_user, json_t *process, struct husk_error *err)
+{
+    json_t *groups = json_object_get(json_object_get(first, "user"), "additionalGids");
+    json_t *score = json_object_get(first, "oomScoreAdj");
+    int ret = score ? spec_put(process, "oomScoreAdj", json_incref(score), err) : 0;
+
+    if (ret == 0 && groups && same_user)
+        ret =
+            spec_put(json_object_get(process, "user"), "additionalGids", json_incref(groups), err);
+    return ret;
+}
+
 int spec_exec(const json_t *config, const char *container_user,
               const struct spec_exec_options *options, json_t **out, char user[SPEC_USER_MAX + 1],
               struct husk_error *err)
@@ -57,6 +71,7 @@ int spec_exec(const json_t *config, const char *container_user,
                                   .no_new_privileges =
                                       json_is_true(json_object_get(process, "noNewPrivileges"))};
     struct environment *environment = environment_new();
+    json_t *made = NULL;
     int ret =
         environment ? make_environment(process, options, environment, err) : spec_no_memory(err);
 
@@ -66,11 +81,17 @@ int spec_exec(const json_t *config, const char *container_user,
     if (!ret)
         ret = make_parts(process, options, &parts, err);
     if (!ret) {
-        ret = process_json(&parts, out, err);
+        ret = process_json(&parts, &made, err);
+        if (!ret)
+            ret = inherit(process, !options->user, made, err);
     } else {
         json_decref(parts.args);
         json_decref(parts.rlimits);
     }
     environment_free(environment);
+    if (ret)
+        json_decref(made);
+    else
+        *out = made;
     return ret;
 }

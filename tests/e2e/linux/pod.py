@@ -32,7 +32,8 @@ kind: ConfigMap
 metadata: {name: settings}
 data:
   greeting: hello
-  page.html: from the config map
+  page.html: |
+    from the config map
 ---
 apiVersion: v1
 kind: Secret
@@ -91,7 +92,7 @@ spec:
       trap 'echo bye; exit 0' TERM
       cat /shared/order
       echo "$(GREETING) $WORD $NAME $CPUS"
-      until busybox wget -q -O - http://127.0.0.1:8080/index.html; do sleep 1; done
+      until busybox wget -q -O - http://127.0.0.1:8080/index.html 2>/dev/null; do sleep 1; done
       id
       while :; do sleep 0.1; done
     env:
@@ -203,7 +204,7 @@ class Pods(boxes.Box):
         return self.pod("run", *words, "-", data=manifest.encode(), errors="")
 
     def get(self, name):
-        return json.loads(self.pod("inspect", name))[0]
+        return json.loads(self.pod("inspect", name))
 
     def container(self, name, container):
         status = self.get(name)["status"]
@@ -336,13 +337,13 @@ def town(box):
     require(len(box.pod("ps", "-l", "app in (town)", "-o", "name").split()) == 3, box.pod("ps"))
 
     def fetch(name, address, status=0):
-        return box.pod("exec", name, "--", "busybox", "wget", "-q", "-T", "5", "-O", "-", f"http://{address}/index.html",
-                       status=status, errors="")
+        return box.pod("exec", name, "--", "busybox", "timeout", "5", "busybox", "wget", "-q", "-O", "-",
+                       f"http://{address}/index.html", status=status, errors="")
 
     require(fetch("town-0", addresses["town-1"]) == "town-1\n", "by address")
     require(fetch("town-2", addresses["town-0"]) == "town-0\n", "by address")
-    fetch("town-0", addresses["alone"], status=1)
-    fetch("alone", addresses["town-0"], status=1)
+    fetch("town-0", addresses["alone"], status=143)
+    fetch("alone", addresses["town-0"], status=143)
     require(answers(80, b"town-2", addresses["town-2"]), "the host does not reach a pod")
     require(answers(8081, b"404"), "the published port")
     box.pod("rm", "-f", "-l", "app=town")

@@ -59,6 +59,35 @@ static void test_everything(void **state)
                                                               .user = "0:0"}));
 }
 
+/* The further groups of an exec by this user (NULL: the container's own); borrowed from *process.
+ */
+static json_t *groups_of(const struct spec *spec, const char *user, json_t **process)
+{
+    const struct spec_exec_options options = {.command = WORDS("id"), .user = user};
+    char name[SPEC_USER_MAX + 1];
+
+    assert_int_equal(spec_exec(spec->config, spec->user, &options, process, name, NULL), 0);
+    return json_object_get(json_object_get(*process, "user"), "additionalGids");
+}
+
+/* A pod's containers have further groups; they are not those of another user. */
+static void test_inherited(void **state)
+{
+    struct spec spec;
+    json_t *first, *process;
+
+    build(&spec);
+    first = json_object_get(spec.config, "process");
+    json_object_set_new(json_object_get(first, "user"), "additionalGids", json_pack("[i]", 3000));
+    json_object_set_new(first, "oomScoreAdj", json_integer(999));
+    assert_int_equal(json_integer_value(json_array_get(groups_of(&spec, NULL, &process), 0)), 3000);
+    assert_int_equal(json_integer_value(json_object_get(process, "oomScoreAdj")), 999);
+    json_decref(process);
+    assert_null(groups_of(&spec, "1", &process));
+    json_decref(process);
+    spec_clear(&spec);
+}
+
 static void test_refused(void **state)
 {
     const struct {
@@ -149,9 +178,8 @@ static void test_hostile_record(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_everything),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_plain),          cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_inherited),      cmocka_unit_test(test_refused),
         cmocka_unit_test(test_hostile_record),
     };
 
