@@ -112,8 +112,6 @@ static const struct pod_syntax wait_syntax = {
     .options = wait_options,
 };
 
-enum { STATUS_TIMEOUT = 124 };
-
 /* Parses, then does it to each; then `after` (may be NULL) to those that were noted meanwhile. */
 static int act_on_all(const struct pod_syntax *syntax, int argc, char **argv, struct wishes *wishes,
                       int (*act)(struct husk_pods *, const char *, void *, struct husk_error *),

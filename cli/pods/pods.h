@@ -34,6 +34,9 @@ int verb_stats(int argc, char **argv);
 int verb_top(int argc, char **argv);
 int verb_port_forward(int argc, char **argv);
 
+/* Of what was waited for and has not come in time, as timeout(1) has it. */
+enum { STATUS_TIMEOUT = 124 };
+
 #define STATUSES_TEXT "\nExit status: 0 done; 119 usage error; 125 failure.\n"
 
 /* ---- which pods ---- */

@@ -95,8 +95,6 @@ static const struct pod_syntax create_syntax = {
     .options = create_options,
 };
 
-enum { STATUS_TIMEOUT = 124 };
-
 static int create_all(struct making *making)
 {
     struct husk_error err = {0};
