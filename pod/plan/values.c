@@ -93,18 +93,15 @@ static int one_of(const json_t *map, const char *path, const char *where, char *
 
 static int join(const struct spec_words *words, char **out, struct husk_error *err)
 {
-    size_t size = 1;
+    size_t size = 1, len = 0;
 
     for (unsigned i = 0; i < words->count; i++)
         size += strlen(words->words[i]) + 1;
     *out = calloc(1, size);
     if (!*out)
         return plan_no_memory(err);
-    for (unsigned i = 0; i < words->count; i++) {
-        if (i)
-            strcat(*out, ",");
-        strcat(*out, words->words[i]);
-    }
+    for (unsigned i = 0; i < words->count; i++)
+        len += (size_t)snprintf(*out + len, size - len, "%s%s", i ? "," : "", words->words[i]);
     return 0;
 }
 
