@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct command *const commands[] = {&cmd_run,  &cmd_serve, &cmd_vm,     &cmd_image,
-                                          &cmd_jail, &cmd_vf,    &cmd_doctor, &cmd_version,
-                                          &cmd_help, NULL};
+const struct command *const commands[] = {&cmd_run,     &cmd_serve, &cmd_vm, &cmd_image,
+                                          &cmd_node,    &cmd_jail,  &cmd_vf, &cmd_doctor,
+                                          &cmd_version, &cmd_help,  NULL};
 
 const struct command *command_find(const char *name)
 {

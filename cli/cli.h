@@ -34,8 +34,8 @@ struct command {
     int (*run)(int argc, char **argv, uint64_t started_ns);
 };
 
-extern const struct command cmd_run, cmd_serve, cmd_vm, cmd_image, cmd_jail, cmd_vf, cmd_doctor,
-    cmd_version, cmd_help;
+extern const struct command cmd_run, cmd_serve, cmd_vm, cmd_image, cmd_node, cmd_jail, cmd_vf,
+    cmd_doctor, cmd_version, cmd_help;
 
 /* Those for containers, which are husk-pod's: see cmd_pod.c. Ended by one without a name. */
 extern const struct command cmd_pod[];
@@ -67,6 +67,7 @@ const char *image_program_find(char *path, unsigned size);
  * program beside this one, else the installed one. In `path`, or a text that stays. Never NULL. */
 const char *oci_program_find(char *path, unsigned size);
 const char *pod_program_find(char *path, unsigned size);
+const char *node_program_find(char *path, unsigned size);
 
 /* Becomes husk-pod with the words of a command for containers, argv[0] its name. Returns an exit
  * status when it cannot. */

@@ -42,6 +42,11 @@ const char *oci_program_find(char *path, unsigned size)
     return find_program("husk-oci", "HUSK_OCI", path, size);
 }
 
+const char *node_program_find(char *path, unsigned size)
+{
+    return find_program("husk-node", "HUSK_NODE", path, size);
+}
+
 const char *pod_program_find(char *path, unsigned size)
 {
     return find_program("husk-pod", "HUSK_POD", path, size);
