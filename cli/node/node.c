@@ -92,10 +92,26 @@ static void wait_for_news(struct node *node, uint64_t timeout_ns)
     husk_pods_watch_clear(node->library.pods);
 }
 
+/* What an agent that was killed had half made, and what the dead have left. */
+static void tidy(struct node *node)
+{
+    struct husk_error err = {0};
+    char text[512];
+
+    if (!husk_pods_tidy(node->library.pods, &err))
+        return;
+    events_add(node->events, &(struct event){.warning = true,
+                                             .kind = "Node",
+                                             .name = node->name,
+                                             .reason = "FailedTidy",
+                                             .message = error_format(&err, text, sizeof(text))});
+}
+
 static void *run_reconciler(void *arg)
 {
     struct node *node = arg;
 
+    tidy(node);
     while (!node->stopping) {
         uint64_t next_ns = reconciler_round(node->reconciler, monotonic_ns());
 

@@ -251,4 +251,5 @@ def nothing_is_left(host):
     require(not mine, f"processes: {mine}")
 
 
-__all__ = ["Failure", "Pod", "Refused", "Report", "container", "main", "probe", "require", "resource"]
+__all__ = ["Failure", "NATIVE", "PATIENCE_S", "Pod", "Refused", "Report", "container", "main", "probe", "require",
+           "resource"]

@@ -25,6 +25,12 @@ struct husk_pod_log {
     char text[32];
 };
 
+/* A damaged pod is in the way. */
+int husk_pods_tidy(struct husk_pods *pods, struct husk_error *err)
+{
+    return error_set(err, EIO, "damaged", "cannot be tidied up", NULL);
+}
+
 int husk_pods_watch_fd(struct husk_pods *pods)
 {
     return -1;

@@ -1,0 +1,488 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""husk-node with real supervisors and the real agent on this host: manifests that come, change, break and go; the
+agent that is started anew; and kills of everything at random moments (HUSK_NODE_ROUNDS of them, 10 when it is not
+set), after each of which there is again what the manifests say."""
+import http.client
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from native_pod import Failure, NATIVE, PATIENCE_S, container, main, require
+
+NODE = os.environ.get("HUSK_NODE", "husk-node")
+TICKER = "trap 'exit 0' TERM; n=0; while :; do n=$((n+1)); echo line $n; sleep 0.02; done"
+
+
+def until(function, what, why=lambda: ""):
+    deadline = time.monotonic() + PATIENCE_S
+    while not (value := function()):
+        require(time.monotonic() < deadline, f"in vain: {what}\n{why()}")
+        time.sleep(0.02)
+    return value
+
+
+def ticker(name="main", command=TICKER, **more):
+    return {**container(name, command), "imagePullPolicy": "Never", **more}
+
+
+def manifest(name, *containers, labels=None, **spec):
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, **({"labels": labels} if labels else {})},
+            "spec": {"terminationGracePeriodSeconds": 5, "containers": list(containers) or [ticker()], **spec}}
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=PATIENCE_S)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PATIENCE_S)
+        self.sock.connect(self.path)
+
+
+class Node:
+    """The agent over a directory of manifests. A context manager, which retires all pods by emptying the directory."""
+
+    def __init__(self, host):
+        host.count += 1
+        self.host = host
+        self.manifests = host.directory / f"manifests{host.count}"
+        self.manifests.mkdir()
+        self.socket = host.directory / f"node{host.count}.sock"
+        self.said = host.directory / f"node{host.count}.events"
+        self.process = None
+        self.start()
+
+    def start(self):
+        with open(self.said, "ab") as said:
+            self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+                [NODE, "--manifests", self.manifests, "--listen", self.socket, "--network", "none",
+                 "--back-off", "50,200", "--resync", "1"],
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                env={**self.host.environment, "HUSK_POD": NATIVE})
+        until(self.serves, "an agent that serves", self.why)
+
+    def serves(self):
+        require(self.process.poll() is None, f"the agent has ended\n{self.why()}")
+        try:
+            return self.request("GET", "/version")[0] == 200
+        except (ConnectionError, FileNotFoundError):
+            return False
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+
+    def stop(self):
+        self.process.terminate()
+        status = self.process.wait(PATIENCE_S)
+        require(status == 0, f"the agent ended with {status}\n{self.why()}")
+        require(not self.socket.exists(), "its socket is left")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if exc[0]:
+            print(self.why())
+        for path in self.manifests.iterdir():
+            path.unlink()
+        if self.process.poll() is not None:
+            self.start()
+        until(lambda: not self.host.names(), "the end of all pods", self.why)
+        self.stop()
+        require("Sanitizer" not in self.said.read_text(), self.said.read_text())
+
+    def why(self):
+        said = "".join(f"{event['firstTimestamp']} {event['involvedObject']['name']}: {event['reason']}: "
+                       f"{event['message']}\n" for event in self.events(None)[-30:])
+        for path in self.host.pods.glob("*/errors") if self.host.pods.exists() else ():
+            said += f"{path}: {path.read_text()[-2000:]}"
+        return said
+
+    def events(self, reason, name=None):
+        """What the agent has said with this reason (None: any), in all its lives."""
+        lines = [json.loads(line) for line in self.said.read_text().splitlines(keepends=True)
+                 if line[:1] == "{" and line[-1:] == "\n"]
+        return [line for line in lines
+                if reason in (None, line["reason"]) and name in (None, line["involvedObject"]["name"])]
+
+    def request(self, method, path, body=None):
+        connection = UnixConnection(str(self.socket))
+        try:
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def get(self, path):
+        status, text = self.request("GET", path)
+        require(status == 200, f"{path}: {status} {text}")
+        return text
+
+    def write(self, name, *objects):
+        """Puts a manifest in place in one step."""
+        path = self.manifests / name
+        new = self.manifests / f".{name}.new"
+        new.write_text("\n---\n".join(one if isinstance(one, str) else json.dumps(one) for one in objects))
+        new.rename(path)
+        return path
+
+    def pod(self, name):
+        status, text = self.request("GET", f"/pods/{name}")
+        return json.loads(text) if status == 200 else None
+
+    def problems(self):
+        """The reasons of all problems there are."""
+        status = json.loads(self.get("/status"))
+        of = [status["problems"]]
+        for file in status["files"]:
+            of += [file["problems"], *(pod["problems"] for pod in file["pods"])]
+        return [problem["reason"] for problems in of for problem in problems]
+
+    def running(self, name, test=lambda pod: True):
+        """The pod, once all of it runs."""
+        def look():
+            pod = self.pod(name)
+            return pod if pod and pod["status"]["phase"] == "Running" and test(pod) and \
+                all("running" in one["state"] for one in pod["status"]["containerStatuses"]) else None
+        return until(look, f"{name} runs", self.why)
+
+    def gone(self, name):
+        until(lambda: self.pod(name) is None and name not in self.host.names(), f"{name} is gone", self.why)
+
+    def state(self, name):
+        return json.loads(self.host.native("pod-state", self.host.pods, name).stdout)
+
+    def until_event(self, reason, name=None, count=1):
+        until(lambda: len(self.events(reason, name)) >= count, f"{reason} of {name}", self.why)
+
+
+def uid(pod):
+    return pod["metadata"]["uid"]
+
+
+# ---- manifests ----
+
+
+def added_and_removed(host):
+    with Node(host) as node:
+        node.write("web.json", manifest("web"), manifest("two", ticker("a"), ticker("b")))
+        node.running("web")
+        node.running("two")
+        until(lambda: "line 3\n" in node.get("/pods/web/log"), "its log", node.why)
+        (node.manifests / "web.json").unlink()
+        node.gone("web")
+        node.gone("two")
+        node.until_event("Removed", "web")
+        require([len(node.events(reason, "web")) for reason in ("Created", "Started", "Stopping", "Removed")] ==
+                [1, 1, 1, 1], node.why())
+
+
+def changed_in_place(host):
+    with Node(host) as node:
+        node.write("web.json", manifest("web", labels={"tier": "old"}))
+        before = node.running("web")
+        node.write("web.json", manifest("web", labels={"tier": "new"}))
+        pod = node.running("web", lambda pod: pod["metadata"]["labels"] == {"tier": "new"})
+        require(uid(pod) == uid(before), "it is another pod")
+        require(pod["status"]["containerStatuses"] == before["status"]["containerStatuses"], "its containers changed")
+        node.until_event("Changed", "web")
+        require(not node.events("Replacing"), node.why())
+
+
+def changed_into_another(host):
+    with Node(host) as node:
+        node.write("web.json", manifest("web"))
+        before = node.running("web")
+        node.write("web.json", manifest("web", ticker(command="echo other; exec sleep 1000"),
+                                        terminationGracePeriodSeconds=0))
+        node.running("web", lambda pod: uid(pod) != uid(before))
+        until(lambda: node.get("/pods/web/log") == "other\n", "its log", node.why)
+        require([event["message"] for event in node.events("Replacing", "web")], node.why())
+        require(len(node.events("Created", "web")) == 2, node.why())
+
+
+def changed_config(host):
+    def config(word):
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "words"}, "data": {"WORD": word}}
+
+    show = ticker(command="echo $WORD; " + TICKER, envFrom=[{"configMapRef": {"name": "words"}}])
+    with Node(host) as node:
+        node.write("web.json", manifest("web", show))
+        node.until_event("FailedCreate", "web")  # there are no words yet
+        require(not host.names(), host.names())
+        node.write("words.json", config("one"))
+        before = node.running("web")
+        until(lambda: "one\n" in node.get("/pods/web/log"), "its log", node.why)
+        node.write("words.json", config("two"))
+        until(lambda: node.events("Changed", "web") or node.events("Replacing", "web"), "a change", node.why)
+        after = node.running("web")
+        if uid(after) != uid(before):
+            until(lambda: "two\n" in node.get("/pods/web/log"), "its log", node.why)
+        require(not node.problems(), node.problems())
+
+
+def broken(host):
+    with Node(host) as node:
+        node.write("web.json", manifest("web"))
+        before = node.running("web")
+        node.write("web.json", "{")
+        node.until_event("FailedRead", "web.json")
+        require(node.problems() == ["FailedRead"], node.problems())
+        os.kill(node.state("web")["supervisor"]["pid"], signal.SIGKILL)  # and still it is kept
+        node.until_event("Restarted", "web")
+        require(uid(node.running("web")) == uid(before), "it is another pod")
+        node.write("web.json", "")
+        time.sleep(1.5)  # more than a round: nothing is to happen
+        require(uid(node.running("web")) == uid(before), "an empty file has removed it")
+        node.write("web.json", manifest("web"))
+        until(lambda: not node.problems(), "no problem", node.why)
+        require(uid(node.running("web")) == uid(before), "it is another pod")
+
+
+def the_directory_is_gone(host):
+    with Node(host) as node:
+        node.write("web.json", manifest("web"))
+        before = node.running("web")
+        away = node.manifests.with_name("away")
+        node.manifests.rename(away)
+        until(lambda: "FailedRead" in node.problems(), "the directory is missed", node.why)
+        require(uid(node.running("web")) == uid(before), "it is another pod")
+        away.rename(node.manifests)
+        until(lambda: not node.problems(), "no problem", node.why)
+        require(uid(node.running("web")) == uid(before), "it is another pod")
+
+
+def not_of_a_manifest(host):
+    with Node(host) as node:
+        status, text = node.request("POST", "/pods", json.dumps(manifest("mine")))
+        require(status in (200, 201), f"{status} {text}")
+        before = node.running("mine")
+        node.write("mine.json", manifest("mine"))
+        node.until_event("NameInUse", "mine")
+        (node.manifests / "mine.json").unlink()
+        until(lambda: not node.problems(), "no problem", node.why)
+        require(uid(node.running("mine")) == uid(before), "it is another pod")
+        status, text = node.request("DELETE", "/pods/mine?gracePeriodSeconds=0")
+        require(status == 200, f"{status} {text}")
+        node.gone("mine")
+
+
+def ends_by_itself(host):
+    with Node(host) as node:
+        node.write("jobs.json", manifest("once", ticker(command="echo done"), restartPolicy="Never"),
+                   manifest("fails", ticker(command="exit 3"), restartPolicy="Never"))
+        for name, phase in (("once", "Succeeded"), ("fails", "Failed")):
+            until(lambda n=name, p=phase: (pod := node.pod(n)) and pod["status"]["phase"] == p, phase, node.why)
+        time.sleep(1.5)  # more than a round: nothing is to happen
+        require(not node.events("Restarted") and node.get("/pods/once/log") == "done\n", node.why())
+
+
+# ---- another agent ----
+
+
+def the_agent_is_started_anew(host):
+    with Node(host) as node:
+        for end in (node.stop, node.kill):
+            node.write("a.json", manifest("stays"), manifest("goes"))
+            node.write("b.json", manifest("changes", labels={"n": "1"}))
+            before = {name: node.running(name) for name in ("stays", "goes", "changes")}
+            end()
+            require(all(node.state(name)["alive"] for name in before), "a pod has ended with the agent")
+            node.write("a.json", manifest("stays"))
+            node.write("b.json", manifest("changes", labels={"n": "2"}))
+            node.start()
+            node.gone("goes")
+            after = node.running("changes", lambda pod: pod["metadata"]["labels"] == {"n": "2"})
+            require(uid(after) == uid(before["changes"]), "it is another pod")
+            require(node.running("stays")["status"]["containerStatuses"] ==
+                    before["stays"]["status"]["containerStatuses"], "a pod that stays was touched")
+
+
+# ---- kills ----
+
+
+class LogReader(threading.Thread):
+    """Reads the logs of all pods again and again: a line that it has seen must stay until the pod is removed."""
+
+    def __init__(self, pods):
+        super().__init__(daemon=True)
+        self.pods, self.seen, self.lost = pods, {}, []
+        self.ending = threading.Event()
+
+    def uid_of(self, path):
+        """Of the pod that a log is in: another of the same name has logs of its own."""
+        try:
+            return json.loads((path.parents[2] / "spec.json").read_text())["uid"]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def paths(self):
+        try:
+            return list(self.pods.glob("*/logs/*/*.log"))
+        except FileNotFoundError:
+            return []  # a pod was removed meanwhile
+
+    def look(self):
+        for path in self.paths():
+            before = self.uid_of(path)
+            try:
+                content = path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if before is None or self.uid_of(path) != before:
+                continue
+            key = (before, path.parent.name, path.name)
+            lines = content[:content.rfind(b"\n") + 1]
+            if not lines.startswith(self.seen.get(key, b"")):
+                self.lost.append(f"{path}: {self.seen[key][-200:]} became {lines[-200:]}")
+            self.seen[key] = lines
+
+    def run(self):
+        while not self.ending.wait(0.005):
+            self.look()
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.join()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+
+class Killing:
+    """What is wanted while things are killed, and what was killed."""
+
+    ALWAYS = ("web", "pair", "late")
+
+    def __init__(self, node, chance):
+        self.node, self.chance, self.generation = node, chance, 0
+        self.machines = set()  # whose machine was killed since its supervisor was: a second time is waited for
+        self.groups = set()
+        node.write("web.json", manifest("web"))
+        node.write("pair.json", manifest("pair", ticker("a"), ticker("b"), initContainers=[ticker("i", "echo init")],
+                                         volumes=[{"name": "shared", "emptyDir": {}}]))
+        node.write("once.json", manifest("once", ticker(command="echo done"), restartPolicy="Never"))
+        self.change_late()
+        self.check()
+
+    def change_late(self):
+        """A pod that is replaced."""
+        self.generation += 1
+        self.node.write("late.json", manifest("late", ticker(command=f"echo generation {self.generation}; {TICKER}"),
+                                              labels={"generation": str(self.generation)}))
+
+    def is_wanted_late(self, pod):
+        return pod["metadata"]["labels"] == {"generation": str(self.generation)}
+
+    def check(self):
+        """The observed state is the desired one."""
+        node = self.node
+        for name in self.ALWAYS:
+            node.running(name, self.is_wanted_late if name == "late" else lambda pod: True)
+        until(lambda: (pod := node.pod("once")) and pod["status"]["phase"] == "Succeeded", "once has ended", node.why)
+        until(lambda: not node.problems(), "no problem", lambda: f"{node.problems()}\n{node.why()}")
+        until(lambda: node.host.names() == sorted((*self.ALWAYS, "once")), "these pods, and nothing half-made",
+              lambda: f"{node.host.names()}\n{node.why()}")
+        self.groups |= {word for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")
+                        for word in self.groups_of(path)}
+
+    def groups_of(self, path):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            return []
+        return [os.path.basename(word) for word in words
+                if str(self.node.host.pods) in word and "/cgroup/husk-native-" in word and " " not in word]
+
+    def kill_pid(self, pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it was killed with its supervisor
+
+    def one(self):
+        """Kills something at some moment; what, in a word."""
+        what = self.chance.choice(("agent", "machine", "supervisor", "change, agent", "change, supervisor"))
+        name = self.chance.choice(self.ALWAYS)
+        if what == "machine" and name in self.machines:
+            what = "supervisor"
+        if "change" in what:
+            self.change_late()
+            name = "late"
+        time.sleep(self.chance.random() * 0.6)
+        if "agent" in what:
+            self.node.kill()
+            time.sleep(self.chance.random() * 0.2)
+            self.node.start()
+        elif what == "machine":
+            self.machines.add(name)
+            self.kill_pid(self.node.state(name)["machine_pid"])
+        else:
+            self.machines.discard(name)
+            done = self.node.host.native("pod-state", self.node.host.pods, name, check=False)
+            state = json.loads(done.stdout) if done.returncode == 0 else {"alive": False}
+            if state["alive"]:
+                self.kill_pid(state["supervisor"]["pid"])
+        return f"{what} of {name}"
+
+
+def take_back(groups):
+    """Control groups of machines would go with their machine: this host's, whose supervisor was killed and whose pod
+    was removed, are removed here. One that has a process in it cannot be, and stays: those are told."""
+    script = ("d=$(mktemp -d) && mount -t cgroup2 none $d && cd $d && for g in \"$@\"; do if [ -d $g ]; then "
+              "find $g -depth -type d -exec rmdir {} + ; [ ! -d $g ] || echo $g; fi; done; cd / && umount $d; rmdir $d")
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", *sorted(groups)], check=False,
+                          capture_output=True, text=True)
+    return done.stdout.split()
+
+
+def mounts_of(host):
+    """Mounts under the host's directory, of any process."""
+    found = set()
+    for path in pathlib.Path("/proc").glob("[0-9]*/mounts"):
+        try:
+            found |= {line for line in path.read_text().splitlines() if str(host.directory) in line}
+        except OSError:
+            pass
+    return found
+
+
+def killed_at_random(host):
+    rounds = int(os.environ.get("HUSK_NODE_ROUNDS", "10"))
+    seed = int(os.environ.get("HUSK_TEST_SEED", "0")) or random.randrange(1 << 32)
+    print(f"HUSK_TEST_SEED={seed} HUSK_NODE_ROUNDS={rounds}", flush=True)
+    with LogReader(host.pods) as reader:
+        with Node(host) as node:
+            killing = Killing(node, random.Random(seed))
+            for count in range(rounds):
+                what = killing.one()
+                print(f"round {count}: {what}", flush=True)
+                killing.check()
+                require(reader.is_alive() and not reader.lost, reader.lost[:3])
+            once = node.get("/pods/once/log")
+            require(once == "done\n", once)
+            require(sum(bool(lines) for lines in reader.seen.values()) >= 5, f"logs that were read: {reader.seen}")
+    require(not reader.lost, reader.lost[:3])
+    require(killing.groups, "no machine was seen")
+    require(not (left := take_back(killing.groups)), f"control groups with processes: {left}")
+    require(not mounts_of(host), f"mounts: {mounts_of(host)}")
+
+
+CASES = [added_and_removed, changed_in_place, changed_into_another, changed_config, broken, the_directory_is_gone,
+         not_of_a_manifest, ends_by_itself, the_agent_is_started_anew, killed_at_random]
+
+if __name__ == "__main__":
+    sys.exit(main(CASES))
