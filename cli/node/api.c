@@ -85,6 +85,16 @@ static void answer_health(struct api *api, struct http_response *response)
         answer_text(response, strdup("ok\n"), "text/plain");
 }
 
+static void answer_round(struct api *api, struct http_response *response)
+{
+    char *text = reconciler_status(api->options.reconciler);
+
+    if (text)
+        answer_json(response, 200, text);
+    else
+        answer_failure(response, 503, NULL, "the first round is not done yet");
+}
+
 static char *version_text(void)
 {
     char *text;
@@ -104,7 +114,7 @@ static bool answer_at_once(struct api *api, const struct route *route,
         answer_json(response, 200, version_text());
         return true;
     case VERB_STATUS:
-        answer_json(response, 200, reconciler_status(api->options.reconciler));
+        answer_round(api, response);
         return true;
     case VERB_EVENTS:
         if (!parameters->follow)

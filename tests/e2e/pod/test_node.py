@@ -143,8 +143,12 @@ class Node:
         return json.loads(text) if status == 200 else None
 
     def problems(self):
-        """The reasons of all problems there are."""
-        status = json.loads(self.get("/status"))
+        """The reasons of all problems there are, once a round has been done."""
+        def look():
+            code, text = self.request("GET", "/status")
+            require(code in (200, 503), f"/status: {code} {text}")
+            return json.loads(text) if code == 200 else None
+        status = until(look, "a first round", self.why)
         of = [status["problems"]]
         for file in status["files"]:
             of += [file["problems"], *(pod["problems"] for pod in file["pods"])]
