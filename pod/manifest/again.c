@@ -88,8 +88,11 @@ int change_of_pod(const json_t *before, const json_t *after, json_t **changed,
 
     *changed = json_array();
     ret = *changed ? schema_compare(&pod_fields, before, after, *changed, fixed) : -ENOMEM;
-    if (ret)
+    if (ret) {
+        json_decref(*changed);
+        *changed = NULL;
         return error_set(err, ENOMEM, "", "cannot compare the pods", NULL);
+    }
     return fixed[0] ? error_set(err, EEXIST, fixed, "cannot be changed while the pod runs", NULL)
                     : 0;
 }

@@ -245,10 +245,10 @@ int husk_manifest_join(struct husk_manifest *manifest, struct husk_manifest *oth
         manifest->sources = more_sources;
     if (!more_objects || !more_sources)
         return error_set(err, ENOMEM, "", "cannot join the manifests", NULL);
-    memcpy(manifest->objects + manifest->object_count, other->objects,
-           other->object_count * sizeof(*more_objects));
-    memcpy(manifest->sources + manifest->source_count, other->sources,
-           other->source_count * sizeof(struct manifest_source *));
+    for (size_t i = 0; i < other->object_count; i++)
+        manifest->objects[manifest->object_count + i] = other->objects[i];
+    for (size_t i = 0; i < other->source_count; i++)
+        manifest->sources[manifest->source_count + i] = other->sources[i];
     manifest->object_count = objects;
     manifest->source_count = sources;
     manifest->document_count += other->document_count;

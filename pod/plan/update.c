@@ -17,10 +17,8 @@ static int list_changes(const struct plan_input *old, const struct plan_input *n
     json_t *objects;
     int ret = change_of_pod(old->pod, now->pod, &changes->changed, err);
 
-    if (ret) {
-        changes->changed = NULL;
+    if (ret)
         return ret;
-    }
     ret = change_of_objects(old->objects, now->objects, &objects, err);
     if (ret)
         return ret;

@@ -68,8 +68,8 @@ static void tells_what_can_be_changed(void **state)
             if (cases[i].changed[0])
                 assert_string_equal(json_string_value(json_array_get(changed, 0)),
                                     cases[i].changed);
-            json_decref(changed);
         }
+        json_decref(changed);
         json_decref(before);
         json_decref(after);
     }
