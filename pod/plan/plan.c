@@ -74,7 +74,7 @@ static int read_sysctls(const struct plan *plan, json_t **out, struct husk_error
 static int ask_pod(struct plan *plan, struct husk_error *err)
 {
     bool pid = json_is_true(json_object_get(plan->spec, "shareProcessNamespace"));
-    json_t *sysctls, *share;
+    json_t *sysctls = NULL, *share;
     int ret = read_sysctls(plan, &sysctls, err);
 
     if (ret)

@@ -169,16 +169,15 @@ static int try_echo(char **args)
 static int try_reset(char **args)
 {
     const struct linger reset = {.l_onoff = 1};
-    int listener = listen_on((unsigned)strtoul(args[0], NULL, 0));
+    int listener = listen_on((unsigned)strtoul(args[0], NULL, 0)), fd;
+    char byte;
 
-    for (;;) {
-        int fd = accept(listener, NULL, NULL);
-        char byte;
-
+    while ((fd = accept(listener, NULL, NULL)) >= 0) {
         (void)!read(fd, &byte, 1);
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         close(fd);
     }
+    return 1;
 }
 
 static const struct {
