@@ -51,8 +51,8 @@ struct action_options {
     void *arg;
 };
 
-/* The JSON stays the caller's and alive while the action is. 0, -EINVAL (a port of no such name),
- * -ENOMEM or another -errno. */
+/* Host and JSON stay the caller's and alive while the action is. 0, -EINVAL (a port of no such
+ * name), -ENOMEM or another -errno. */
 int action_start(const struct action_host *host, const struct action_options *options,
                  struct action **out);
 /* Ends it without a callback. Takes NULL. */
