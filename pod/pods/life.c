@@ -240,6 +240,7 @@ static int make_timers(struct pod *pod)
     } timers[] = {{pod_ending_timer, &pod->phase_timer},
                   {on_kill, &pod->kill_timer},
                   {on_deadline, &pod->deadline_timer},
+                  {usage_look, &pod->usage_timer},
                   {flow_now, &pod->flow_timer},
                   {save_again, &pod->save_timer}};
     int ret = 0;

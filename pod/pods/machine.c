@@ -29,6 +29,7 @@ static void on_prepared(void *arg, const struct husk_error *error)
         return;
     }
     pod->phase = POD_RUNNING;
+    usage_begin(pod);
     save_notice(pod, NULL, false, "MachineStarted", "the pod's machine runs");
     save_changed(pod);
     flow_update(pod);

@@ -102,6 +102,9 @@ struct pod {
     struct event_timer *phase_timer;    /* how long LOST, POWER_OFF and OVER may last */
     struct event_timer *kill_timer;     /* the last resort of a stop */
     struct event_timer *deadline_timer; /* activeDeadlineSeconds */
+    struct event_timer *usage_timer;    /* the next look at a volume's limit */
+    unsigned next_limit;                /* of the plan's, which it is the turn of */
+    bool usage_asked;                   /* the agent has not answered */
     struct event_timer *flow_timer;     /* flow_update() from the loop */
     struct event_timer *save_timer;
     unsigned save_failures;
@@ -153,6 +156,10 @@ void pod_ending_network_down(struct pod *pod);
 void pod_ending_network_done(struct pod *pod, const struct husk_error *error);
 void pod_ending_timer(void *arg);
 uint64_t pod_ending_grace_ms(const struct pod *pod);
+
+/* usage.c: volumes with limits, while the pod runs. */
+void usage_begin(struct pod *pod);
+void usage_look(void *arg);
 
 /* save.c: the status. Changes are told and written; what cannot be written is tried again. */
 void save_changed(struct pod *pod);

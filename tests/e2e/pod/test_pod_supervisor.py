@@ -264,6 +264,15 @@ def a_deadline(host):
         require((status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded"), status)
 
 
+def a_volume_beyond_its_limit(host):
+    mount = [{"name": "v", "mountPath": "/v"}]
+    limited = [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}]
+    fill = "dd if=/dev/zero of=/v/x bs=1k count=%d 2>/dev/null; " + SLEEP
+    with Pod(host, container("a", fill % 2000, volumeMounts=mount), grace=1, volumes=limited) as pod:
+        status = pod.end()
+        require((status["phase"], status["reason"]) == ("Failed", "Evicted") and '"v"' in status["message"], status)
+
+
 def removes_itself(host):
     with Pod(host, container("a", "exit 0"), remove=True) as pod:
         pod.client.call("wait")
@@ -460,12 +469,13 @@ def killed_at_any_moment(host):
             require(numbers == list(range(1, len(numbers) + 1)), f"run {run}: {numbers[:5]} … {numbers[-5:]}")
 
 
-CASES = [two_run_and_exit, one_fails, inits_in_order, an_init_that_fails, an_init_is_tried_again, sidecars, restarted,
-         on_failure, what_cannot_be_executed, images_that_are_not_there, a_pull_that_fails, readiness_gates,
-         liveness_restarts, tcp_and_http_probes, hooks, a_hook_that_fails, termination_messages, stopped_politely,
-         stopped_by_sigterm, stopped_in_any_phase, a_deadline, removes_itself, executed, attached, archives, dialed,
-         names_and_starts, started_twice, applied, the_machine_is_killed, a_machine_that_is_not_to_come_back,
-         a_machine_that_does_not_come_up, the_supervisor_is_killed, killed_at_any_moment]
+CASES = [two_run_and_exit, one_fails, inits_in_order, an_init_that_fails, an_init_is_tried_again, sidecars,
+         restarted, on_failure, what_cannot_be_executed, images_that_are_not_there, a_pull_that_fails,
+         readiness_gates, liveness_restarts, tcp_and_http_probes, hooks, a_hook_that_fails, termination_messages,
+         stopped_politely, stopped_by_sigterm, stopped_in_any_phase, a_deadline, a_volume_beyond_its_limit,
+         removes_itself, executed, attached, archives, dialed, names_and_starts, started_twice, applied,
+         the_machine_is_killed, a_machine_that_is_not_to_come_back, a_machine_that_does_not_come_up,
+         the_supervisor_is_killed, killed_at_any_moment]
 
 if __name__ == "__main__":
     sys.exit(main(CASES))
