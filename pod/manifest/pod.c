@@ -408,6 +408,81 @@ static int check_profiles(struct schema_check *check, const json_t *spec)
     return ret;
 }
 
+/* ---- what two containers, or a container and the pod, cannot both say ---- */
+
+static bool ports_clash(const json_t *a, const json_t *b)
+{
+    json_int_t port = json_integer_value(json_object_get(a, "hostPort"));
+    const char *ip_a = text(a, "hostIP"), *ip_b = text(b, "hostIP");
+
+    return port && port == json_integer_value(json_object_get(b, "hostPort")) &&
+           !strcmp(text(a, "protocol"), text(b, "protocol")) &&
+           (!ip_a[0] || !ip_b[0] || !strcmp(ip_a, ip_b));
+}
+
+/* Whether a port of the pod that comes before this one has the host's port already. */
+static bool is_taken(const json_t *spec, const json_t *port)
+{
+    static const char *const lists[] = {"initContainers", "containers"};
+
+    for (unsigned k = 0; k < ARRAY_SIZE(lists); k++) {
+        json_t *container, *other;
+        size_t i, j;
+
+        json_array_foreach(json_object_get(spec, lists[k]), i, container)
+        {
+            json_array_foreach(json_object_get(container, "ports"), j, other)
+            {
+                if (other == port)
+                    return false;
+                if (ports_clash(other, port))
+                    return true;
+            }
+        }
+    }
+    return false;
+}
+
+static int check_together(struct schema_check *check, const json_t *spec, const char *list,
+                          size_t index)
+{
+    const json_t *container = json_array_get(json_object_get(spec, list), index);
+    const json_t *own = json_object_get(container, "securityContext");
+    const json_t *pods = json_object_get(spec, "securityContext");
+    const json_t *non_root = json_object_get(own, "runAsNonRoot");
+    const json_t *user = json_object_get(own, "runAsUser");
+    char below[96];
+    json_t *port;
+    size_t i;
+
+    non_root = non_root ? non_root : json_object_get(pods, "runAsNonRoot");
+    user = user ? user : json_object_get(pods, "runAsUser");
+    snprintf(below, sizeof(below), ".%s[%zu].securityContext", list, index);
+    if (json_is_true(non_root) && user && json_integer_value(user) == 0)
+        return schema_fail(check, EINVAL, below, "has runAsNonRoot and the user 0");
+    json_array_foreach(json_object_get(container, "ports"), i, port)
+    {
+        snprintf(below, sizeof(below), ".%s[%zu].ports[%zu].hostPort", list, index, i);
+        if (is_taken(spec, port))
+            return schema_fail(check, EINVAL, below, "is that of another port of the pod");
+    }
+    return 0;
+}
+
+static int check_all_together(struct schema_check *check, const json_t *spec)
+{
+    static const char *const lists[] = {"initContainers", "containers"};
+    int ret = 0;
+
+    for (unsigned k = 0; k < ARRAY_SIZE(lists); k++) {
+        size_t count = json_array_size(json_object_get(spec, lists[k]));
+
+        for (size_t i = 0; ret == 0 && i < count; i++)
+            ret = check_together(check, spec, lists[k], i);
+    }
+    return ret;
+}
+
 int pod_complete(struct schema_check *check, json_t *spec)
 {
     int ret = 0;
@@ -427,6 +502,8 @@ int pod_complete(struct schema_check *check, json_t *spec)
         ret = complete_containers(check, spec, "containers", "initContainers");
     if (!ret)
         ret = check_refs_of(check, spec);
+    if (!ret)
+        ret = check_all_together(check, spec);
     return ret ? ret : check_profiles(check, spec);
 }
 

@@ -23,6 +23,10 @@
 #define BYTES_MAX (2u * MANIFEST_BYTES_MAX) /* of all scalars, written out */
 #define CORE_TAG  "tag:yaml.org,2002:"
 
+/* Each is looked for among all that were there before it: here, and in libyaml. */
+#define ANCHORS_MAX    256u /* of a document */
+#define DIRECTIVES_MAX 16u  /* lines that may be some, of a text */
+
 /* What a value comes to. */
 struct weight {
     uint64_t nodes, bytes;
@@ -351,6 +355,8 @@ static int set_anchor(struct reading *reading, const yaml_char_t *name, json_t *
 
     if (!name)
         return 0;
+    if (reading->anchor_count == ANCHORS_MAX)
+        return fail(reading, E2BIG, place->line, "it has more than %u anchors", ANCHORS_MAX);
     more = reallocarray(reading->anchors, reading->anchor_count + 1, sizeof(*more));
     if (!more)
         return no_memory(reading);
@@ -503,15 +509,35 @@ static int read_stream(struct reading *reading)
     return ret;
 }
 
+/* The line of the first directive that is too many; 0: there is none. */
+static unsigned find_directives(const char *bytes, size_t len)
+{
+    const char *at = bytes, *end = bytes + len;
+    unsigned line = 1, count = 0;
+
+    while (at < end) {
+        if (*at == '%' && ++count > DIRECTIVES_MAX)
+            return line;
+        at = memchr(at, '\n', (size_t)(end - at));
+        at = at ? at + 1 : end;
+        line++;
+    }
+    return 0;
+}
+
 int yaml_read(const char *name, const void *bytes, size_t len, struct yaml_text *out,
               struct husk_error *err)
 {
     struct reading reading = {.name = name, .out = out, .err = err};
+    unsigned line;
     int ret;
 
     *out = (struct yaml_text){.documents = NULL};
     if (len > MANIFEST_BYTES_MAX)
         return error_set(err, E2BIG, name, "is too long", "at most %u bytes", MANIFEST_BYTES_MAX);
+    line = find_directives(bytes, len);
+    if (line)
+        return fail(&reading, E2BIG, line, "it has more than %u directives", DIRECTIVES_MAX);
     if (!yaml_parser_initialize(&reading.parser))
         return no_memory(&reading);
     yaml_parser_set_encoding(&reading.parser, YAML_UTF8_ENCODING);

@@ -98,6 +98,15 @@ static void test_fields(void **state)
         {MAIN "    env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.x}}}]\n",
          "m.yaml:8: spec.containers[0].env[0].valueFrom.fieldRef.fieldPath", NULL},
         {MAIN "  - name: a\n    image: x\n", "m.yaml:8: spec.containers[1].name", "another"},
+        {MAIN
+         "    ports: [{containerPort: 1, hostPort: 9}, {containerPort: 2, hostPort: 9, hostIP: "
+         "10.0.0.1}]\n",
+         "m.yaml:8: spec.containers[0].ports[1].hostPort", "another port"},
+        {MAIN "    ports: [{containerPort: 1, hostPort: 9}]\n  - name: b\n    image: x\n"
+              "    ports: [{containerPort: 1, hostPort: 9}]\n",
+         "m.yaml:11: spec.containers[1].ports[0].hostPort", "another port"},
+        {MAIN "    securityContext: {runAsUser: 0}\n  securityContext: {runAsNonRoot: true}\n",
+         "m.yaml:8: spec.containers[0].securityContext", "user 0"},
         {MAIN "  hostNetwork: true\n", "m.yaml:8: spec.hostNetwork", "not supported"},
         {MAIN "  restartPolicy: Maybe\n", "m.yaml:8: spec.restartPolicy",
          "Always, OnFailure or Never"},
@@ -196,6 +205,14 @@ static void test_bombs(void **state)
     for (size_t len = 3; len + 3 < sizeof(many); len += 2)
         memcpy(many + len, "1,", 3);
     refuses(many, E2BIG, "m.yaml:1", "values");
+    many[0] = '\0';
+    for (size_t len = 0; len + 20 < sizeof(many); len = strlen(many))
+        snprintf(many + len, 20, "%%TAG !%zu! x\n", len);
+    refuses(many, E2BIG, "m.yaml:17", "directives");
+    many[0] = '\0';
+    for (size_t len = 0; len < 4000; len = strlen(many))
+        snprintf(many + len, 20, "- &a%zu x\n", len);
+    refuses(many, E2BIG, "m.yaml:257", "anchors");
 }
 
 static void test_scalars(void **state)
