@@ -237,12 +237,9 @@ static int make_timers(struct pod *pod)
     const struct {
         event_call_fn fn;
         struct event_timer **timer;
-    } timers[] = {{pod_ending_timer, &pod->phase_timer},
-                  {on_kill, &pod->kill_timer},
-                  {on_deadline, &pod->deadline_timer},
-                  {usage_look, &pod->usage_timer},
-                  {flow_now, &pod->flow_timer},
-                  {save_again, &pod->save_timer}};
+    } timers[] = {{pod_ending_timer, &pod->phase_timer}, {on_kill, &pod->kill_timer},
+                  {on_deadline, &pod->deadline_timer},   {usage_look, &pod->usage_timer},
+                  {flow_now, &pod->flow_timer},          {save_again, &pod->save_timer}};
     int ret = 0;
 
     for (unsigned i = 0; ret == 0 && i < sizeof(timers) / sizeof(timers[0]); i++)
