@@ -42,7 +42,7 @@ struct forward {
         uint16_t local, remote;
         int listeners[2]; /* IPv4, IPv6; -1 */
     } ports[PORTS_MAX];
-    atomic_uint connections;
+    atomic_uint connections; /* and one for the main thread */
 };
 
 struct connection {
@@ -96,6 +96,15 @@ static int parse_ports(char *word, struct port *out)
     return 0;
 }
 
+/* By each thread, the main one too, when it has done with it: the last one frees it. */
+static void leave(struct forward *forward)
+{
+    if (atomic_fetch_sub(&forward->connections, 1) != 1)
+        return;
+    free(forward->name);
+    free(forward);
+}
+
 /* ---- connections ---- */
 
 static void *serve(void *arg)
@@ -114,7 +123,7 @@ static void *serve(void *arg)
     close_fd(&inside);
     close_fd(&connection->fd);
     free(connection);
-    atomic_fetch_sub(&forward->connections, 1);
+    leave(forward);
     return NULL;
 }
 
@@ -135,7 +144,7 @@ static void take_connection(struct forward *forward, const struct port *port, in
 
     if (connection) {
         *connection = (struct connection){forward, port->remote, fd};
-        if (atomic_fetch_add(&forward->connections, 1) < CONNECTIONS_MAX &&
+        if (atomic_fetch_add(&forward->connections, 1) <= CONNECTIONS_MAX &&
             start_thread(connection))
             return;
         atomic_fetch_sub(&forward->connections, 1);
@@ -260,6 +269,7 @@ int verb_port_forward(int argc, char **argv)
         cli_message("%s", error_text(ENOMEM));
         return STATUS_MONITOR_ERROR;
     }
+    atomic_store(&forward->connections, 1);
     status = pod_options_parse(&syntax, forward, argc, argv, &words, &count);
     for (unsigned i = 1; !status && i < count; i++) {
         if (parse_ports(words[i], &forward->ports[forward->count++]))
@@ -271,9 +281,6 @@ int verb_port_forward(int argc, char **argv)
         status = pods ? run(forward, pods) : STATUS_MONITOR_ERROR;
     }
     husk_pods_close(pods);
-    if (!atomic_load(&forward->connections)) {
-        free(forward->name);
-        free(forward);
-    }
+    leave(forward);
     return status == POD_HELP_SHOWN ? STATUS_OK : status;
 }
