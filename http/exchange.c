@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -63,7 +64,13 @@ static ssize_t read_stream(void *arg, uint64_t position, char *bytes, size_t max
     return 0;
 }
 
-/* Puts the stream into the epoll instance, not watched yet. */
+/*
+ * Puts the stream into the epoll instance, not watched yet.
+ *
+ * A connection that ends while its response is read stays closed, but in its place: with epoll
+ * libmicrohttpd 0.9.75 does not look at it again. It looks at each turn at those with a timeout of
+ * their own, so these have one, which never runs out.
+ */
 static struct MHD_Response *stream_response(struct http_exchange *exchange)
 {
     struct epoll_event event = {.events = EPOLLONESHOT, .data.ptr = &exchange->watch};
@@ -71,6 +78,7 @@ static struct MHD_Response *stream_response(struct http_exchange *exchange)
     exchange->watch = (struct watch){.kind = WATCHED_STREAM, .object = exchange};
     if (epoll_ctl(exchange->server->epoll_fd, EPOLL_CTL_ADD, exchange->stream_fd, &event) < 0)
         return NULL;
+    MHD_set_connection_option(exchange->connection->mhd, MHD_CONNECTION_OPTION_TIMEOUT, UINT_MAX);
     return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, read_stream,
                                              exchange, NULL);
 }

@@ -106,7 +106,8 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
                          enum MHD_RequestTerminationCode code)
 {
-    struct connection *connection = server_find(arg, mhd);
+    struct http_server *server = arg;
+    struct connection *connection = server_find(server, mhd);
 
     if (connection) {
         connection->receiving = false;
@@ -116,6 +117,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     if (*context)
         exchange_completed(*context);
     *context = NULL;
+    server->again = true; /* for stream_response() */
 }
 
 /* Where no descriptor is left to accept a newcomer with, nobody would make room for it. */
@@ -313,6 +315,10 @@ void http_server_run(struct http_server *server)
     exchange_resume_answered(server);
     server->again = false;
     MHD_run(server->daemon);
+    /* A connection that has ended counts against the limit until it is cleaned up, at the next turn
+     * of which nothing tells; at the limit nobody is accepted meanwhile. Being asked for their
+     * number, libmicrohttpd cleans up first; on_connection() hears of each. */
+    MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
     now_ns = monotonic_ns();
     for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
         uint64_t at_ns = deadline_ns(&server->connections[i]);

@@ -354,6 +354,41 @@ static void more_clients_than_places(void **state)
         close(fds[i]);
 }
 
+/* A place is free again however a stream ended in it: of its own (HTTP/1.0 has no chunks, where the
+ * end of the connection is the end of the body), or with its client. */
+static void streams_leave_their_places(void **state)
+{
+    struct fixture *f = *state;
+    int idle = ask(f, "GET /now HT"), fd; /* which makes the others not the oldest */
+    char got[4096] = "";
+
+    for (int i = 0; i < 200; i++) {
+        int stream_fd;
+
+        f->stream_fd = -1;
+        fd = ask(f, i % 2 ? "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
+                          : "GET /stream HTTP/1.0\r\n\r\n");
+        wait_until(&f->stream_fd, -1);
+        stream_fd = f->stream_fd;
+        got[0] = '\0';
+        expect(fd, got, sizeof(got), "\r\n\r\n");
+        if (i % 4 < 2)
+            close_fd(&fd);
+        else
+            shutdown(stream_fd, SHUT_WR);
+        assert_true(readable(stream_fd, PATIENCE_MS));
+        assert_int_equal(recv(stream_fd, got, 1, 0), 0);
+        close(stream_fd);
+        close_fd(&fd);
+    }
+    f->stream_fd = -1;
+    fd = ask(f, "GET /now HTTP/1.1\r\nHost: x\r\n\r\n");
+    got[0] = '\0';
+    expect(fd, got, sizeof(got), "nothing");
+    close(fd);
+    close(idle);
+}
+
 static void gives_parameters(void **state)
 {
     struct fixture *f = *state;
@@ -391,6 +426,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(upgrades, setup, teardown),
         cmocka_unit_test_setup_teardown(ends_with_streams, setup, teardown),
         cmocka_unit_test_setup_teardown(more_clients_than_places, setup, teardown),
+        cmocka_unit_test_setup_teardown(streams_leave_their_places, setup, teardown),
         cmocka_unit_test_setup_teardown(gives_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_large_bodies, setup, teardown),
     };
