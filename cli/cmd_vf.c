@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * husk vf: the virtual functions of SR-IOV cards, from making them to giving them to VFIO and back.
- * vf_options.h is its command line, vf_change.h and vf_link.h do the work, vf_report.h shows it.
+ * vf_options.h is its command line, the library vf/ does the work, vf_report.h shows it.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/parse.h"
 #include "cli/cli.h"
-#include "cli/vf_change.h"
 #include "cli/vf_options.h"
 #include "cli/vf_report.h"
+#include "vf/change.h"
+#include "vf/set.h"
 
 static const struct vf_host this_host = {.sysfs = "/sys", .dev = "/dev", .state = "/run/husk"};
 
@@ -81,104 +81,6 @@ static int run_list(const struct vf_options *options, struct husk_error *err)
     return ret;
 }
 
-/* The interface through which a PF's driver is asked. */
-static int find_interface(const struct vf_options *options, const char *pf, char out[IFNAMSIZ],
-                          struct husk_error *err)
-{
-    struct pci_function function;
-    int ret = pci_function_read(&this_host, pf, &function);
-
-    if (ret)
-        return error_set(err, -ret, options->pf, "cannot be read", NULL);
-    if (function.interface_count == 0)
-        return error_set(err, ENODEV, options->pf, "has no network interface here",
-                         function.driver[0] ? "it may be in another network namespace"
-                                            : "it has no driver");
-    for (unsigned i = 0; i < function.interface_count; i++) {
-        if (!strcmp(function.interfaces[i], options->pf) || function.interface_count == 1) {
-            memcpy(out, function.interfaces[i], IFNAMSIZ);
-            return 0;
-        }
-    }
-    return error_set(err, EINVAL, options->pf, "has several interfaces",
-                     "name the one that is meant: %s, %s%s", function.interfaces[0],
-                     function.interfaces[1], function.interface_count > 2 ? ", ..." : "");
-}
-
-static int set_failed(const char *pf, enum vf_setting which, const char *refusal, int ret,
-                      struct husk_error *err)
-{
-    char where[64];
-
-    snprintf(where, sizeof(where), "%s: %s", pf, vf_setting_name(which));
-    if (ret == -EOPNOTSUPP)
-        return error_set(err, -ret, where, "cannot be set", "its driver does not support that");
-    if (ret == -EPERM)
-        return error_set(err, -ret, where, "cannot be set", "only root can");
-    if (ret == -EINVAL && which == VF_RATE && !refusal[0])
-        return error_set(err, -ret, where, "cannot be set",
-                         "its driver refuses it: most want the link up, and less than its speed");
-    if (refusal[0])
-        return error_set(err, -ret, where, "cannot be set", "%s (%s)", error_text(-ret), refusal);
-    return error_set(err, -ret, where, "cannot be set", "its driver: %s", error_text(-ret));
-}
-
-static int apply(const struct vf_options *options, int ifindex, unsigned count,
-                 struct husk_error *err)
-{
-    struct vf_settings *present = calloc(count, sizeof(*present)), wanted = options->settings;
-    enum vf_setting failed = 0;
-    struct rtnl rtnl;
-    int ret = present ? rtnl_open(&rtnl) : -ENOMEM;
-
-    if (ret) {
-        free(present);
-        return error_set(err, -ret, options->pf, "cannot talk to rtnetlink", NULL);
-    }
-    ret = vf_link_read(&rtnl, ifindex, present, count);
-    if (ret) {
-        error_set(err, -ret, options->pf, "cannot read the settings of its VFs", NULL);
-    } else {
-        const struct vf_settings *old = &present[options->number];
-
-        /* Parts of a setting that are not on the command line stay. */
-        wanted.min_rate_mbit = old->min_rate_mbit;
-        wanted.qos = wanted.vlan ? old->qos : 0;
-        ret = vf_link_apply(&rtnl, ifindex, options->number, &wanted, old, &failed);
-        if (ret)
-            set_failed(options->pf, failed, rtnl.refusal, ret, err);
-    }
-    rtnl_close(&rtnl);
-    free(present);
-    return ret;
-}
-
-static int set(const struct vf_options *options, const char *pf, struct husk_error *err)
-{
-    char interface[IFNAMSIZ], text[16];
-    unsigned now = 0, total = 0;
-    uint64_t ifindex = 0;
-    int ret = pci_vf_counts(&this_host, pf, &now, &total);
-
-    if (ret)
-        return error_set(err, -ret, options->pf, "cannot read how many VFs it has", NULL);
-    if (now == 0)
-        return error_set(err, ERANGE, options->pf, "has no VFs", "`husk vf create %s N` makes some",
-                         options->pf);
-    if (options->number >= now || options->number >= PCI_VF_MAX)
-        return error_set(err, ERANGE, options->pf, "has no such VF", "%u is not in 0 to %u",
-                         options->number, now - 1);
-    ret = find_interface(options, pf, interface, err);
-    if (ret)
-        return ret;
-    ret = interface_attribute(&this_host, interface, "ifindex", text, sizeof(text));
-    if (ret == 0)
-        ret = parse_u64(text, 1, INT32_MAX, &ifindex);
-    if (ret)
-        return error_set(err, -ret, interface, "cannot read the interface's number", NULL);
-    return apply(options, (int)ifindex, now, err);
-}
-
 /* Those actions that are about a PF, and show it afterwards when asked for JSON. */
 static int change_pf(const struct vf_options *options, struct husk_error *err)
 {
@@ -187,9 +89,10 @@ static int change_pf(const struct vf_options *options, struct husk_error *err)
 
     if (ret)
         return ret;
-    ret = options->action == VF_CREATE   ? vf_create(&this_host, pf[0], options->number, err)
-          : options->action == VF_REMOVE ? vf_remove(&this_host, pf[0], err)
-                                         : set(options, pf[0], err);
+    ret = options->action == VF_CREATE ? vf_create(&this_host, pf[0], options->number, err)
+          : options->action == VF_REMOVE
+              ? vf_remove(&this_host, pf[0], err)
+              : vf_set(&this_host, pf[0], options->pf, options->number, &options->settings, err);
     if (ret < 0)
         return ret;
     if (ret == VF_ALREADY && !options->json)

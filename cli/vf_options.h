@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "cli/vf_link.h"
-#include "cli/vf_pci.h"
+#include "vf/link.h"
+#include "vf/pci.h"
 
 enum vf_action { VF_LIST, VF_CREATE, VF_REMOVE, VF_SET, VF_BIND, VF_UNBIND };
 

@@ -9,8 +9,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "cli/vf_link.h"
-#include "cli/vf_pci.h"
+#include "vf/link.h"
+#include "vf/pci.h"
 
 /* One PF as an object, owned by the caller; NULL when it has gone or there is no memory. rtnl may
  * be NULL: then nothing is known of its VFs' settings. docs/sriov.md describes the object. */

@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "cli/vf_pci.h"
+#include "vf/pci.h"
 
 #define FAKE_PF "0000:01:00.0"
 #define FAKE_VF "0000:01:10.0"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/vf_change.h"
+#include "vf/change.h"
 #include "cli/vf_report.h"
 #include "tests/harness/fake_pci.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Making and removing VFs: see vf_change.h. The kernel's interface is sriov_numvfs (Linux,
+ * Making and removing VFs: see change.h. The kernel's interface is sriov_numvfs (Linux,
  * Documentation/PCI/pci-iov-howto.rst): a number may only replace 0, and 0 any number.
  */
 #include <errno.h>
@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "base/io.h"
-#include "cli/vf_change.h"
-#include "cli/vf_record.h"
+#include "vf/change.h"
+#include "vf/record.h"
 
 static int create_failed(const char *pf, const struct pci_function *function, int ret,
                          struct husk_error *err)

@@ -2,13 +2,13 @@
 /*
  * What `husk vf` changes through sysfs: how many VFs a PF has, and which driver a function has.
  *
- * Each call holds the lock of the records (vf_record.h) from its first look to its last write. A
+ * Each call holds the lock of the records (record.h) from its first look to its last write. A
  * result of VF_ALREADY says that nothing had to be done.
  */
-#ifndef HUSK_CLI_VF_CHANGE_H
-#define HUSK_CLI_VF_CHANGE_H
+#ifndef HUSK_VF_CHANGE_H
+#define HUSK_VF_CHANGE_H
 
-#include "cli/vf_pci.h"
+#include "vf/pci.h"
 #include "husk/error.h"
 
 #define VF_ALREADY 1

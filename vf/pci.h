@@ -6,8 +6,8 @@
  *
  * Everything is read anew at each call; nothing is kept. All on the caller's thread.
  */
-#ifndef HUSK_CLI_VF_PCI_H
-#define HUSK_CLI_VF_PCI_H
+#ifndef HUSK_VF_PCI_H
+#define HUSK_VF_PCI_H
 
 #include <net/if.h>
 #include <stdbool.h>

@@ -6,10 +6,10 @@
  * All of `husk vf` that changes something holds one lock, the kernel's on the directory, which no
  * end of a process leaves behind.
  */
-#ifndef HUSK_CLI_VF_RECORD_H
-#define HUSK_CLI_VF_RECORD_H
+#ifndef HUSK_VF_RECORD_H
+#define HUSK_VF_RECORD_H
 
-#include "cli/vf_pci.h"
+#include "vf/pci.h"
 #include "husk/error.h"
 
 struct vf_record {

@@ -17,8 +17,8 @@
 #include <sys/socket.h>
 
 #include "base/io.h"
-#include "cli/vf_link.h"
-#include "tests/unit/cli/vf_link_recorded.h"
+#include "vf/link.h"
+#include "tests/unit/vf/link_recorded.h"
 
 struct conversation {
     struct rtnl rtnl;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Moving a function between its driver and vfio-pci: see vf_change.h.
+ * Moving a function between its driver and vfio-pci: see change.h.
  *
  * driver_override (Linux, Documentation/ABI/testing/sysfs-bus-pci) says which driver alone may take
  * this one function; new_id would let vfio-pci take others of its kind, too. The order is
@@ -20,8 +20,8 @@
 
 #include "base/error.h"
 #include "base/io.h"
-#include "cli/vf_change.h"
-#include "cli/vf_record.h"
+#include "vf/change.h"
+#include "vf/record.h"
 
 #define VFIO "vfio-pci"
 

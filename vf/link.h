@@ -3,8 +3,8 @@
  * What a PF's driver does for each of its VFs: address, VLAN, rate and the like, through rtnetlink
  * (Linux, include/uapi/linux/if_link.h, IFLA_VFINFO_LIST).
  */
-#ifndef HUSK_CLI_VF_LINK_H
-#define HUSK_CLI_VF_LINK_H
+#ifndef HUSK_VF_LINK_H
+#define HUSK_VF_LINK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The attributes of links that are about VFs, read and written: see vf_link.h. */
-#include "cli/vf_link.h"
+/* The attributes of links that are about VFs, read and written: see link.h. */
+#include "vf/link.h"
 
 #include <errno.h>
 #include <linux/if_link.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The records of bound functions: see vf_record.h. A record appears whole or not at all (rename),
+ * The records of bound functions: see record.h. A record appears whole or not at all (rename),
  * and what is read back must be as it is written here, for its words become names of files.
  */
-#include "cli/vf_record.h"
+#include "vf/record.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/vf_change.h"
+#include "vf/change.h"
 #include "tests/harness/fake_pci.h"
 
 static int set_up(void **state)

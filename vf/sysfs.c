@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Attributes that are written, and those of interfaces: see vf_pci.h. */
+/* Attributes that are written, and those of interfaces: see pci.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "cli/vf_pci.h"
+#include "vf/pci.h"
 
 /* An attribute's store function sees one write as one value, so it is never split. */
 static int store_file(const char *path, const char *text)

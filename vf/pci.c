@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Functions, their VFs and interfaces from sysfs's links and directories: see vf_pci.h. */
-#include "cli/vf_pci.h"
+/* Functions, their VFs and interfaces from sysfs's links and directories: see pci.h. */
+#include "vf/pci.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/vf_change.h"
+#include "vf/change.h"
 #include "tests/harness/fake_pci.h"
 
 static int set_up(void **state)
