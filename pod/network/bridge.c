@@ -283,6 +283,17 @@ static int count(void *opaque, const char *name)
     return 0;
 }
 
+static const char take_down_wrong[] = "cannot take down the bridge of pods";
+
+static int remove_records(const struct network_state *state, struct husk_error *err)
+{
+    int ret = network_state_remove(state->dir, RECORD);
+
+    if (!ret)
+        ret = network_state_remove(state->dir, LAST);
+    return ret ? error_set(err, -ret, STATE_DIRECTORY, take_down_wrong, NULL) : 0;
+}
+
 /* Nothing of it is there when there is no record. */
 static int take_down(const struct network_state *state, struct husk_error *err)
 {
@@ -291,7 +302,7 @@ static int take_down(const struct network_state *state, struct husk_error *err)
     int ret = network_state_read_json(state->dir, RECORD, WHERE, &record, err);
 
     if (ret == -ENOENT)
-        return 0;
+        return remove_records(state, err);
     if (!ret)
         forwarding_end(json_object_get(record, "changed"));
     json_decref(record);
@@ -303,11 +314,9 @@ static int take_down(const struct network_state *state, struct husk_error *err)
         ret = link_delete(&rtnl, BRIDGE_NAME);
         rtnl_close(&rtnl);
     }
-    if (!ret && unlinkat(state->dir, RECORD, 0) < 0 && errno != ENOENT)
-        ret = -errno;
-    if (!ret && unlinkat(state->dir, LAST, 0) < 0 && errno != ENOENT)
-        ret = -errno;
-    return ret ? error_set(err, -ret, BRIDGE_NAME, "cannot take down the bridge of pods", NULL) : 0;
+    if (!ret)
+        return remove_records(state, err);
+    return error_set(err, -ret, BRIDGE_NAME, take_down_wrong, NULL);
 }
 
 int bridge_join(const struct network_state *state, const char *id, struct bridge *bridge,

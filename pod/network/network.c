@@ -226,6 +226,18 @@ static int collect_one(int pods, const char *name, bool (*exists)(void *opaque, 
     return ret;
 }
 
+/* A record that was being written (".ID.json.new") when its writer was killed. */
+static void collect_unfinished(int pods, const char *name,
+                               bool (*exists)(void *opaque, const char *id), void *opaque)
+{
+    char id[STATE_ID_BYTES];
+
+    snprintf(id, sizeof(id), "%s", name + 1);
+    if (strlen(id) == sizeof(id) - 1 && !strcmp(name + sizeof(id), ".json.new") &&
+        !exists(opaque, id))
+        (void)unlinkat(pods, name, 0);
+}
+
 int pod_network_collect(bool (*exists)(void *opaque, const char *id), void *opaque,
                         struct husk_error *err)
 {
@@ -239,8 +251,10 @@ int pod_network_collect(bool (*exists)(void *opaque, const char *id), void *opaq
         return ret;
     list = fdopendir(dup(state.pods));
     while (list && (entry = readdir(list))) {
-        if (entry->d_name[0] == '.')
+        if (entry->d_name[0] == '.') {
+            collect_unfinished(state.pods, entry->d_name, exists, opaque);
             continue;
+        }
         ret = collect_one(state.pods, entry->d_name, exists, opaque, failed ? &reason : err);
         if (ret < 0 && !failed)
             failed = ret;

@@ -120,10 +120,10 @@ int network_record_remove(const struct network_record *record, const struct netw
     int ret = 0;
 
     copy_name(record, copy);
-    if (dir >= 0 && unlinkat(dir, RECORD_FILE, 0) < 0 && errno != ENOENT)
-        ret = -errno;
-    if (!ret && unlinkat(state->pods, copy, 0) < 0 && errno != ENOENT)
-        ret = -errno;
+    if (dir >= 0)
+        ret = network_state_remove(dir, RECORD_FILE);
+    if (!ret)
+        ret = network_state_remove(state->pods, copy);
     return ret ? error_set(err, -ret, RECORD_FILE, "cannot remove the record of a network", NULL)
                : 0;
 }

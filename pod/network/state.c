@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,13 +87,19 @@ void network_state_unlock(const struct network_state *state)
 
 /* ---- files ---- */
 
+/* Where a file is written until it is whole; a killed writer leaves it. */
+static int new_name(char *out, size_t size, const char *name)
+{
+    return (size_t)snprintf(out, size, ".%s" NEW_NAME, name) >= size ? -ENAMETOOLONG : 0;
+}
+
 int network_state_write(int dir, const char *name, const char *text)
 {
-    char beside[128];
-    int fd, ret;
+    char beside[NAME_MAX + 1];
+    int fd, ret = new_name(beside, sizeof(beside), name);
 
-    if ((size_t)snprintf(beside, sizeof(beside), ".%s" NEW_NAME, name) >= sizeof(beside))
-        return -ENAMETOOLONG;
+    if (ret)
+        return ret;
     fd = openat(dir, beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
@@ -107,6 +114,18 @@ int network_state_write(int dir, const char *name, const char *text)
     if (ret)
         (void)unlinkat(dir, beside, 0);
     else if (fsync(dir) < 0)
+        ret = -errno;
+    return ret;
+}
+
+int network_state_remove(int dir, const char *name)
+{
+    char beside[NAME_MAX + 1];
+    int ret = new_name(beside, sizeof(beside), name);
+
+    if (!ret && unlinkat(dir, beside, 0) < 0 && errno != ENOENT)
+        ret = -errno;
+    if (!ret && unlinkat(dir, name, 0) < 0 && errno != ENOENT)
         ret = -errno;
     return ret;
 }

@@ -38,7 +38,9 @@ void network_state_unlock(const struct network_state *state);
 
 /* Replaces a file whole and durably. `text` is written with a newline behind it. */
 int network_state_write(int dir, const char *name, const char *text);
-/* The same of a JSON document. */
+/* The file, and what a killed writer of it left. Both may be missing. 0 or -errno. */
+int network_state_remove(int dir, const char *name);
+/* network_state_write() of a JSON document. */
 int network_state_write_json(int dir, const char *name, const json_t *document);
 
 /* A document of ours, or of a stranger who wrote it there: bounded, its names unique. -ENOENT. */

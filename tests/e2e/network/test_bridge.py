@@ -294,8 +294,8 @@ def killed_at_any_moment():
             process.wait()
         if i % 3 == 2:
             (pod.directory / "network.json").unlink(missing_ok=True)
-            run("husk-network" if "HUSK_NETWORK" not in os.environ else os.environ["HUSK_NETWORK"], "collect")
         pod.down()
+        run(os.environ.get("HUSK_NETWORK", "husk-network"), "collect")
         left = [item for item in left_over() if item not in ("far",)]
         require(not left, f"round {i}: {left}")
 
@@ -306,8 +306,16 @@ def collected():
     require(run(program, "collect", kept.id, gone.id).stdout == "0\n", "one that exists was taken")
     require(run(program, "collect", kept.id).stdout == "1\n", "count")
     require(gone.tap not in links() and kept.tap in links(), links())
+    # What writers that were killed have left.
+    state = pathlib.Path("/run/husk/network")
+    unfinished = {state / "pods" / f".{pod.id}.json.new" for pod in (kept, gone)}
+    for path in unfinished | {state / ".bridge.json.new"}:
+        path.write_text("{", encoding="utf-8")
+    run(program, "collect", kept.id)
+    require({path for path in unfinished if path.exists()} == {state / "pods" / f".{kept.id}.json.new"}, "unfinished")
     kept.down()
     gone.down()
+    require(not [item for item in left_over() if item != "far"], left_over())
 
 
 def limits_of_rates():
