@@ -19,14 +19,16 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 struct action {
-    const struct action_host *host;
-    struct action_options options;
+    struct action_host host;
+    json_t *handler; /* a reference of its own */
+    action_fn done;
+    void *arg;
     void *host_data;
     bool begun; /* by the host, and not ended */
     struct event_timer *timer;
     char address[64];
     uint16_t port;
-    const json_t *http; /* of httpGet */
+    const json_t *http; /* of httpGet: the handler's */
     int fd;
     struct event_source *source;
     char *request;
@@ -37,18 +39,19 @@ struct action {
 static void destroy(struct action *action)
 {
     if (action->begun)
-        action->host->cancel(action->host->arg, action);
+        action->host.cancel(action->host.arg, action);
     event_source_remove(action->source);
     event_timer_remove(action->timer);
     close_fd(&action->fd);
     free(action->request);
+    json_decref(action->handler);
     free(action);
 }
 
 static void finish(struct action *action, enum action_result result, const char *text)
 {
-    action_fn done = action->options.done;
-    void *arg = action->options.arg;
+    action_fn done = action->done;
+    void *arg = action->arg;
 
     destroy(action);
     done(arg, result, text);
@@ -66,7 +69,7 @@ static void on_timer(void *arg)
 {
     struct action *action = arg;
 
-    if (json_object_get(action->options.handler, "sleep"))
+    if (json_object_get(action->handler, "sleep"))
         finish(action, ACTION_SUCCEEDED, "");
     else
         finish(action, ACTION_FAILED, "no answer in time");
@@ -126,8 +129,8 @@ static void begin_http(struct action *action)
     int ret;
 
     action->request = http_request(action->http, action->address, action->port);
-    ret = action->request ? event_loop_add(action->host->loop, action->fd, EPOLLOUT, on_http,
-                                           action, &action->source)
+    ret = action->request ? event_loop_add(action->host.loop, action->fd, EPOLLOUT, on_http, action,
+                                           &action->source)
                           : -ENOMEM;
     if (ret)
         finish(action, ACTION_UNKNOWN, error_text(-ret));
@@ -202,24 +205,25 @@ static int find_port(const json_t *port, const json_t *container, uint16_t *out)
 }
 
 /* A host by name is not looked up: "localhost" is what manifests have. */
-static int find_address(struct action *action, const json_t *where)
+static int find_address(struct action *action, const struct action_options *options,
+                        const json_t *where)
 {
     const char *host = json_string_value(json_object_get(where, "host"));
 
     if (!host)
-        host = action->options.address;
+        host = options->address;
     else if (!strcmp(host, "localhost"))
         host = "127.0.0.1";
     if (strlen(host) >= sizeof(action->address))
         return -EINVAL;
     memcpy(action->address, host, strlen(host) + 1);
-    return find_port(json_object_get(where, "port"), action->options.container, &action->port);
+    return find_port(json_object_get(where, "port"), options->container, &action->port);
 }
 
-static int begin(struct action *action)
+static int begin(struct action *action, const struct action_options *options)
 {
-    const json_t *handler = action->options.handler, *where, *exec;
-    const struct action_host *host = action->host;
+    const json_t *handler = action->handler, *where, *exec;
+    const struct action_host *host = &action->host;
     int ret;
 
     exec = json_object_get(handler, "exec");
@@ -228,7 +232,7 @@ static int begin(struct action *action)
     if (exec) {
         ret = host->exec(host->arg, action, json_object_get(exec, "command"));
     } else if (where) {
-        ret = find_address(action, where);
+        ret = find_address(action, options, where);
         if (ret == 0)
             ret = host->connect(host->arg, action, action->address, action->port);
     } else {
@@ -238,15 +242,15 @@ static int begin(struct action *action)
     return ret;
 }
 
-static void arm(struct action *action)
+static void arm(struct action *action, uint64_t timeout_ns)
 {
-    const json_t *sleep = json_object_get(action->options.handler, "sleep");
+    const json_t *sleep = json_object_get(action->handler, "sleep");
     json_int_t seconds = json_integer_value(json_object_get(sleep, "seconds"));
 
     if (sleep)
         event_timer_arm(action->timer, seconds > 0 ? (uint64_t)seconds * SECOND_NS : 0);
-    else if (action->options.timeout_ns)
-        event_timer_arm(action->timer, action->options.timeout_ns);
+    else if (timeout_ns)
+        event_timer_arm(action->timer, timeout_ns);
 }
 
 int action_start(const struct action_host *host, const struct action_options *options,
@@ -257,17 +261,19 @@ int action_start(const struct action_host *host, const struct action_options *op
 
     if (!action)
         return -ENOMEM;
-    action->host = host;
-    action->options = *options;
+    action->host = *host;
+    action->handler = json_incref((json_t *)options->handler);
+    action->done = options->done;
+    action->arg = options->arg;
     action->fd = -1;
     ret = event_loop_add_timer(host->loop, on_timer, action, &action->timer);
     if (ret == 0)
-        ret = begin(action);
+        ret = begin(action, options);
     if (ret) {
         destroy(action);
         return ret;
     }
-    arm(action);
+    arm(action, options->timeout_ns);
     *out = action;
     return 0;
 }

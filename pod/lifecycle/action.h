@@ -42,6 +42,7 @@ enum action_result {
 
 typedef void (*action_fn)(void *arg, enum action_result result, const char *text);
 
+/* What is pointed to is used by action_start() alone; the action keeps a reference to `handler`. */
 struct action_options {
     const json_t *handler;   /* with one of exec, httpGet, tcpSocket, sleep */
     const json_t *container; /* of the Pod object: its ports have names */
@@ -51,8 +52,8 @@ struct action_options {
     void *arg;
 };
 
-/* Host and JSON stay the caller's and alive while the action is. 0, -EINVAL (a port of no such
- * name), -ENOMEM or another -errno. */
+/* The host is copied; what its `arg` is stays alive while the action is. 0, -EINVAL (a port of no
+ * such name), -ENOMEM or another -errno. */
 int action_start(const struct action_host *host, const struct action_options *options,
                  struct action **out);
 /* Ends it without a callback. Takes NULL. */

@@ -6,16 +6,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/io.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
 struct probe {
-    const struct action_host *host;
+    struct action_host host;
     enum probe_kind kind;
-    const json_t *description, *container;
-    const char *address;
+    json_t *description, *container; /* references of its own */
+    char address[64];
     struct probe_callbacks callbacks;
     struct event_timer *timer;
     struct action *action;
@@ -98,7 +99,7 @@ static void on_timer(void *arg)
     int ret;
 
     probe->begun_ns = monotonic_ns();
-    ret = action_start(probe->host, &options, &probe->action);
+    ret = action_start(&probe->host, &options, &probe->action);
     if (ret == -EINVAL)
         count(probe, false, "its port has no such name");
     else if (ret)
@@ -109,20 +110,23 @@ int probe_start(const struct action_host *host, enum probe_kind kind, const json
                 const json_t *container, const char *address,
                 const struct probe_callbacks *callbacks, struct probe **out)
 {
-    struct probe *probe = calloc(1, sizeof(*probe));
+    struct probe *probe;
     int ret;
 
+    if (strlen(address) >= sizeof(probe->address))
+        return -EINVAL;
+    probe = calloc(1, sizeof(*probe));
     if (!probe)
         return -ENOMEM;
-    probe->host = host;
+    probe->host = *host;
     probe->kind = kind;
-    probe->description = description;
-    probe->container = container;
-    probe->address = address;
+    probe->description = json_incref((json_t *)description);
+    probe->container = json_incref((json_t *)container);
+    memcpy(probe->address, address, strlen(address) + 1);
     probe->callbacks = *callbacks;
     ret = event_loop_add_timer(host->loop, on_timer, probe, &probe->timer);
     if (ret) {
-        free(probe);
+        probe_destroy(probe);
         return ret;
     }
     event_timer_arm(probe->timer, number(probe, "initialDelaySeconds") * SECOND_NS);
@@ -141,5 +145,7 @@ void probe_destroy(struct probe *probe)
         return;
     action_cancel(probe->action);
     event_timer_remove(probe->timer);
+    json_decref(probe->description);
+    json_decref(probe->container);
     free(probe);
 }

@@ -29,8 +29,10 @@ struct probe_callbacks {
     void *arg;
 };
 
-/* `description` is a probe of a Pod object, with defaults; `container` the one it belongs to. Both,
- * and the host, stay alive. Begins at once. 0 or -errno. */
+/* `description` is a probe of a Pod object, with defaults; `container` the one it belongs to. The
+ * probe keeps references to both, so that the Pod object may be replaced, and copies of the rest;
+ * what the host's `arg` is stays alive. Begins at once. 0, -EINVAL (no such address) or another
+ * -errno. */
 int probe_start(const struct action_host *host, enum probe_kind kind, const json_t *description,
                 const json_t *container, const char *address,
                 const struct probe_callbacks *callbacks, struct probe **out);

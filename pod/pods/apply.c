@@ -89,7 +89,8 @@ static void bring_about(struct pod *pod, const struct plan_changes *changes)
     }
 }
 
-/* The Pod object of the record has gone: who points into the old one points into the new one. */
+/* The new Pod object takes the old one's place. Nobody but the containers points into it, who keep
+ * it as long as they do. */
 static void take_over(struct pod *pod, struct applying *applying)
 {
     json_t *old_pod = pod->record.pod, *old_objects = pod->record.objects;
@@ -99,7 +100,7 @@ static void take_over(struct pod *pod, struct applying *applying)
     applying->record.pod = old_pod;
     applying->record.objects = old_objects;
     for (unsigned i = 0; i < pod->container_count; i++)
-        container_rename(&pod->containers[i]);
+        container_reread(&pod->containers[i]);
     if (pod->planned) {
         plan_clear(&pod->plan);
         pod->plan = applying->plan;
@@ -147,6 +148,7 @@ void apply_request(struct pod *pod, struct ticket ticket, const char *file)
         server_refuse(pod->server, ticket, &error, 0);
     } else {
         take_over(pod, applying);
+        pod_life_deadline(pod);
         bring_about(pod, &applying->changes);
         server_answer(pod->server, ticket,
                       json_pack("{s:O}", "changed", applying->changes.changed));

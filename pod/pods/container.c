@@ -260,7 +260,7 @@ static void on_timer(void *arg)
 }
 
 /* The containers of the plan are those of the Pod object, in its order. */
-static const json_t *object_of(const struct pod *pod, unsigned index)
+static json_t *object_of(const struct pod *pod, unsigned index)
 {
     const json_t *first = json_object_get(pod_spec(pod), "initContainers");
     size_t count = json_array_size(first);
@@ -279,12 +279,14 @@ static enum restart_kind kind_of(const json_t *object, bool is_main)
     return policy && !strcmp(policy, "Always") ? RESTART_SIDECAR : RESTART_INIT;
 }
 
-void container_rename(struct container *c)
+/* Its name stays, of which others have the address; its image's is the object's. */
+void container_reread(struct container *c)
 {
-    c->object = object_of(c->pod, c->index);
-    c->status.name = json_string_value(json_object_get(c->object, "name"));
+    json_t *before = c->object;
+
+    c->object = json_incref(object_of(c->pod, c->index));
     c->status.image = json_string_value(json_object_get(c->object, "image"));
-    c->processes.container = c->status.name;
+    json_decref(before);
 }
 
 int container_init(struct pod *pod, struct container *c, unsigned index)
@@ -294,7 +296,8 @@ int container_init(struct pod *pod, struct container *c, unsigned index)
 
     c->pod = pod;
     c->index = index;
-    c->object = object_of(pod, index);
+    container_reread(c);
+    snprintf(c->name, sizeof(c->name), "%s", json_string_value(json_object_get(c->object, "name")));
     c->kind = kind_of(c->object, index >= inits);
     c->logs = -1;
     LIST_INIT(&c->tasks);
@@ -303,8 +306,7 @@ int container_init(struct pod *pod, struct container *c, unsigned index)
     for (unsigned i = 0; i < HUB_STREAMS; i++)
         c->streams[i] = (struct container_stream){.container = c, .stream = i};
     c->status.kind = c->kind;
-    c->status.name = json_string_value(json_object_get(c->object, "name"));
-    c->status.image = json_string_value(json_object_get(c->object, "image"));
+    c->status.name = c->name;
     snprintf(c->status.reason, sizeof(c->status.reason), "%s",
              inits ? "PodInitializing" : "ContainerCreating");
     c->processes.loop = pod->loop;
@@ -376,4 +378,5 @@ void container_destroy(struct container *c)
     asking_destroy(&c->asking);
     event_timer_remove(c->step_timer);
     close_fd(&c->logs);
+    json_decref(c->object);
 }

@@ -45,8 +45,9 @@ struct container_stream {
 
 struct container {
     struct pod *pod;
-    unsigned index;       /* in the plan */
-    const json_t *object; /* of the Pod object; borrowed */
+    unsigned index;                     /* in the plan */
+    json_t *object;                     /* its part of the Pod object; a reference of its own */
+    char name[HUSK_AGENT_NAME_MAX + 1]; /* what all others point to as its name */
     enum restart_kind kind;
     enum container_step step;
     struct container_status status;
@@ -96,7 +97,7 @@ void container_stop(struct container *container, uint64_t grace_ms);
 void container_lost(struct container *container, const char *reason, const char *message);
 
 /* The Pod object is another one, with the same containers. */
-void container_rename(struct container *container);
+void container_reread(struct container *container);
 
 /* Whether there is something of it in the guest, or on its way. */
 bool container_is_busy(const struct container *container);

@@ -40,7 +40,7 @@ unsigned images_index(const struct images *images, const char *reference)
 }
 
 /* One image of several containers is pulled when one of them wants it, and looked for only once. */
-static void add(struct images *images, const json_t *containers)
+static int add(struct images *images, const json_t *containers)
 {
     for (size_t i = 0; i < json_array_size(containers); i++) {
         const json_t *container = json_array_get(containers, i);
@@ -49,12 +49,18 @@ static void add(struct images *images, const json_t *containers)
         enum image_policy policy = policy_of(container);
         unsigned index = images_index(images, reference);
 
-        if (index == images->count)
+        if (index == images->count) {
+            char *own = strdup(reference);
+
+            if (!own)
+                return -ENOMEM;
             images->list[images->count++] =
-                (struct pod_image){.reference = reference, .policy = policy, .reason = ""};
-        else if (policy == IMAGE_ALWAYS || images->list[index].policy == IMAGE_NEVER)
+                (struct pod_image){.reference = own, .policy = policy, .reason = ""};
+        } else if (policy == IMAGE_ALWAYS || images->list[index].policy == IMAGE_NEVER) {
             images->list[index].policy = policy;
+        }
     }
+    return 0;
 }
 
 static void on_again(void *arg)
@@ -67,15 +73,17 @@ int images_create(struct images *images, const json_t *pod)
     const json_t *spec = json_object_get(pod, "spec");
     const json_t *first = json_object_get(spec, "initContainers");
     const json_t *others = json_object_get(spec, "containers");
+    int ret;
 
     images->pull = images->words = -1;
     images->list =
         calloc(json_array_size(first) + json_array_size(others) + 1, sizeof(*images->list));
     if (!images->list)
         return -ENOMEM;
-    add(images, first);
-    add(images, others);
-    return event_loop_add_timer(images->loop, on_again, images, &images->again);
+    ret = add(images, first);
+    if (ret == 0)
+        ret = add(images, others);
+    return ret ? ret : event_loop_add_timer(images->loop, on_again, images, &images->again);
 }
 
 /* ---- looking ---- */
@@ -305,8 +313,10 @@ void images_destroy(struct images *images)
         return;
     images_cancel(images);
     event_timer_remove(images->again);
-    for (unsigned i = 0; i < images->count; i++)
+    for (unsigned i = 0; i < images->count; i++) {
         image_config_clear(&images->list[i].config);
+        free(images->list[i].reference);
+    }
     free(images->list);
     images->list = NULL;
 }

@@ -19,7 +19,7 @@
 enum image_policy { IMAGE_IF_NOT_PRESENT, IMAGE_ALWAYS, IMAGE_NEVER };
 
 struct pod_image {
-    const char *reference; /* as the Pod object has it */
+    char *reference; /* as the Pod object has it; ours */
     enum image_policy policy;
     bool there;         /* config and id are known */
     char id[80];        /* digest of the image's manifest */
@@ -48,8 +48,8 @@ struct images {
     void *arg;
 };
 
-/* Fills the list from a Pod object, which stays alive; the owner has set loop, store and callbacks.
- * 0 or -errno. */
+/* Fills the list from a Pod object, which is used by the call alone; the owner has set loop, store
+ * and callbacks. 0 or -errno; images_destroy() in any case. */
 int images_create(struct images *images, const json_t *pod);
 /* Begins; callbacks come from the loop. */
 void images_begin(struct images *images);

@@ -255,10 +255,14 @@ static int make_network(struct pod *pod, struct husk_error *err)
     pod->network_result = calloc(1, sizeof(*pod->network_result));
     if (!pod->network_request || !pod->network_result)
         return error_set(err, ENOMEM, pod->record.key, "cannot be supervised", NULL);
+    snprintf(pod->name, sizeof(pod->name), "%s",
+             json_string_value(json_object_get(metadata, "name")));
+    snprintf(pod->space, sizeof(pod->space), "%s",
+             json_string_value(json_object_get(metadata, "namespace")));
     *pod->network_request = (struct pod_network_request){
         .id = pod->record.uid,
-        .name = json_string_value(json_object_get(metadata, "name")),
-        .space = json_string_value(json_object_get(metadata, "namespace")),
+        .name = pod->name,
+        .space = pod->space,
         .mode = pod->record.network,
         .dir = pod->entry->dir,
     };
@@ -307,15 +311,25 @@ int pod_life_create(struct pod *pod, struct husk_error *err)
                : make_network(pod, err);
 }
 
-void pod_life_begin(struct pod *pod)
+void pod_life_deadline(struct pod *pod)
 {
     const json_t *deadline = json_object_get(pod_spec(pod), "activeDeadlineSeconds");
+    uint64_t at, now = monotonic_ns();
 
+    if (!json_is_integer(deadline)) {
+        event_timer_disarm(pod->deadline_timer);
+        return;
+    }
+    at = pod->begun_ns + (uint64_t)json_integer_value(deadline) * 1000 * MS_NS;
+    event_timer_arm(pod->deadline_timer, at > now ? at - now : 0);
+}
+
+void pod_life_begin(struct pod *pod)
+{
     restore_last(pod);
     pod->started_ns = process_now_ns();
-    if (json_is_integer(deadline))
-        event_timer_arm(pod->deadline_timer,
-                        (uint64_t)json_integer_value(deadline) * UINT64_C(1000000000));
+    pod->begun_ns = monotonic_ns();
+    pod_life_deadline(pod);
     save_changed(pod);
     images_begin(&pod->images);
 }

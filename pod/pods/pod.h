@@ -71,6 +71,7 @@ struct pod {
 
     struct images images;
     struct network_worker network;
+    char name[POD_KEY_BYTES], space[POD_KEY_BYTES]; /* what network_request points to */
     struct pod_network_request *network_request;
     struct pod_network_result *network_result;
     bool network_is_up;
@@ -102,6 +103,7 @@ struct pod {
     struct event_timer *phase_timer;    /* how long LOST, POWER_OFF and OVER may last */
     struct event_timer *kill_timer;     /* the last resort of a stop */
     struct event_timer *deadline_timer; /* activeDeadlineSeconds */
+    uint64_t begun_ns;                  /* monotonic: they are counted from here */
     struct event_timer *usage_timer;    /* the next look at a volume's limit */
     unsigned next_limit;                /* of the plan's, which it is the turn of */
     bool usage_asked;                   /* the agent has not answered */
@@ -116,6 +118,8 @@ const json_t *pod_spec(const struct pod *pod);
 /* life.c: from the start to the machine. */
 int pod_life_create(struct pod *pod, struct husk_error *err);
 void pod_life_begin(struct pod *pod);
+/* activeDeadlineSeconds is another one, or is none any more. */
+void pod_life_deadline(struct pod *pod);
 void pod_life_network(struct pod *pod);
 /* What the machine cannot do, if it is none, is taken out of a plan. */
 void pod_life_reduce(const struct pod *pod, const struct pod_plan *plan);

@@ -372,6 +372,12 @@ def started_twice(host):
         pod.stop(grace_ms=0)
 
 
+def apply(pod):
+    """What is in pod.record now."""
+    name = pod.host.native("pod-apply", pod.host.pods, pod.name, pod.write()).stdout.strip()
+    return pod.client.call("apply", file=name)["changed"]
+
+
 def applied(host):
     objects = {"configMaps": {"c": {"data": {"key": "old"}, "binaryData": {}}}, "secrets": {}}
     mounts = [{"name": "v", "mountPath": "/v", "readOnly": True}]
@@ -380,15 +386,76 @@ def applied(host):
         pod.running("a")
         require(pod.exec("a", "cat /v/key")[1] == "old", "the old value")
         pod.record["objects"]["configMaps"]["c"]["data"]["key"] = "new"
-        name = host.native("pod-apply", host.pods, pod.name, pod.write()).stdout.strip()
-        changed = pod.client.call("apply", file=name)["changed"]
+        changed = apply(pod)
         require(len(changed) == 1 and "c" in changed[0], changed)
         pod.until(lambda: pod.exec("a", "cat /v/key")[1] == "new", "the new value")
         pod.record["pod"]["spec"]["containers"][0]["command"] = ["true"]
-        name = host.native("pod-apply", host.pods, pod.name, pod.write()).stdout.strip()
-        refused("exists", pod.client.call, "apply", file=name)
+        refused("exists", apply, pod)
         refused("invalid", pod.client.call, "apply", file="../state.json")
         require(not [entry for entry in os.listdir(pod.directory) if entry.startswith("apply-")], "left files")
+        pod.stop(grace_ms=0)
+
+
+def applied_while_all_goes_on(host):
+    """Probes of every kind, a hook, a command, a crash and another machine, with a description that is replaced again
+    and again meanwhile: nobody may still use one that has been replaced."""
+    serve = ("cd /; echo ok > up; httpd -p 8080 -h / 2>/dev/null || while :; do "
+             "printf 'HTTP/1.0 200 OK\\r\\n\\r\\n' | nc -l -p 8080 >/dev/null; done & ")
+    slow = {"exec": {"command": ["sh", "-c", "echo x >>/probed; sleep 0.5"]}}
+    web = container(
+        "web", serve + SLEEP, ports=[{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
+        startupProbe=probe(tcpSocket={"port": "http"}, failureThreshold=50),
+        readinessProbe=probe(httpGet={"path": "/up", "port": "http", "scheme": "HTTP"}, failureThreshold=50),
+        livenessProbe=probe(**slow),
+        lifecycle={"postStart": {"exec": {"command": ["sh", "-c", "sleep 0.3; echo x >>/started"]}},
+                   "preStop": {"exec": {"command": ["sh", "-c", "sleep 0.3; echo stopping >/proc/1/fd/1"]}}})
+    with Pod(host, web, container("crashes", "sleep 0.2; exit 1"), policy="Always",
+             inits=[container("first", "true")]) as pod:
+        def change(word):
+            pod.record["pod"]["metadata"]["labels"] = {"n": word}
+            require(apply(pod) == ["metadata.labels"], "changed")
+
+        pod.running("web")
+        for number in range(20):  # while the hook and the first probes are under way
+            change(f"early-{number}")
+            time.sleep(0.05)
+        pod.until_status(lambda status: pod.of("web", status)["ready"], "it is ready")
+        for number in range(10):
+            change(f"ready-{number}")
+            require(pod.exec("web", "echo here")[1] == "here\n", "a command")
+            require(sorted(one["name"] for one in pod.client.call("stats")["containers"])[-1] == "web", "stats")
+        probed = len(pod.exec("web", "cat /probed")[1])
+        pod.until(lambda: len(pod.exec("web", "cat /probed")[1]) >= probed + 4, "two more probes")
+        require(pod.exec("web", "cat /started")[1] == "x\n", "the postStart hook")
+        os.kill(pod.seen()["machine_pid"], signal.SIGKILL)
+        change("without-a-machine")
+        pod.until_status(lambda status: pod.of("web", status)["restartCount"] == 1 and pod.of("web", status)["ready"],
+                         "it is ready once more")
+        change("another-machine")
+        pod.record["pod"]["spec"]["terminationGracePeriodSeconds"] = 20
+        require(apply(pod) == ["spec.terminationGracePeriodSeconds"], "changed")
+        require(pod.client.call("stop") == {}, "stop")
+        pod.until_status(lambda status: not pod.of("web", status)["ready"], "it is being stopped")
+        refused("state", change, "too-late")
+        pod.end()
+        require("stopping\n" in pod.text("web", 1), "the preStop hook")
+
+
+def another_deadline(host):
+    with Pod(host, container("a", SLEEP), grace=1) as pod:
+        pod.running("a")
+        pod.record["pod"]["spec"]["activeDeadlineSeconds"] = 1000
+        require(apply(pod) == ["spec.activeDeadlineSeconds"], "changed")
+        pod.record["pod"]["spec"]["activeDeadlineSeconds"] = 1
+        require(apply(pod) == ["spec.activeDeadlineSeconds"], "changed")
+        status = pod.end()
+        require((status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded"), status)
+    with Pod(host, container("a", SLEEP), grace=1, activeDeadlineSeconds=4) as pod:
+        pod.running("a")
+        del pod.record["pod"]["spec"]["activeDeadlineSeconds"]
+        require(apply(pod) == ["spec.activeDeadlineSeconds"], "changed")
+        time.sleep(4.5)
+        require(pod.status()["phase"] == "Running", pod.status())
         pod.stop(grace_ms=0)
 
 
@@ -474,7 +541,7 @@ CASES = [two_run_and_exit, one_fails, inits_in_order, an_init_that_fails, an_ini
          readiness_gates, liveness_restarts, tcp_and_http_probes, hooks, a_hook_that_fails, termination_messages,
          stopped_politely, stopped_by_sigterm, stopped_in_any_phase, a_deadline, a_volume_beyond_its_limit,
          removes_itself, executed, attached, archives, dialed, names_and_starts, started_twice, applied,
-         the_machine_is_killed, a_machine_that_is_not_to_come_back, a_machine_that_does_not_come_up,
+         applied_while_all_goes_on, another_deadline, the_machine_is_killed, a_machine_that_is_not_to_come_back, a_machine_that_does_not_come_up,
          the_supervisor_is_killed, killed_at_any_moment]
 
 if __name__ == "__main__":

@@ -167,6 +167,7 @@ static void serve(const char *handler, const char *reply, char got[512])
     ssize_t len = 0;
 
     begin(handler, 0);
+    parse("{}"); /* what it was made of is gone */
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
     action_connected(t.asked, ends[0]);
     t.asked = NULL;
@@ -215,6 +216,22 @@ static void a_cancelled_action_says_nothing(void **state)
     action_cancel(NULL);
     assert_int_equal(t.cancels, 1);
     assert_int_equal(t.done, 0);
+}
+
+/* The Pod object may be replaced while an action is under way. */
+static void an_action_keeps_its_handler(void **state)
+{
+    char got[512];
+
+    begin("{\"handler\": {\"sleep\": {\"seconds\": 0}}}", 0);
+    parse("{}");
+    wait_until(&t.done, 1);
+    assert_int_equal(t.result, ACTION_SUCCEEDED);
+    t.done = 0;
+    serve("{\"handler\": {\"httpGet\": {\"path\": \"/kept\", \"port\": 80}}}",
+          "HTTP/1.1 200 OK\r\n\r\n", got);
+    assert_memory_equal(got, "GET /kept HTTP/1.1\r\n", 20);
+    assert_int_equal(t.result, ACTION_SUCCEEDED);
 }
 
 /* ---- probes ---- */
@@ -291,6 +308,32 @@ static void a_failed_liveness_probe_goes_on_failing(void **state)
     probe_destroy(probe);
 }
 
+static void a_probe_keeps_its_description(void **state)
+{
+    struct probe *probe = begin_probe(PROBE_READINESS, FAST);
+
+    parse("{}");
+    say(1, 0);
+    say(2, 0);
+    assert_true(told.results == 1 && told.successes == 1);
+    assert_string_equal(t.command, "x");
+    probe_destroy(probe);
+}
+
+static void an_address_has_a_length(void **state)
+{
+    static const struct probe_callbacks callbacks = {.result = on_result,
+                                                     .unhealthy = on_unhealthy};
+    char address[65];
+    struct probe *probe;
+
+    memset(address, '1', 64);
+    address[64] = '\0';
+    assert_int_equal(
+        probe_start(&t.host, PROBE_STARTUP, parse(FAST), NULL, address, &callbacks, &probe),
+        -EINVAL);
+}
+
 static void a_destroyed_probe_ends_its_command(void **state)
 {
     struct probe *probe = begin_probe(PROBE_STARTUP, FAST);
@@ -312,8 +355,11 @@ int main(void)
         TEST(http_tells_by_its_status),
         TEST(sleep_succeeds_at_its_end),
         TEST(a_cancelled_action_says_nothing),
+        TEST(an_action_keeps_its_handler),
         TEST(results_count_at_their_thresholds),
         TEST(a_failed_liveness_probe_goes_on_failing),
+        TEST(a_probe_keeps_its_description),
+        TEST(an_address_has_a_length),
         TEST(a_destroyed_probe_ends_its_command),
     };
 
