@@ -91,10 +91,10 @@ char *status_object(int status, const char *pod, const char *message)
                                "metadata", "status", failed ? "Failure" : "Success");
     char *text;
 
-    if (failed) {
+    if (failed || *message)
         json_object_set_new(object, "message", json_string(message));
+    if (failed)
         json_object_set_new(object, "reason", json_string(reason_of(status)));
-    }
     if (pod && *pod)
         json_object_set_new(object, "details", details_of(pod));
     json_object_set_new(object, "code", json_integer(status));
@@ -129,9 +129,9 @@ void answer_failure(struct http_response *response, int status, const char *pod,
     answer_json(response, status, status_object(status, pod, message));
 }
 
-void answer_success(struct http_response *response, const char *pod)
+void answer_success(struct http_response *response, const char *pod, const char *message)
 {
-    answer_json(response, 200, status_object(200, pod, ""));
+    answer_json(response, 200, status_object(200, pod, message));
 }
 
 void answer_error(struct http_response *response, const char *pod, const struct husk_error *err)

@@ -12,7 +12,7 @@ void answer_text(struct http_response *response, char *text, const char *content
 /* A Status; `pod` may be NULL or "". */
 void answer_failure(struct http_response *response, int status, const char *pod,
                     const char *message);
-void answer_success(struct http_response *response, const char *pod);
+void answer_success(struct http_response *response, const char *pod, const char *message);
 
 /* The same for what a call of the library said. */
 void answer_error(struct http_response *response, const char *pod, const struct husk_error *err);

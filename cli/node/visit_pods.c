@@ -129,10 +129,11 @@ void visit_stop(struct visit *visit)
 }
 
 /* Gently, unless the grace is 0. */
-static int end_and_remove(struct visit *visit, struct husk_error *err)
+static int end_and_remove(struct visit *visit, char **left, struct husk_error *err)
 {
     int64_t grace_s = visit->parameters.grace_seconds;
-    int ret = husk_pod_remove(visit->pods, visit->name, grace_s == 0, err);
+    int ret = grace_s == 0 ? husk_pod_remove_by_force(visit->pods, visit->name, left, err)
+                           : husk_pod_remove(visit->pods, visit->name, false, err);
 
     if (ret != -EBUSY)
         return ret;
@@ -147,14 +148,16 @@ void visit_delete(struct visit *visit)
 {
     struct http_response response;
     struct husk_error err = {0};
+    char *left = NULL;
 
     if (!may_change(visit))
         return;
-    if (end_and_remove(visit, &err)) {
+    if (end_and_remove(visit, &left, &err)) {
         visit_error(visit, &err);
         return;
     }
-    answer_success(&response, visit->name);
+    answer_success(&response, visit->name, left ? left : "");
+    husk_pod_text_free(left);
     visit_answer(visit, &response);
 }
 

@@ -78,7 +78,7 @@ static int replace(struct apply *apply, unsigned index, struct husk_error *err)
         return error_set(err, EEXIST, name, "cannot be changed so while it runs",
                          "%s; stop it first, or replace it with --force", why.where);
     }
-    ret = husk_pod_remove(apply->making.pods, name, true, err);
+    ret = pods_remove_by_force(apply->making.pods, name, err);
     return ret ? ret : create(apply, index, "replaced", err);
 }
 
@@ -162,7 +162,7 @@ static int scale_down(struct apply *apply, const json_t *pod, struct husk_error 
         if (!ret && json_object_get(json_object_get(pod, "status"), "startTime"))
             ret = husk_pod_wait(making->pods, name, HUSK_POD_ENDED, -1, err);
         if (!ret)
-            ret = husk_pod_remove(making->pods, name, true, err);
+            ret = pods_remove_by_force(making->pods, name, err);
         if (!ret || ret == -ENOENT)
             printf("pod/%s removed\n", name);
     }

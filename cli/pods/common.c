@@ -51,6 +51,17 @@ int pods_list(struct husk_pods *pods, const char *selector, json_t **out, struct
     return ret ? ret : parse(text, out, err);
 }
 
+int pods_remove_by_force(struct husk_pods *pods, const char *name, struct husk_error *err)
+{
+    char *left = NULL;
+    int ret = husk_pod_remove_by_force(pods, name, &left, err);
+
+    if (left)
+        cli_message("%s: %s", name, left);
+    husk_pod_text_free(left);
+    return ret;
+}
+
 const char *pods_default_container(const json_t *pod)
 {
     const json_t *notes = json_object_get(json_object_get(pod, "metadata"), "annotations");

@@ -90,7 +90,8 @@ static const struct pod_syntax rm_syntax = {
             "Remove pods that have ended, with their logs.\n"
             "\n"
             "  -f, --force            end those that run, at once; pods that are not there are no\n"
-            "                         error\n" SCOPE_HELP STATUSES_TEXT,
+            "                         error; what CNI plugins do not take back is told and "
+            "left\n" SCOPE_HELP STATUSES_TEXT,
     .wants = "the pods to remove",
     .most = UINT16_MAX,
     .options = rm_options,
@@ -208,7 +209,8 @@ int verb_stop(int argc, char **argv)
 static int remove_one(struct husk_pods *pods, const char *name, void *arg, struct husk_error *err)
 {
     const struct wishes *wishes = arg;
-    int ret = husk_pod_remove(pods, name, wishes->force, err);
+    int ret = wishes->force ? pods_remove_by_force(pods, name, err)
+                            : husk_pod_remove(pods, name, false, err);
 
     if (ret == -ENOENT && wishes->force)
         return 0;

@@ -90,7 +90,7 @@ void making_undo(struct making *making, bool ran)
 
         if (!ran && has_run(making->pods, text))
             continue;
-        if (husk_pod_remove(making->pods, text, true, &err) && err.code != ENOENT)
+        if (pods_remove_by_force(making->pods, text, &err) && err.code != ENOENT)
             cli_error(&err);
     }
 }

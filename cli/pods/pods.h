@@ -85,6 +85,8 @@ char *pods_name_of(const json_t *pod);
 
 /* The container that is meant when none is named; borrowed, or NULL. */
 const char *pods_default_container(const json_t *pod);
+/* husk_pod_remove_by_force(); what is left is told on standard error. */
+int pods_remove_by_force(struct husk_pods *pods, const char *name, struct husk_error *err);
 
 /* Does it to each of the names, one after the other; what fails for one is printed and does not
  * keep the others from their turn. Returns an exit status. */

@@ -217,10 +217,17 @@ HUSK_API int husk_pod_apply(struct husk_pods *pods, const struct husk_manifest *
 HUSK_API int husk_pod_stop(struct husk_pods *pods, const char *name, int64_t grace_seconds,
                            struct husk_error *err);
 
-/* Removes its record and logs. -EBUSY while it runs, unless `force`, which ends it at once; blocks
- * until it is gone then. */
+/*
+ * Removes its record and logs. -EBUSY while it runs, unless `force`, which ends it at once; blocks
+ * until it is gone then. A pod whose network a CNI plugin does not take back stays, with that
+ * plugin's error, unless `force`.
+ */
 HUSK_API int husk_pod_remove(struct husk_pods *pods, const char *name, bool force,
                              struct husk_error *err);
+/* The same with force. *left: one line about what of its network could not be taken back, which is
+ * on the host for good; NULL when nothing is. */
+HUSK_API int husk_pod_remove_by_force(struct husk_pods *pods, const char *name, char **left,
+                                      struct husk_error *err);
 
 /* A Pod, with its status. */
 HUSK_API int husk_pod_get(struct husk_pods *pods, const char *name, char **json,

@@ -2,6 +2,7 @@
 /* Starting, stopping and removing pods, and waiting for what becomes of them. */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -82,34 +83,69 @@ int husk_pod_stop(struct husk_pods *pods, const char *name, int64_t grace_second
 }
 
 /* A supervisor ends a moment after it has said that the pod has. */
-static int remove_dead(struct husk_pods *pods, struct entry *pod, struct husk_error *err)
+static int remove_dead(struct husk_pods *pods, struct entry *pod, struct pod_left *left,
+                       struct husk_error *err)
 {
     const struct timespec moment = {.tv_nsec = LOOK_MS * 1000000};
-    int ret = pod_remove(pods->store, pod, err);
+    int ret = pod_remove(pods->store, pod, left, err);
 
     for (unsigned i = 0; ret == -EBUSY && i < GONE_TRIES; i++) {
         nanosleep(&moment, NULL);
-        ret = pod_remove(pods->store, pod, err);
+        ret = pod_remove(pods->store, pod, left, err);
     }
     return ret;
 }
 
-int husk_pod_remove(struct husk_pods *pods, const char *name, bool force, struct husk_error *err)
+static int remove_by_force(struct husk_pods *pods, const char *name, struct pod_left *left,
+                           struct husk_error *err)
 {
     struct entry *pod;
     int ret = pods_find(pods, name, &pod, err);
 
     if (ret)
         return ret;
-    if (!entry_alive(pod))
-        ret = pod_remove(pods->store, pod, err);
-    else if (!force)
+    if (entry_alive(pod))
+        ret = stop(pod, name, 0, true, err);
+    if (!ret)
+        ret = remove_dead(pods, pod, left, err);
+    entry_close(pod);
+    return ret;
+}
+
+int husk_pod_remove(struct husk_pods *pods, const char *name, bool force, struct husk_error *err)
+{
+    struct pod_left left = {.some = false};
+    struct entry *pod;
+    int ret;
+
+    if (force)
+        return remove_by_force(pods, name, &left, err);
+    ret = pods_find(pods, name, &pod, err);
+    if (ret)
+        return ret;
+    if (entry_alive(pod))
         ret = error_set(err, EBUSY, name, "runs", "stop it first, or remove it by force");
     else
-        ret = stop(pod, name, 0, true, err);
-    if (!ret && force)
-        ret = remove_dead(pods, pod, err);
+        ret = pod_remove(pods->store, pod, NULL, err);
     entry_close(pod);
+    return ret;
+}
+
+static char *describe_left(const struct pod_left *left)
+{
+    char why[sizeof(left->why)], *text;
+
+    error_format(&left->why, why, sizeof(why));
+    return asprintf(&text, "some of its network is left on the host: %s", why) < 0 ? NULL : text;
+}
+
+int husk_pod_remove_by_force(struct husk_pods *pods, const char *name, char **left,
+                             struct husk_error *err)
+{
+    struct pod_left what = {.some = false};
+    int ret = remove_by_force(pods, name, &what, err);
+
+    *left = !ret && what.some ? describe_left(&what) : NULL;
     return ret;
 }
 

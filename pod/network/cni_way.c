@@ -346,8 +346,7 @@ static int check_record(const struct network_record *record, struct husk_error *
     return cni_conf_check(json_object_get(record->cni, "list"), RECORD_FILE, err);
 }
 
-int cni_way_down(const struct network_record *record, const struct network_state *state,
-                 struct husk_error *err)
+static int leave(const struct network_record *record, struct husk_error *err)
 {
     char netns[NETNS_PATH_BYTES];
     struct cni_attachment attachment;
@@ -357,10 +356,14 @@ int cni_way_down(const struct network_record *record, const struct network_state
         return ret;
     snprintf(netns, sizeof(netns), NETNS_DIRECTORY "/%s", record->netns);
     attachment = attachment_of(record, netns_is_at(netns) ? netns : NULL);
-    ret = cni_delete(&attachment, json_object_get(record->cni, "result"), err);
-    if (ret)
-        return ret;
-    ret = netns_remove(record->netns, err);
+    return cni_delete(&attachment, json_object_get(record->cni, "result"), err);
+}
+
+static int remove_own(const struct network_record *record, const struct network_state *state,
+                      struct husk_error *err)
+{
+    int ret = netns_remove(record->netns, err);
+
     if (!ret)
         ret = network_state_lock(state, err);
     if (ret)
@@ -368,6 +371,23 @@ int cni_way_down(const struct network_record *record, const struct network_state
     ret = ports_release(state, record->id, err);
     network_state_unlock(state);
     return ret;
+}
+
+int cni_way_down(const struct network_record *record, const struct network_state *state,
+                 struct husk_error *err)
+{
+    int ret = leave(record, err);
+
+    return ret ? ret : remove_own(record, state, err);
+}
+
+int cni_way_abandon(const struct network_record *record, const struct network_state *state,
+                    struct husk_error *left, struct husk_error *err)
+{
+    int ret = leave(record, left);
+    int own = remove_own(record, state, err);
+
+    return own ? own : ret ? 1 : 0;
 }
 
 int cni_way_check(const struct network_record *record, struct husk_error *err)

@@ -194,6 +194,44 @@ int pod_network_down(int dir, struct husk_error *err)
     return ret;
 }
 
+/* What is not plugins' is no harder to take back for the pod's going. */
+static int give_up(const struct network_record *record, int dir, struct husk_error *left,
+                   struct husk_error *err)
+{
+    struct network_state state;
+    int removed, ret = network_state_open(&state, err);
+
+    if (!ret)
+        ret = cni_way_abandon(record, &state, left, err);
+    if (ret >= 0) {
+        removed = network_record_remove(record, &state, dir, err);
+        ret = removed ? removed : ret;
+    }
+    network_state_close(&state);
+    return ret;
+}
+
+int pod_network_abandon(int dir, struct husk_error *left, struct husk_error *err)
+{
+    struct network_record record;
+    struct husk_error own;
+    int ret;
+
+    err = err ? err : &own;
+    ret = network_record_read(dir, RECORD_FILE, &record, err);
+    if (ret == -ENOENT)
+        return 0;
+    if (ret) { /* not what husk wrote: the host's copy is, if there is one */
+        *left = *err;
+        ret = unlinkat(dir, RECORD_FILE, 0) < 0 ? ret : 1;
+    } else {
+        ret = record.mode.kind == NETWORK_CNI ? give_up(&record, dir, left, err)
+                                              : take_back(&record, dir, err);
+    }
+    network_record_end(&record);
+    return ret;
+}
+
 int pod_network_check(int dir, struct husk_error *err)
 {
     struct network_record record;

@@ -116,6 +116,13 @@ int pod_network_check(int dir, struct husk_error *err);
 int pod_network_down(int dir, struct husk_error *err);
 
 /*
+ * The same for a pod that is to go whatever happens. What plugins do not take back is given up: 1
+ * with *left, which may not be NULL, naming plugin and reason; the record is gone. -errno when
+ * husk's own part cannot be taken back.
+ */
+int pod_network_abandon(int dir, struct husk_error *left, struct husk_error *err);
+
+/*
  * Takes back the networks of pods that are no longer there: of every record of the host for which
  * exists() says no. Returns how many, or -errno of the first that failed; the others are done.
  */

@@ -26,6 +26,9 @@ int cni_way_up(const struct pod_network_request *request, struct network_record 
                struct husk_error *err);
 int cni_way_down(const struct network_record *record, const struct network_state *state,
                  struct husk_error *err);
+/* The same, and what is husk's own even when plugins fail: 1 with *left filled then. */
+int cni_way_abandon(const struct network_record *record, const struct network_state *state,
+                    struct husk_error *left, struct husk_error *err);
 /* CHECK, by the plugins. */
 int cni_way_check(const struct network_record *record, struct husk_error *err);
 

@@ -223,7 +223,30 @@ int pod_start(struct entry_store *store, struct entry *pod, bool remove, const c
     return ret ? ret : entry_spawn(pod, program, err);
 }
 
-int pod_remove(struct entry_store *store, struct entry *pod, struct husk_error *err)
+/* A plugin that fails keeps the pod, unless it is to go without. */
+static int leave_network(const struct entry *pod, struct pod_left *left, struct husk_error *err)
+{
+    struct husk_error why = {.code = 0};
+    char text[sizeof(why.what) + sizeof(why.why)];
+    int ret;
+
+    if (!left) {
+        ret = pod_network_down(pod->dir, &why);
+        return ret ? error_set(err, -ret, pod->name,
+                               "still has its network; removed by force it leaves that behind",
+                               "%s", error_format(&why, text, sizeof(text)))
+                   : 0;
+    }
+    ret = pod_network_abandon(pod->dir, &why, err);
+    if (ret > 0) {
+        left->some = true;
+        left->why = why;
+    }
+    return ret < 0 ? ret : 0;
+}
+
+int pod_remove(struct entry_store *store, struct entry *pod, struct pod_left *left,
+               struct husk_error *err)
 {
     struct pod_state state = {.status = NULL};
     int ret = 0;
@@ -232,7 +255,7 @@ int pod_remove(struct entry_store *store, struct entry *pod, struct husk_error *
         if (pod_load_state(pod, &state, NULL) == 0)
             pod_state_clear(&state);
         if (has_network(pod))
-            ret = pod_network_down(pod->dir, err);
+            ret = leave_network(pod, left, err);
     }
     return ret ? ret : entry_remove(store, pod, err);
 }
@@ -247,7 +270,7 @@ static int tidy_one(void *arg, struct entry *pod)
         return 0;
     if (pod_state_ended(&state) && pod_load_record(pod, &record, NULL) == 0) {
         if (record.remove)
-            (void)pod_remove(store, pod, NULL);
+            (void)pod_remove(store, pod, NULL, NULL);
         pod_record_clear(&record);
     }
     pod_state_clear(&state);

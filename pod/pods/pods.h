@@ -72,8 +72,16 @@ bool pod_apply_name_valid(const char *name);
 /* For who holds the lock. On a full disk, too, once the pod has ended. */
 int pod_save_state(const struct entry *pod, const struct pod_state *state, struct husk_error *err);
 
-/* Removes one that is dead, with what it still has on the host. -EBUSY while it is alive. */
-int pod_remove(struct entry_store *store, struct entry *pod, struct husk_error *err);
+/* What of a removed pod plugins of its network did not take back, and why. */
+struct pod_left {
+    bool some;
+    struct husk_error why;
+};
+
+/* Removes one that is dead, with what it still has on the host. -EBUSY while it is alive. What
+ * cannot be taken back keeps the pod without `left`; with it the pod goes, and that is told. */
+int pod_remove(struct entry_store *store, struct entry *pod, struct pod_left *left,
+               struct husk_error *err);
 
 /* Marks the dead, removes those of them that were to remove themselves, and what processes that
  * were killed left half-made or half-removed. What cannot be read is left alone. */

@@ -101,7 +101,7 @@ static int on_one(struct entry_store *store, int argc, char *const argv[], struc
     else if (!strcmp(verb, "state"))
         ret = show(pod, err);
     else if (!strcmp(verb, "remove"))
-        ret = pod_remove(store, pod, err);
+        ret = pod_remove(store, pod, NULL, err);
     else if (!strcmp(verb, "apply") && argc == 5)
         ret = prepare(pod, argv[4], err);
     else

@@ -3,7 +3,7 @@
  * pod/network/ as a command, for the tests beside:
  *
  *     husk-network up DIR MODE ID [POD]   POD is a Pod object; prints the result as an object
- *     husk-network down|check DIR
+ *     husk-network down|check|abandon DIR
  *     husk-network collect [ID]…          those that exist; prints how many were taken back
  *     husk-network mode                   the default
  *
@@ -77,6 +77,17 @@ static int up(int dir, const char *mode, const char *id, const char *pod_text)
     return 0;
 }
 
+/* What is left is a line as a failure's, and status 0. */
+static int abandon(int dir)
+{
+    struct husk_error left, err;
+    int ret = pod_network_abandon(dir, &left, &err);
+
+    if (ret > 0)
+        (void)fail(&left);
+    return ret < 0 ? fail(&err) : 0;
+}
+
 struct ids {
     char **first;
     int count;
@@ -116,6 +127,8 @@ static int run(int argc, char **argv)
     }
     if (!strcmp(argv[1], "up") && argc >= 5)
         ret = up(dir, argv[3], argv[4], argc > 5 ? argv[5] : "{}");
+    else if (!strcmp(argv[1], "abandon"))
+        ret = abandon(dir);
     else
         ret = (!strcmp(argv[1], "check") ? pod_network_check : pod_network_down)(dir, &err)
                   ? fail(&err)

@@ -165,6 +165,28 @@ def plugins_that_fail():
         require(not [item for item in left_over() if item != "far"], f"{name}: {left_over()}")
 
 
+def a_plugin_that_never_takes_back():
+    """The network can be given up: what is husk's own goes, and it is said who kept what, and why."""
+    script_plugin("clings", """test $CNI_COMMAND = ADD && { cat /run/result; exit 0; }
+                  echo '{"code": 100, "msg": "never"}'\nexit 1\n""")
+    pathlib.Path("/run/result").write_text(RESULT % '{"address": "10.22.0.2/24"}', encoding="utf-8")
+    conflist("mynet", bridge_plugin(), {"type": "clings"})
+    pod = Pod("kept", "cni:mynet")
+    refused(lambda: pod.call("down"), "clings: the CNI plugin failed: never")
+    require((pod.directory / "network.json").exists(), "the record is gone")
+    done = run(*pod.command("abandon"))
+    require("clings: the CNI plugin failed: never" in done.stderr, done)
+    # The other plugin has been asked, and nothing of ours is there.
+    left = [item for item in left_over() if item not in ("far", "up1")]
+    require(not left and not (pod.directory / "network.json").exists(), left)
+    require(not run(*pod.command("abandon")).stderr, "it is there no more")
+    (pod.directory / "network.json").write_text("{", encoding="utf-8")
+    refused(lambda: pod.call("down"), "network.json")
+    require("network.json" in run(*pod.command("abandon")).stderr, "a record of nobody")
+    require(not (pod.directory / "network.json").exists(), "the record is left")
+    remove_bridge()
+
+
 def results_that_are_wrong():
     script_plugin("lies", f"{ADDING}{MADE}cat /run/result\n")
     conflist("mynet", {"type": "lies"})
@@ -261,5 +283,6 @@ def configurations():
 
 if __name__ == "__main__":
     main([bridge_and_host_local, dual_stack, point_to_point, published_by_portmap, rates_without_a_plugin_for_them,
-          a_spoofing_guest, plugins_that_fail, results_that_are_wrong, what_plugins_are_told, a_plugin_that_hangs,
+          a_spoofing_guest, plugins_that_fail, a_plugin_that_never_takes_back,
+          results_that_are_wrong, what_plugins_are_told, a_plugin_that_hangs,
           killed_at_any_moment, many_at_once, configurations])

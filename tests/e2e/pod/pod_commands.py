@@ -176,6 +176,32 @@ def case_create(box):
     box.pod("rm", "-f", "web")
 
 
+def case_network_that_clings(box):
+    """A plugin that never takes back keeps a pod, until it is removed by force."""
+    plugins = box.top / "plugins"
+    plugins.mkdir()
+    clings = plugins / "clings"
+    clings.write_text("""#!/bin/sh\necho '{"code": 100, "msg": "never"}'\nexit 1\n""", encoding="utf-8")
+    clings.chmod(0o755)
+    box.environment["CNI_PATH"] = str(plugins)
+
+    def make(name):
+        box.pod("create", box.file(sleeper(name)))
+        conflist = {"cniVersion": "1.0.0", "name": "mynet", "plugins": [{"type": "clings"}]}
+        uid = json.loads((box.state / name / "spec.json").read_text())["uid"]
+        record = {"version": 1, "id": uid, "mode": "cni:mynet",
+                  "cni": {"list": conflist, "args": "", "runtime": {}}}
+        (box.state / name / "network.json").write_text(json.dumps(record), encoding="utf-8")
+
+    make("kept")
+    box.pod("rm", "kept", status=125,
+            errors=r"husk: kept: still has its network; removed by force .*: clings: the CNI plugin failed: never\n$")
+    box.pod("rm", "--force", "kept",
+            errors="^husk: kept: some of its network is left on the host: clings: the CNI plugin failed: never\n$")
+    require(box.names() == [], box.names())
+    del box.environment["CNI_PATH"]
+
+
 def case_ends(box):
     end = pod("job", container("main", "sh", "-c", "echo out; echo err >&2; exit 3"), restartPolicy="Never")
     require(box.run_pod(end) == "job\n", "run")

@@ -33,6 +33,7 @@ static struct fake {
     pthread_mutex_t lock;
     struct fake_pod pods[FAKE_MAX];
     unsigned uids;
+    bool leaves_network;        /* what is removed by force leaves some of its network */
     bool slow_stop;             /* what is stopped ends only when the test says so */
     int fail_create, fail_list; /* positive errno */
     char calls[4096];           /* "create web;start web;" */
@@ -52,6 +53,7 @@ static void fake_reset(void)
 {
     memset(fake.pods, 0, sizeof(fake.pods));
     fake.uids = 0;
+    fake.leaves_network = false;
     fake.slow_stop = false;
     fake.fail_create = fake.fail_list = 0;
     fake.calls[0] = '\0';
@@ -326,6 +328,13 @@ int husk_pod_remove(struct husk_pods *pods, const char *name, bool force, struct
     if (!pod)
         return error_set(err, ENOENT, name, "there is no such pod", NULL);
     return busy ? error_set(err, EBUSY, name, "the pod runs", NULL) : 0;
+}
+
+int husk_pod_remove_by_force(struct husk_pods *pods, const char *name, char **left,
+                             struct husk_error *err)
+{
+    *left = fake.leaves_network ? strdup("some of its network is left") : NULL;
+    return husk_pod_remove(pods, name, true, err);
 }
 
 #endif

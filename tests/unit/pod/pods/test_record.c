@@ -201,7 +201,7 @@ static void in_a_store(void **state)
     pod_record_clear(&read);
     pod_apply_drop(pod, name);
     assert_int_equal(pod_load_record_of(pod, name, &read, &err), -ENOENT);
-    assert_int_equal(pod_remove(store, pod, &err), 0);
+    assert_int_equal(pod_remove(store, pod, NULL, &err), 0);
     entry_close(pod);
     assert_int_equal(entry_find(store, "web", &pod, &err), -ENOENT);
     pod_record_clear(&record);
