@@ -47,22 +47,6 @@ int machine_network_add(struct husk_vm *vm, const struct pod_machine_network *ne
     return ret;
 }
 
-static json_t *routes_of(const struct pod_machine_network *network)
-{
-    json_t *list = json_array();
-
-    for (unsigned i = 0; list && i < network->route_count; i++) {
-        const struct pod_machine_route *route = &network->routes[i];
-
-        if (json_array_append_new(list, json_pack("{ss ss*}", "to", route->to, "via",
-                                                  route->via[0] ? route->via : NULL))) {
-            json_decref(list);
-            list = NULL;
-        }
-    }
-    return list;
-}
-
 static json_t *addresses_of(const struct pod_machine_network *network)
 {
     json_t *list = json_array();
@@ -86,5 +70,5 @@ json_t *machine_network_params(const struct pod_machine_network *network)
              mac[4], mac[5]);
     return json_pack("{ss so so}", network->vfio[0] ? "mac" : "interface",
                      network->vfio[0] ? text : "eth0", "addresses", addresses_of(network), "routes",
-                     routes_of(network));
+                     pod_machine_routes_json(network));
 }

@@ -288,7 +288,7 @@ static bool put(json_t *object, const char *name, json_t *value)
     return json_object_set_new(object, name, value) == 0;
 }
 
-static json_t *encode_routes(const struct pod_machine_network *network)
+json_t *pod_machine_routes_json(const struct pod_machine_network *network)
 {
     json_t *list = json_array();
 
@@ -310,7 +310,7 @@ static json_t *encode_network(const struct pod_machine_network *network)
     const uint8_t *mac = network->mac;
     json_t *object = json_object(), *addresses = json_array();
     char text[18];
-    bool done = object && addresses && put(object, "routes", encode_routes(network));
+    bool done = object && addresses && put(object, "routes", pod_machine_routes_json(network));
 
     if (done && network->tap[0])
         done = put(object, "tap", json_string(network->tap));

@@ -104,6 +104,9 @@ uint64_t pod_machine_memory_for(uint64_t limit_bytes);
 /* The other way about: what of a machine's memory is left for containers. */
 uint64_t pod_machine_memory_left(uint64_t memory_bytes);
 
+/* Its routes alone, [{"to", "via"}, …], as the agent has them, too; NULL without memory. */
+json_t *pod_machine_routes_json(const struct pod_machine_network *network);
+
 /*
  * What kind of file system a file or block device holds, of those that a guest of ours can mount:
  * fills `type`. -EINVAL when it is none of them; another error when it cannot be read.
