@@ -13,6 +13,7 @@
 #include "pod/control/params.h"
 #include "pod/pods/pod.h"
 #include "pod/pods/requests.h"
+#include "pod/stdio/attach.h"
 
 #define PARAMS_MAX  7
 #define ARGS_MAX    1024u
@@ -289,23 +290,7 @@ static void handle_archive_put(struct pod *pod, struct container *c, struct tick
 static void handle_attach(struct pod *pod, struct container *c, struct ticket ticket,
                           const json_t *params)
 {
-    bool with_stdin = false, wait = false;
-    enum hub_stream streams[CONTROL_FDS_MAX];
-    int fds[CONTROL_FDS_MAX];
-    struct husk_error error;
-    json_t *names;
-    unsigned count;
-
-    if (params_flag(params, "stdin", &with_stdin, &error) ||
-        params_flag(params, "wait", &wait, &error) ||
-        hub_attach(c->hub, with_stdin, wait, fds, streams, &count, &error)) {
-        server_refuse(pod->server, ticket, &error, 0);
-        return;
-    }
-    names = json_array();
-    for (unsigned i = 0; i < count; i++)
-        json_array_append_new(names, json_string(hub_stream_name(streams[i])));
-    server_answer_fds(pod->server, ticket, json_pack("{s:o}", "streams", names), fds, count);
+    attach_request(c->hub, pod->server, ticket, params);
 }
 
 static void on_dialed(void *arg, int fd, const struct agent_hello *hello,

@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "pod/control/params.h"
+#include "pod/stdio/attach.h"
 #include "pod/supervisor/supervisor.h"
 
 #define PARAMS_MAX 5
@@ -254,23 +255,7 @@ static void handle_events(struct supervisor *s, struct ticket ticket, const json
 
 static void handle_attach(struct supervisor *s, struct ticket ticket, const json_t *params)
 {
-    bool with_stdin = false, wait = false;
-    enum hub_stream streams[CONTROL_FDS_MAX];
-    int fds[CONTROL_FDS_MAX];
-    struct husk_error error;
-    json_t *names;
-    unsigned count;
-
-    if (params_flag(params, "stdin", &with_stdin, &error) ||
-        params_flag(params, "wait", &wait, &error) ||
-        hub_attach(s->hub, with_stdin, wait, fds, streams, &count, &error)) {
-        server_refuse(s->server, ticket, &error, 0);
-        return;
-    }
-    names = json_array();
-    for (unsigned i = 0; i < count; i++)
-        json_array_append_new(names, json_string(hub_stream_name(streams[i])));
-    server_answer_fds(s->server, ticket, json_pack("{s:o}", "streams", names), fds, count);
+    attach_request(s->hub, s->server, ticket, params);
 }
 
 static void handle_resize(struct supervisor *s, struct ticket ticket, const json_t *params)
