@@ -131,6 +131,8 @@ class Pod:
         os.kill(pid, signal.SIGKILL)
         self.until(lambda: not pathlib.Path(f"/proc/{pid}").exists() or
                    "Z" in pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1], "the supervisor's end")
+        # Its lock goes with the last of its threads and of what it had forked and not yet run.
+        self.until(lambda: not self.seen()["alive"], "the end of its lock")
 
     def seen(self):
         """The state as everybody sees it, or None when there is no such pod."""
