@@ -204,7 +204,7 @@ static int find_port(const json_t *port, const json_t *container, uint16_t *out)
     return 0;
 }
 
-/* A host by name is not looked up: "localhost" is what manifests have. */
+/* Manifests have no other name than "localhost". */
 static int find_address(struct action *action, const struct action_options *options,
                         const json_t *where)
 {

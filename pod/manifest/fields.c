@@ -193,13 +193,13 @@ static const char *const schemes[] = {"HTTP", NULL};
 FIELDS(http_fields) = {
     {.name = "path", .type = SCHEMA_TEXT, .format = FORMAT_URL_PATH, .fallback = "/"},
     PORT,
-    TEXT("host", FORMAT_LINE),
+    TEXT("host", FORMAT_PROBE_HOST),
     WORD("scheme", schemes, "HTTP"),
     OBJECTS("httpHeaders", header),
     END};
 static const struct schema_object http_action = {"httpGet", http_fields};
 
-FIELDS(tcp_fields) = {PORT, TEXT("host", FORMAT_LINE), END};
+FIELDS(tcp_fields) = {PORT, TEXT("host", FORMAT_PROBE_HOST), END};
 static const struct schema_object tcp_action = {"tcpSocket", tcp_fields};
 
 FIELDS(sleep_fields) = {
@@ -216,7 +216,7 @@ FIELDS(probe_fields) = {CHOICE("exec", exec_action),
                         NUMBER("periodSeconds", 1, INT32_MAX, "10"),
                         NUMBER("successThreshold", 1, INT32_MAX, "1"),
                         NUMBER("failureThreshold", 1, INT32_MAX, "3"),
-                        UNSUPPORTED("terminationGracePeriodSeconds"),
+                        NUMBER("terminationGracePeriodSeconds", 1, INT32_MAX, NULL),
                         END};
 static const struct schema_object probe = {"a probe", probe_fields};
 
@@ -225,7 +225,7 @@ FIELDS(hook_fields) = {CHOICE("exec", exec_action), CHOICE("httpGet", http_actio
 static const struct schema_object hook = {"a hook", hook_fields};
 
 FIELDS(lifecycle_fields) = {OBJECT("postStart", hook), OBJECT("preStop", hook),
-                            UNSUPPORTED("stopSignal"), END};
+                            TEXT("stopSignal", FORMAT_SIGNAL), END};
 static const struct schema_object lifecycle = {"lifecycle", lifecycle_fields};
 
 /* ---- security ---- */
@@ -399,6 +399,11 @@ FIELDS(dns_fields) = {TEXTS("nameservers", FORMAT_ADDRESS), TEXTS("searches", FO
                       OBJECTS("options", dns_option), END};
 static const struct schema_object dns = {"dnsConfig", dns_fields};
 
+static const char *const systems[] = {"linux", NULL};
+FIELDS(os_fields) = {
+    {.name = "name", .type = SCHEMA_TEXT, .words = systems, .flags = FIELD_REQUIRED}, END};
+static const struct schema_object os = {"os", os_fields};
+
 static const char *const restart_policies[] = {"Always", "OnFailure", "Never", NULL};
 static const char *const dns_policies[] = {"ClusterFirst", "ClusterFirstWithHostNet", "Default",
                                            "None", NULL};
@@ -452,7 +457,7 @@ FIELDS(spec_fields) = {
     IGNORED("runtimeClassName"),
     IGNORED("overhead"),
     IGNORED("enableServiceLinks"),
-    IGNORED("os"),
+    OBJECT("os", os),
     END};
 static const struct schema_object spec = {"spec of a Pod", spec_fields};
 

@@ -232,6 +232,14 @@ static const char *search_problem(const char *text)
     return strstr(text, "..") ? "is not a DNS name" : NULL;
 }
 
+/* Names are not looked up: connections of probes are made inside the pod. */
+static const char *probe_host_problem(const char *text)
+{
+    return strcmp(text, "localhost") != 0 && address_problem(text)
+               ? "wants an IPv4 or IPv6 address, or localhost: names are not looked up"
+               : NULL;
+}
+
 /* RFC 6335, 5.1, in small letters. */
 static const char *port_name_problem(const char *text)
 {
@@ -273,9 +281,12 @@ static const char *capability_problem(const char *text)
 
 static const char *signal_problem(const char *text)
 {
+    bool small = false;
     int number;
 
-    return strncmp(text, "SIG", 3) != 0 || spec_signal_parse(text, &number)
+    for (const char *at = text; *at; at++)
+        small |= *at >= 'a' && *at <= 'z';
+    return small || strncmp(text, "SIG", 3) != 0 || spec_signal_parse(text, &number)
                ? "wants the name of a signal, such as SIGTERM"
                : NULL;
 }
@@ -330,6 +341,7 @@ static const struct {
     [FORMAT_SUBPATH] = {subpath_problem, "relative path without .."},
     [FORMAT_LINE] = {line_problem, "one line"},
     [FORMAT_ADDRESS] = {address_problem, "IPv4 or IPv6 address"},
+    [FORMAT_PROBE_HOST] = {probe_host_problem, "IPv4 or IPv6 address, or localhost"},
     [FORMAT_HOSTNAME] = {name_problem, "DNS name"},
     [FORMAT_SEARCH] = {search_problem, "DNS name"},
     [FORMAT_PORT_NAME] = {port_name_problem, "port name"},

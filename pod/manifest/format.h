@@ -15,12 +15,13 @@ enum format {
     FORMAT_ENV_PREFIX, /* the same, for what goes before one */
     FORMAT_DATA_KEY,   /* of config maps and secrets, a file's name */
     FORMAT_IMAGE,
-    FORMAT_PATH,     /* absolute, without ".." and control characters */
-    FORMAT_SUBPATH,  /* relative, likewise */
-    FORMAT_LINE,     /* without control characters */
-    FORMAT_ADDRESS,  /* IPv4 or IPv6 */
-    FORMAT_HOSTNAME, /* of /etc/hosts: a DNS subdomain */
-    FORMAT_SEARCH,   /* of resolv.conf: a DNS name that may have '_' and a last dot; "." */
+    FORMAT_PATH,       /* absolute, without ".." and control characters */
+    FORMAT_SUBPATH,    /* relative, likewise */
+    FORMAT_LINE,       /* without control characters */
+    FORMAT_ADDRESS,    /* IPv4 or IPv6 */
+    FORMAT_PROBE_HOST, /* the same, or "localhost" */
+    FORMAT_HOSTNAME,   /* of /etc/hosts: a DNS subdomain */
+    FORMAT_SEARCH,     /* of resolv.conf: a DNS name that may have '_' and a last dot; "." */
     FORMAT_PORT_NAME,
     FORMAT_HEADER_NAME, /* RFC 9110, 5.1 */
     FORMAT_HEADER_VALUE,

@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "pod/manifest/fields.h"
+#include "pod/manifest/handlers.h"
 #include "pod/manifest/manifest.h"
 #include "pod/manifest/quantity.h"
 
@@ -121,47 +122,6 @@ static int check_mounts(struct schema_check *check, const json_t *spec, const js
     return 0;
 }
 
-/* A name of a port in a probe or hook must be one of the container's. */
-static int check_port(struct schema_check *check, const json_t *container, const json_t *action,
-                      const char *below)
-{
-    const char *name = json_string_value(json_object_get(action, "port"));
-
-    if (!name || named(json_object_get(container, "ports"), name, SIZE_MAX))
-        return 0;
-    return schema_fail(check, EINVAL, below, "is no name of a port of this container");
-}
-
-static int check_actions(struct schema_check *check, const json_t *container)
-{
-    static const char *const places[][2] = {{"livenessProbe", NULL},
-                                            {"readinessProbe", NULL},
-                                            {"startupProbe", NULL},
-                                            {"lifecycle", "postStart"},
-                                            {"lifecycle", "preStop"}};
-    int ret = 0;
-
-    for (unsigned i = 0; !ret && i < ARRAY_SIZE(places); i++) {
-        const json_t *at = json_object_get(container, places[i][0]);
-        char below[96];
-
-        if (places[i][1])
-            at = json_object_get(at, places[i][1]);
-        snprintf(below, sizeof(below), ".%s%s%s.httpGet.port", places[i][0],
-                 places[i][1] ? "." : "", places[i][1] ? places[i][1] : "");
-        ret = check_port(check, container, json_object_get(at, "httpGet"), below);
-        if (ret)
-            break;
-        snprintf(below, sizeof(below), ".%s.tcpSocket.port", places[i][0]);
-        ret = check_port(check, container, json_object_get(at, "tcpSocket"), below);
-        snprintf(below, sizeof(below), ".%s.successThreshold", places[i][0]);
-        if (!ret && (i == 0 || i == 2) && at &&
-            json_integer_value(json_object_get(at, "successThreshold")) != 1)
-            ret = schema_fail(check, EINVAL, below, "must be 1");
-    }
-    return ret;
-}
-
 static int check_env(struct schema_check *check, const json_t *container)
 {
     json_t *one;
@@ -227,7 +187,7 @@ static int complete_container(struct schema_check *check, const json_t *spec, js
     if (!ret)
         ret = check_mounts(check, spec, container);
     if (!ret)
-        ret = check_actions(check, container);
+        ret = handlers_check(check, spec, container);
     if (!ret)
         ret = check_env(check, container);
     return ret ? ret : check_ports(check, container);

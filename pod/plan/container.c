@@ -196,6 +196,7 @@ static int build_spec(struct making *m, struct spec_member *member, struct spec 
     const struct security_plan *security = &m->security;
     const char *words[] = {security->seccomp, "no-new-privileges"};
     const struct plan_input *in = m->plan->in;
+    const json_t *lifecycle = json_object_get(m->object, "lifecycle");
     struct husk_error inner = {.code = 0};
     const struct spec_options options = {
         .hostname = m->plan->hostname,
@@ -205,6 +206,7 @@ static int build_spec(struct making *m, struct spec_member *member, struct spec 
         .env = {(const char *const *)m->env, m->env_count},
         .directory = plan_text(m->object, "workingDir"),
         .user = security->user,
+        .stop_signal = plan_text(lifecycle, "stopSignal"),
         .read_only = security->read_only,
         .cap_add = {security->add, security->add_count},
         .cap_drop = {security->drop, security->drop_count},

@@ -2,6 +2,7 @@
 /* Signals by name or number, as engines spell them. No state. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -28,6 +29,21 @@ static const struct {
     {"PROF", SIGPROF},     {"WINCH", SIGWINCH}, {"IO", SIGIO},           {"POLL", SIGIO},
     {"PWR", SIGPWR},       {"SYS", SIGSYS},     {"RTMIN", REALTIME_MIN}, {"RTMAX", REALTIME_MAX},
 };
+
+const char *spec_signal_name(int number, char text[SPEC_SIGNAL_BYTES])
+{
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (names[i].number == number) {
+            snprintf(text, SPEC_SIGNAL_BYTES, "SIG%s", names[i].name);
+            return text;
+        }
+    }
+    if (number > REALTIME_MIN && number < REALTIME_MAX)
+        snprintf(text, SPEC_SIGNAL_BYTES, "SIGRTMIN+%d", number - REALTIME_MIN);
+    else
+        snprintf(text, SPEC_SIGNAL_BYTES, "%d", number);
+    return text;
+}
 
 int spec_signal_parse(const char *text, int *out)
 {

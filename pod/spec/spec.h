@@ -166,6 +166,10 @@ int spec_exec(const json_t *config, const char *container_user,
               const struct spec_exec_options *options, json_t **out, char user[SPEC_USER_MAX + 1],
               struct husk_error *err);
 
+#define SPEC_SIGNAL_BYTES 16u
+/* "SIGTERM" of 15; "SIGRTMIN+3", or the number where there is no name. Returns `text`. */
+const char *spec_signal_name(int number, char text[SPEC_SIGNAL_BYTES]);
+
 /* A signal's number of "SIGTERM", "term", "RTMIN+3" or "15"; -EINVAL. */
 int spec_signal_parse(const char *text, int *out);
 

@@ -85,6 +85,23 @@ static void test_fields(void **state)
          "m.yaml:8: spec.containers[0].livenessProbe", "does not say"},
         {MAIN "    livenessProbe: {tcpSocket: {port: web}}\n",
          "m.yaml:8: spec.containers[0].livenessProbe.tcpSocket.port", "name of a port"},
+        {MAIN "    lifecycle: {preStop: {httpGet: {port: web}}}\n",
+         "m.yaml:8: spec.containers[0].lifecycle.preStop.httpGet.port", "name of a port"},
+        {MAIN "    livenessProbe: {httpGet: {port: 1, host: db.example}}\n",
+         "m.yaml:8: spec.containers[0].livenessProbe.httpGet.host", "not looked up"},
+        {MAIN "    startupProbe: {tcpSocket: {port: 1}, successThreshold: 2}\n",
+         "m.yaml:8: spec.containers[0].startupProbe.successThreshold", "must be 1"},
+        {MAIN "    livenessProbe: {tcpSocket: {port: 1}, terminationGracePeriodSeconds: 0}\n",
+         "m.yaml:8: spec.containers[0].livenessProbe.terminationGracePeriodSeconds", "1 to"},
+        {MAIN "    readinessProbe: {tcpSocket: {port: 1}, terminationGracePeriodSeconds: 5}\n",
+         "m.yaml:8: spec.containers[0].readinessProbe.terminationGracePeriodSeconds", "readiness"},
+        {MAIN "    lifecycle: {stopSignal: SIGINT}\n",
+         "m.yaml:8: spec.containers[0].lifecycle.stopSignal", "spec.os.name"},
+        {MAIN "    lifecycle: {stopSignal: SIGNOT}\n  os: {name: linux}\n",
+         "m.yaml:8: spec.containers[0].lifecycle.stopSignal", "SIGTERM"},
+        {MAIN "    lifecycle: {stopSignal: SIGint}\n  os: {name: linux}\n",
+         "m.yaml:8: spec.containers[0].lifecycle.stopSignal", "SIGTERM"},
+        {MAIN "  os: {name: windows}\n", "m.yaml:8: spec.os.name", "linux"},
         {MAIN "    volumeMounts: [{name: v, mountPath: /v}]\n",
          "m.yaml:8: spec.containers[0].volumeMounts[0]", "volume"},
         {MAIN "    resources: {limits: {memory: much}}\n",
@@ -123,6 +140,31 @@ static void test_fields(void **state)
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
         refuses(cases[i].text, EINVAL, cases[i].where, cases[i].why);
+}
+
+/* As it is written: what the rest of the project reads. */
+static void test_lifecycle(void **state)
+{
+    struct husk_manifest *manifest =
+        read_text(MAIN "    lifecycle: {stopSignal: SIGRTMIN+3}\n"
+                       "    livenessProbe: {tcpSocket: {port: 1, host: localhost},"
+                       " terminationGracePeriodSeconds: 7}\n"
+                       "  os: {name: linux}\n");
+    char *json = husk_manifest_pod_json(manifest, 0);
+    json_t *pod = json_loads(json, 0, NULL);
+    const json_t *container =
+        json_array_get(json_object_get(json_object_get(pod, "spec"), "containers"), 0);
+    const json_t *probe = json_object_get(container, "livenessProbe");
+
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(container, "lifecycle"), "stopSignal")),
+        "SIGRTMIN+3");
+    assert_int_equal(json_integer_value(json_object_get(probe, "terminationGracePeriodSeconds")),
+                     7);
+    assert_int_equal(manifest_check_pod(pod, "r", NULL), 0);
+    json_decref(pod);
+    free(json);
+    husk_manifest_free(manifest);
 }
 
 /* What husk has nothing of is taken when it says nothing. */
@@ -368,19 +410,13 @@ static void test_annotate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_nothing_said),
-        cmocka_unit_test(test_lenient),
-        cmocka_unit_test(test_yaml),
-        cmocka_unit_test(test_bombs),
-        cmocka_unit_test(test_scalars),
-        cmocka_unit_test(test_objects),
-        cmocka_unit_test(test_missing_objects),
-        cmocka_unit_test(test_join),
-        cmocka_unit_test(test_deployment),
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_annotate),
+        cmocka_unit_test(test_defaults),  cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_lifecycle), cmocka_unit_test(test_nothing_said),
+        cmocka_unit_test(test_lenient),   cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_bombs),     cmocka_unit_test(test_scalars),
+        cmocka_unit_test(test_objects),   cmocka_unit_test(test_missing_objects),
+        cmocka_unit_test(test_join),      cmocka_unit_test(test_deployment),
+        cmocka_unit_test(test_list),      cmocka_unit_test(test_annotate),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,12 +10,12 @@
 #include "pod/plan/part.h"
 
 static const char *const cases[] = {
-    "command",      "args",       "env",         "user",      "user-of-image",
-    "security",     "drop-all",   "privileged",  "unmasked",  "sysctls",
-    "share-pid",    "names",      "fqdn",        "dns",       "dns-none",
-    "resources",    "guaranteed", "best-effort", "terminal",  "message",
-    "empty-dirs",   "config-map", "projected",   "host-path", "host-path-written",
-    "image-volumes"};
+    "command",           "args",         "env",        "user",        "user-of-image",
+    "security",          "drop-all",     "privileged", "unmasked",    "sysctls",
+    "share-pid",         "stop-signal",  "names",      "fqdn",        "dns",
+    "dns-none",          "resources",    "guaranteed", "best-effort", "terminal",
+    "message",           "empty-dirs",   "config-map", "projected",   "host-path",
+    "host-path-written", "image-volumes"};
 
 /* The long filter as one word: test_seccomp_profile.c looks at that. */
 static json_t *create_of(const struct plan_container *container)

@@ -93,8 +93,16 @@ static void test_signals(void **state)
                  {"SIGCLD", 17}};
     static const char *const wrong[] = {"",         "0",       "65",      "-9",    "SIG", "SIG9",
                                         "RTMIN+31", "RTMIN-1", "RTMAX+1", "TERM ", "9x"};
+    static const struct {
+        int number;
+        const char *name;
+    } named[] = {{15, "SIGTERM"},  {6, "SIGABRT"},      {34, "SIGRTMIN"}, {37, "SIGRTMIN+3"},
+                 {64, "SIGRTMAX"}, {63, "SIGRTMIN+29"}, {32, "32"}};
+    char text[SPEC_SIGNAL_BYTES];
     int number;
 
+    for (size_t i = 0; i < ARRAY_SIZE(named); i++)
+        assert_string_equal(spec_signal_name(named[i].number, text), named[i].name);
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
         assert_int_equal(spec_signal_parse(lines[i].text, &number), 0);
         assert_int_equal(number, lines[i].number);
