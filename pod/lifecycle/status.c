@@ -40,7 +40,7 @@ static void put_time(json_t *object, const char *name, uint64_t ns)
 
 /* ---- containers ---- */
 
-static json_t *terminated(const struct container_end *end, const char *container_id)
+static json_t *terminated(const struct container_end *end)
 {
     json_t *state = json_pack("{s:i}", "exitCode", end->exit_code);
 
@@ -50,7 +50,7 @@ static json_t *terminated(const struct container_end *end, const char *container
     put_text(state, "message", end->message);
     put_time(state, "startedAt", end->started_ns);
     put_time(state, "finishedAt", end->finished_ns);
-    put_text(state, "containerID", container_id);
+    put_text(state, "containerID", end->container_id);
     return json_pack("{s:o}", "terminated", state);
 }
 
@@ -59,7 +59,7 @@ static json_t *state_of(const struct container_status *container)
     json_t *state;
 
     if (container->phase == CONTAINER_TERMINATED)
-        return terminated(&container->end, container->container_id);
+        return terminated(&container->end);
     state = json_object();
     if (container->phase == CONTAINER_RUNS) {
         put_time(state, "startedAt", container->started_ns);
@@ -70,6 +70,17 @@ static json_t *state_of(const struct container_status *container)
     return json_pack("{s:o}", "waiting", state);
 }
 
+/* All of them are in effect, and what is requested is set aside for the container. */
+static void put_resources(json_t *object, const json_t *resources)
+{
+    json_t *requests = json_object_get(resources, "requests");
+
+    if (resources)
+        json_object_set(object, "resources", (json_t *)resources);
+    if (requests)
+        json_object_set(object, "allocatedResources", requests);
+}
+
 static json_t *container_json(const struct container_status *container)
 {
     json_t *json =
@@ -77,9 +88,11 @@ static json_t *container_json(const struct container_status *container)
                   container->image, "imageID", container->image_id, "ready", (int)container->ready,
                   "started", (int)container->started, "restartCount", (int)container->restarts,
                   "state", state_of(container), "lastState",
-                  container->last.known ? terminated(&container->last, NULL) : json_object());
+                  container->last.known ? terminated(&container->last) : json_object());
 
     put_text(json, "containerID", container->container_id);
+    put_text(json, "stopSignal", container->stop_signal);
+    put_resources(json, container->resources);
     return json;
 }
 

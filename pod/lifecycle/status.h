@@ -14,6 +14,7 @@
 
 #define STATUS_REASON_BYTES  64u
 #define STATUS_MESSAGE_BYTES 4097u /* a termination message is at most as long */
+#define STATUS_ID_BYTES      160u
 
 enum container_phase { CONTAINER_WAITING, CONTAINER_RUNS, CONTAINER_TERMINATED };
 
@@ -23,12 +24,13 @@ struct container_end {
     uint64_t started_ns, finished_ns; /* since 1970; 0: it never ran */
     char reason[STATUS_REASON_BYTES]; /* "Completed", "Error", "OOMKilled", "StartError", … */
     char message[STATUS_MESSAGE_BYTES];
+    char container_id[STATUS_ID_BYTES]; /* of that run; "": not known */
 };
 
 struct container_status {
-    const char *name, *image; /* as the Pod object has them */
-    char image_id[80];        /* digest of the image's manifest; "": not known yet */
-    char container_id[160];   /* "husk://UID/NAME/N"; "": it has never been made */
+    const char *name, *image;           /* as the Pod object has them */
+    char image_id[80];                  /* digest of the image's manifest; "": not known yet */
+    char container_id[STATUS_ID_BYTES]; /* "husk://UID/NAME/N"; "": it has never been made */
     enum restart_kind kind;
     enum container_phase phase;
     char reason[STATUS_REASON_BYTES];   /* of waiting: "PodInitializing", "CrashLoopBackOff", … */
@@ -39,7 +41,9 @@ struct container_status {
     bool started; /* it runs, and its startup probe has succeeded or there is none */
     bool ready;
     unsigned restarts;
-    bool done; /* terminated for good: as its policy wants */
+    bool done;               /* terminated for good: as its policy wants */
+    const json_t *resources; /* of the Pod object, as they are now; NULL: none */
+    char stop_signal[16];    /* "SIGTERM"; "": not known yet */
 };
 
 struct pod_status_input {

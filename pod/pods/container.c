@@ -206,7 +206,7 @@ static int open_streams(struct container *c)
 static void reset_run(struct container *c)
 {
     c->ended_early = c->lost = c->probed = c->signalled = c->killed = c->made = false;
-    c->startup_passed = c->post_start_over = c->waiting = c->settled = false;
+    c->startup_passed = c->post_start_over = c->waiting = c->settled = c->held = false;
     c->kill_at_ns = 0;
     c->dialing = 0;
     c->failure.code = 0;
@@ -221,6 +221,7 @@ static void reset_run(struct container *c)
     c->status.message[0] = '\0';
     c->status.restarts = c->run;
     c->status.started = c->status.ready = c->status.done = false;
+    spec_signal_name(container_plan(c)->stop_signal, c->status.stop_signal);
     snprintf(c->status.container_id, sizeof(c->status.container_id), "husk://%s/%s/%u",
              c->pod->record.uid, c->status.name, c->run);
 }
@@ -286,6 +287,7 @@ void container_reread(struct container *c)
 
     c->object = json_incref(object_of(c->pod, c->index));
     c->status.image = json_string_value(json_object_get(c->object, "image"));
+    c->status.resources = json_object_get(c->object, "resources");
     json_decref(before);
 }
 
@@ -365,6 +367,7 @@ void container_lost(struct container *c, const char *reason, const char *message
             .finished_ns = process_now_ns()};
         snprintf(end->reason, sizeof(end->reason), "%s", reason);
         snprintf(end->message, sizeof(end->message), "%.512s", message);
+        memcpy(end->container_id, c->status.container_id, sizeof(end->container_id));
     }
     c->status.phase = CONTAINER_TERMINATED;
     container_idle(c);

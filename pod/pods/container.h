@@ -78,6 +78,7 @@ struct container {
 
     bool probed; /* a probe or a hook has ended it: a failure in any case */
     bool signalled, killed;
+    bool held;           /* its preStop hook has begun, and its signal waits for its turn */
     uint64_t kill_at_ns; /* monotonic; of a stop */
     struct action *hook; /* postStart or preStop */
     bool post_start_over;
@@ -91,8 +92,12 @@ void container_destroy(struct container *container);
 
 /* Starts a run. For one that is idle. */
 void container_begin(struct container *container);
-/* Begins its end, with at most grace_ms for hook and signal; an earlier end counts. */
+/* Begins its end, with at most grace_ms for hook and signal; an earlier end counts. 0: it is killed
+ * at once. */
 void container_stop(struct container *container, uint64_t grace_ms);
+/* Only its preStop hook, if it has one: its signal comes with container_stop(), or when grace_ms
+ * are over. */
+void container_stop_soon(struct container *container, uint64_t grace_ms);
 /* The machine is gone. The agent's client is being closed, or was. */
 void container_lost(struct container *container, const char *reason, const char *message);
 
@@ -112,6 +117,7 @@ void container_drain_late(struct container *container);
 /* container_watch.c: hooks and probes of the run. */
 void container_watch_begin(struct container *container);
 void container_watch_end(struct container *container);
+bool container_has_pre_stop(const struct container *container);
 /* Runs preStop, then calls container_signal(). */
 void container_pre_stop(struct container *container);
 /* The probes begin: it has started. */

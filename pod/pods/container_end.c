@@ -140,6 +140,7 @@ static void set_end(struct container *c, int exit_code, int signal, const char *
                                            .started_ns = c->status.started_ns,
                                            .finished_ns = process_now_ns()};
     snprintf(c->status.end.reason, sizeof(c->status.end.reason), "%s", reason);
+    memcpy(c->status.end.container_id, c->status.container_id, sizeof(c->status.container_id));
     c->status.phase = CONTAINER_TERMINATED;
     c->status.started = c->status.ready = false;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Ending a container that runs: its preStop hook, its stop signal, and SIGKILL for all of it when
- * its grace is over. One whose SIGKILL does not help is asked again; the pod's own end has the
+ * its grace is over; a hook that takes all of that is given up, and there are 2 s for the signal,
+ * as kubelets have it. One whose SIGKILL does not help is asked again; the pod's own end has the
  * machine's power as its last resort (ending.c). See container.h.
  */
 #include <signal.h>
@@ -54,7 +55,7 @@ void container_signal(struct container *c)
 {
     uint64_t now = monotonic_ns();
 
-    if (c->signalled || c->killed)
+    if (c->signalled || c->killed || c->held)
         return;
     c->signalled = true;
     if (c->kill_at_ns < now + LEAST_NS) {
@@ -66,31 +67,64 @@ void container_signal(struct container *c)
 
 void container_stop_timer(struct container *c)
 {
-    container_kill(c);
+    if (c->signalled || c->killed) {
+        container_kill(c);
+        return;
+    }
+    container_watch_end(c); /* the hook has taken all the time */
+    c->held = false;
+    container_signal(c);
+}
+
+static void begin(struct container *c, uint64_t at_ns)
+{
+    container_watch_end(c);
+    c->step = STEP_STOPPING;
+    c->status.ready = false;
+    c->kill_at_ns = at_ns;
+    save_changed(c->pod);
+}
+
+/* One that is ending already. */
+static void hasten(struct container *c, uint64_t at_ns)
+{
+    if (c->held) {
+        c->held = false;
+        if (!c->hook)
+            container_signal(c);
+    }
+    if (at_ns >= c->kill_at_ns)
+        return;
+    c->kill_at_ns = at_ns;
+    arm(c);
 }
 
 void container_stop(struct container *c, uint64_t grace_ms)
 {
     uint64_t at = monotonic_ns() + grace_ms * MS_NS;
 
-    if (c->step == STEP_STOPPING) {
-        if (c->killed || at >= c->kill_at_ns)
-            return;
-        c->kill_at_ns = at;
-        arm(c);
+    if (c->killed || (c->step != STEP_RUNNING && c->step != STEP_STOPPING))
+        return; /* what is being made finds out by itself that the pod ends */
+    if (grace_ms && c->step == STEP_STOPPING) {
+        hasten(c, at);
         return;
     }
-    if (c->step != STEP_RUNNING) /* what is being made finds out by itself that the pod ends */
-        return;
-    container_watch_end(c);
-    c->step = STEP_STOPPING;
-    c->status.ready = false;
-    c->kill_at_ns = at;
-    save_changed(c->pod);
+    if (c->step == STEP_RUNNING)
+        begin(c, at);
     if (!grace_ms) {
         container_kill(c);
         return;
     }
+    arm(c);
+    container_pre_stop(c);
+}
+
+void container_stop_soon(struct container *c, uint64_t grace_ms)
+{
+    if (c->step != STEP_RUNNING || !container_has_pre_stop(c) || !grace_ms)
+        return;
+    begin(c, monotonic_ns() + grace_ms * MS_NS);
+    c->held = true;
     arm(c);
     container_pre_stop(c);
 }

@@ -182,6 +182,11 @@ static void on_pre_stop(void *arg, enum action_result result, const char *text)
     container_signal(c);
 }
 
+bool container_has_pre_stop(const struct container *c)
+{
+    return hook_object(c, "preStop") != NULL;
+}
+
 void container_pre_stop(struct container *c)
 {
     const json_t *hook = hook_object(c, "preStop");

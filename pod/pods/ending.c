@@ -71,6 +71,7 @@ void pod_ending_stop(struct pod *pod, uint64_t grace_ms)
     if (pod->ending && pod->kill_at_ns && at >= pod->kill_at_ns)
         return;
     pod->ending = true;
+    pod->at_once |= grace_ms == 0;
     pod->kill_at_ns = at;
     leave_phase(pod);
 }

@@ -129,9 +129,40 @@ static uint64_t left_ms(const struct pod *pod)
     return pod->kill_at_ns > now ? (pod->kill_at_ns - now) / MS_NS : 0;
 }
 
-/* Sidecars last, in reverse order, when all others have ended. */
+/* Sidecars have at least this, however much the others took of the pod's grace: kubelets'
+ * minimumGracePeriodInSeconds. */
+#define SIDECAR_LEAST_MS 2000u
+
+/* In reverse order, each when the one before has ended, or all at once when the grace is over. */
+static bool end_sidecars(struct pod *pod)
+{
+    uint64_t left = left_ms(pod), grace = left < SIDECAR_LEAST_MS ? SIDECAR_LEAST_MS : left;
+    bool busy = false;
+
+    for (unsigned i = pod->container_count; (!busy || !left) && i > 0; i--) {
+        struct container *c = &pod->containers[i - 1];
+
+        if (!container_is_busy(c))
+            continue;
+        container_stop(c, pod->at_once ? 0 : grace);
+        busy = true;
+    }
+    return busy;
+}
+
+/* Their hooks begin with the pod's end. */
+static void warn_sidecars(struct pod *pod)
+{
+    for (unsigned i = 0; i < pod->container_count; i++) {
+        if (pod->containers[i].kind == RESTART_SIDECAR)
+            container_stop_soon(&pod->containers[i], left_ms(pod));
+    }
+}
+
+/* Sidecars last, when all others have ended. */
 static void end_containers(struct pod *pod)
 {
+    uint64_t left = left_ms(pod);
     bool busy = false;
 
     for (unsigned i = 0; i < pod->container_count; i++) {
@@ -139,18 +170,13 @@ static void end_containers(struct pod *pod)
 
         if (c->kind == RESTART_SIDECAR || !container_is_busy(c))
             continue;
-        container_stop(c, left_ms(pod));
+        /* One whose time is just over hears of it by its own timer. */
+        container_stop(c, left || pod->at_once ? left : 1);
         busy = true;
     }
-    for (unsigned i = pod->container_count; !busy && i > 0; i--) {
-        struct container *c = &pod->containers[i - 1];
-
-        if (!container_is_busy(c))
-            continue;
-        container_stop(c, left_ms(pod));
-        busy = true;
-    }
-    if (!busy)
+    if (!pod->at_once)
+        warn_sidecars(pod);
+    if (!busy && !end_sidecars(pod))
         pod_ending_power_off(pod);
 }
 

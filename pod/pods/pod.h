@@ -94,6 +94,7 @@ struct pod {
     bool initialized; /* all init containers have done what they had to */
 
     bool ending;         /* nothing is started any more */
+    bool at_once;        /* without hooks and signals */
     bool failed;         /* its end is a failure whatever its containers say */
     uint64_t kill_at_ns; /* monotonic; of the stop; 0: none */
     char reason[STATUS_REASON_BYTES], message[512]; /* of the pod */

@@ -15,10 +15,10 @@
 
 #include "husk/error.h"
 
-#define POD_KEY_BYTES   130u        /* NAME, or NAMESPACE_NAME, of at most 63 bytes each */
-#define POD_UID_BYTES   65u         /* 64 digits of 0-9 a-f */
-#define POD_RECORD_MAX  (8u << 20)  /* bytes of spec.json */
-#define POD_STATE_BYTES (64u << 10) /* every state.json */
+#define POD_KEY_BYTES   130u         /* NAME, or NAMESPACE_NAME, of at most 63 bytes each */
+#define POD_UID_BYTES   65u          /* 64 digits of 0-9 a-f */
+#define POD_RECORD_MAX  (8u << 20)   /* bytes of spec.json */
+#define POD_STATE_BYTES (128u << 10) /* every state.json */
 
 struct pod_record {
     char uid[POD_UID_BYTES];

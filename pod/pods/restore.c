@@ -24,7 +24,7 @@ static uint64_t read_time(const json_t *object, const char *name)
 static void read_end(const json_t *one, struct container_end *out)
 {
     const json_t *ended = json_object_get(json_object_get(one, "state"), "terminated");
-    const char *reason, *message;
+    const char *reason, *message, *id;
 
     if (!ended)
         ended = json_object_get(json_object_get(one, "lastState"), "terminated");
@@ -32,6 +32,7 @@ static void read_end(const json_t *one, struct container_end *out)
         return;
     reason = json_string_value(json_object_get(ended, "reason"));
     message = json_string_value(json_object_get(ended, "message"));
+    id = json_string_value(json_object_get(ended, "containerID"));
     *out = (struct container_end){
         .known = true,
         .exit_code = (int)json_integer_value(json_object_get(ended, "exitCode")) & 255,
@@ -40,6 +41,7 @@ static void read_end(const json_t *one, struct container_end *out)
         .finished_ns = read_time(ended, "finishedAt")};
     snprintf(out->reason, sizeof(out->reason), "%s", reason ? reason : "");
     snprintf(out->message, sizeof(out->message), "%s", message ? message : "");
+    snprintf(out->container_id, sizeof(out->container_id), "%s", id ? id : "");
 }
 
 static void restore_list(struct pod *pod, const json_t *list)

@@ -109,6 +109,8 @@ def restarted(host):
                                   "CrashLoopBackOff", "back-off")
         one = pod.of("a", status)
         require(one["restartCount"] == 1 and one["lastState"]["terminated"]["exitCode"] == 1, one)
+        last = one["lastState"]["terminated"]["containerID"]
+        require(last == f"husk://{pod.record['uid']}/a/1" == one["containerID"], one)
         require(pod.text("a", 0) == pod.text("a", 1) == "run\n", "logs of two runs")
         require("running" in pod.of("b", status)["state"], "b was restarted, too")
         status = pod.stop()
@@ -214,6 +216,52 @@ def a_hook_that_fails(host):
     with Pod(host, one, grace=1) as pod:
         status = pod.end()
         require(status["phase"] == "Failed" and ended(pod, "a", status)["exitCode"] == 137, status)
+
+
+def a_probe_with_its_own_grace(host):
+    """The pod's grace is longer than the test may take."""
+    deaf = container("a", DEAF, livenessProbe=probe(exec={"command": ["false"]}, failureThreshold=1,
+                                                    terminationGracePeriodSeconds=1))
+    with Pod(host, deaf, grace=3600) as pod:
+        status = pod.end()
+        require(ended(pod, "a", status)["exitCode"] == 137 and status["phase"] == "Failed", status)
+
+
+def a_stop_signal_of_the_pod(host):
+    one = container("a", "trap 'exit 21' USR1; trap 'exit 22' TERM; echo ready; while :; do sleep 0.05; done",
+                    lifecycle={"stopSignal": "SIGUSR1"})
+    with Pod(host, one, grace=60, os={"name": "linux"}) as pod:
+        pod.running("a")
+        pod.until(lambda: "ready" in pod.text("a"), "ready")
+        require(pod.of("a")["stopSignal"] == "SIGUSR1", pod.of("a"))
+        require(ended(pod, "a", pod.stop())["exitCode"] == 21, "the exit of another signal")
+
+
+def a_hook_that_takes_all_the_time(host):
+    """It is given up, and the signal comes all the same."""
+    one = container("a", POLITE, lifecycle={"preStop": {"exec": {"command": ["sleep", "1000"]}}})
+    with Pod(host, one, grace=1) as pod:
+        pod.running("a")
+        pod.until(lambda: "ready" in pod.text("a"), "ready")
+        require(ended(pod, "a", pod.stop())["exitCode"] == 9, "it had no signal")
+        require(pod.text("a") == "ready\nbye\n", pod.text("a"))
+
+
+def sidecars_after_a_deaf_container(host):
+    """What the others took all the grace of: sidecars are asked all the same, and their hooks came with the end."""
+    shared = [{"name": "shared", "mountPath": "/shared"}]
+    side = container("s", "trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done",
+                     restartPolicy="Always", volumeMounts=shared,
+                     lifecycle={"preStop": {"exec": {"command": ["touch", "/shared/hook"]}}})
+    deaf = container("a", "trap '' TERM; echo ready; while :; do test -e /shared/hook && echo hook; sleep 0.1; done",
+                     volumeMounts=shared)
+    with Pod(host, deaf, inits=[side], grace=1, volumes=[{"name": "shared", "emptyDir": {}}]) as pod:
+        pod.running("a", "s")
+        pod.until(lambda: "ready" in pod.text("a") and "ready" in pod.text("s"), "both are ready")
+        status = pod.stop()
+        require(ended(pod, "a", status)["exitCode"] == 137, status)
+        require("hook" in pod.text("a"), "the sidecar's hook waited for the others")
+        require(ended(pod, "s", status)["exitCode"] == 0 and "asked" in pod.text("s"), status)
 
 
 # ---- messages ----
@@ -539,6 +587,8 @@ def killed_at_any_moment(host):
 CASES = [two_run_and_exit, one_fails, inits_in_order, an_init_that_fails, an_init_is_tried_again, sidecars,
          restarted, on_failure, what_cannot_be_executed, images_that_are_not_there, a_pull_that_fails,
          readiness_gates, liveness_restarts, tcp_and_http_probes, hooks, a_hook_that_fails, termination_messages,
+         a_probe_with_its_own_grace, a_stop_signal_of_the_pod, a_hook_that_takes_all_the_time,
+         sidecars_after_a_deaf_container,
          stopped_politely, stopped_by_sigterm, stopped_in_any_phase, a_deadline, a_volume_beyond_its_limit,
          removes_itself, executed, attached, archives, dialed, names_and_starts, started_twice, applied,
          applied_while_all_goes_on, another_deadline, the_machine_is_killed, a_machine_that_is_not_to_come_back, a_machine_that_does_not_come_up,

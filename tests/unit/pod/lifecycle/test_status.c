@@ -152,7 +152,7 @@ static void a_change_has_its_time(void **state)
 static void containers_have_their_states(void **state)
 {
     const json_t *web, *first;
-    json_t *status;
+    json_t *status, *resources;
 
     ends(&containers[0], 0);
     runs(&containers[2], true);
@@ -160,6 +160,12 @@ static void containers_have_their_states(void **state)
         .known = true, .exit_code = 137, .signal = 9, .started_ns = NOW_NS, .finished_ns = LATE_NS};
     strcpy(containers[2].last.reason, "OOMKilled");
     strcpy(containers[2].last.message, "so it goes");
+    strcpy(containers[2].last.container_id, "husk://u/web/3");
+    strcpy(containers[2].container_id, "husk://u/web/4");
+    strcpy(containers[2].stop_signal, "SIGTERM");
+    resources =
+        json_loads("{\"limits\": {\"cpu\": \"2\"}, \"requests\": {\"cpu\": \"1\"}}", 0, NULL);
+    containers[2].resources = resources;
     containers[2].restarts = 4;
     status = pod_status_json(&input);
     assert_int_equal(json_array_size(json_object_get(status, "initContainerStatuses")), 2);
@@ -171,12 +177,18 @@ static void containers_have_their_states(void **state)
     web = json_array_get(json_object_get(status, "containerStatuses"), 0);
     assert_int_equal(json_integer_value(json_object_get(web, "restartCount")), 4);
     assert_non_null(json_object_get(json_object_get(web, "state"), "running"));
+    assert_string_equal(text(web, "containerID"), "husk://u/web/4");
+    assert_string_equal(text(web, "stopSignal"), "SIGTERM");
+    assert_true(json_equal(json_object_get(web, "resources"), resources));
+    assert_string_equal(text(json_object_get(web, "allocatedResources"), "cpu"), "1");
     web = json_object_get(json_object_get(web, "lastState"), "terminated");
     assert_int_equal(json_integer_value(json_object_get(web, "exitCode")), 137);
     assert_int_equal(json_integer_value(json_object_get(web, "signal")), 9);
     assert_string_equal(text(web, "reason"), "OOMKilled");
     assert_string_equal(text(web, "message"), "so it goes");
+    assert_string_equal(text(web, "containerID"), "husk://u/web/3");
     json_decref(status);
+    json_decref(resources);
 }
 
 static void addresses_are_listed(void **state)
