@@ -25,7 +25,9 @@ import time
 import e2e
 import traced
 
-REPORT = pathlib.Path(os.environ.get("JAIL_REPORT", "jail-report"))
+BUILT = pathlib.Path(os.environ.get("JAIL_REPORT", "jail-report"))
+# A name of this run's: a jail's files and control group are called after its program.
+REPORT = pathlib.Path(f"{BUILT.name}-{os.getpid()}")  # below TOP, by main
 UID, GID = 4711, 4712
 # System calls: close, brk, getpid, geteuid; umount2; setgroups, setresuid, setresgid.
 NEVER_FAIL, UMOUNT2, SET_USER = (3, 12, 39, 107), 166, (116, 117, 119)
@@ -42,8 +44,8 @@ def fresh(name="base"):
     return path
 
 
-def command(base, *options, jail_id="vm", program=REPORT, uid=UID, gid=GID, arguments=()):
-    return [e2e.HUSK, "jail", "--id", jail_id, "--exec-file", str(program), "--uid", str(uid), "--gid", str(gid),
+def command(base, *options, jail_id="vm", program=None, uid=UID, gid=GID, arguments=()):
+    return [e2e.HUSK, "jail", "--id", jail_id, "--exec-file", str(program or REPORT), "--uid", str(uid), "--gid", str(gid),
             "--chroot-base-dir", str(base), *options, "--", *arguments]
 
 
@@ -97,6 +99,15 @@ def tree(path):
 def registry():
     path = pathlib.Path("/run/husk")
     return sorted(entry.name for entry in path.iterdir()) if path.exists() else []
+
+
+def remove_stale_cgroups():
+    """What a killed run of this test has left."""
+    for path in [*CGROUPS.glob("husk-jail-test-*"), *CGROUPS.glob(f"{BUILT.name}*")] if need_cgroups() else ():
+        owner = path.name.rsplit("-", 1)[1]
+        if not owner.isdigit() or not pathlib.Path(f"/proc/{owner}").exists():
+            subprocess.run(["find", path, "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"], check=False,
+                           stderr=subprocess.DEVNULL)
 
 
 def need_cgroups():
@@ -737,7 +748,7 @@ def enter_namespace():
 
 
 def main():
-    global TOP  # pylint: disable=global-statement
+    global TOP, REPORT  # pylint: disable=global-statement
     if len(sys.argv) == 4 and sys.argv[1] == "--swap":
         swap_for_ever(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))
         return
@@ -748,11 +759,14 @@ def main():
     with tempfile.TemporaryDirectory(prefix="husk-jail-") as top:
         TOP = pathlib.Path(top).resolve()
         TOP.chmod(0o755)
+        REPORT = pathlib.Path(shutil.copy(BUILT, TOP / REPORT.name))
+        remove_stale_cgroups()
         try:
             e2e.main({name: value for name, value in globals().items()
                       if not sys.argv[1:] or name in sys.argv[1:]})
         finally:
             remove_cgroups(with_cgroup()[1])  # of a case that failed
+            remove_cgroups(CGROUPS / REPORT.name if need_cgroups() else None)
 
 
 main()

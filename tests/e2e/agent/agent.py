@@ -19,6 +19,8 @@ import threading
 import time
 import traceback
 
+import groups
+
 SKIPPED = 77
 PATIENCE_S = 60
 FRAME_MAX = 1 << 20
@@ -297,7 +299,7 @@ class Native:
         self.socket_path = self.directory / "agent.sock"
         self.cgroups = self.directory / "cgroup"
         self.cgroups.mkdir()
-        name = f"husk-agent-test-{os.getpid()}"
+        name = f"husk-agent-test-{groups.RUN}"
         script = (f"mount -t tmpfs -o mode=755 run /run && mount -t cgroup2 none {self.cgroups} && "
                   f"mkdir {self.cgroups}/{name} && "
                   f"exec {os.environ['HUSK_AGENT']} --listen {self.socket_path} --cgroup {self.cgroups}/{name}")
@@ -305,8 +307,9 @@ class Native:
         self.process = subprocess.Popen(
             ["unshare", "--mount", "--ipc", "--uts", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
              "--", "sh", "-c", script], stdin=subprocess.DEVNULL, stderr=self.log)
-        self.control = Control(self.connect(PATIENCE_S))
         self.cgroup_name = name
+        self.keeper = groups.Keeper(name, self.process.pid)
+        self.control = Control(self.connect(PATIENCE_S))
 
     def connect(self, patience_s=5):
         deadline = time.monotonic() + patience_s
@@ -358,9 +361,9 @@ class Native:
             self.process.kill()
             self.process.wait()
         self.log.close()
-        subprocess.run(["unshare", "--mount", "sh", "-c", f"mount -t cgroup2 none {self.cgroups} && "
-                        f"find {self.cgroups}/{self.cgroup_name} -depth -type d -exec rmdir {{}} +"], check=False,
-                       stderr=subprocess.DEVNULL)
+        self.keeper.close()
+        if left := groups.left("husk-agent-test"):
+            return f"control groups are left: {left}"
         return None if status == 0 else f"the agent ended with {status}: {self.messages()}"
 
 

@@ -20,9 +20,11 @@ import tty
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "oci"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "agent"))
 
 # pylint: disable=wrong-import-position
 import e2e
+import groups
 import images
 from e2e import Failure, require
 
@@ -60,7 +62,8 @@ class Box:
         self.state = self.top / "state"
         self.environment = {name: value for name, value in os.environ.items()
                             if name not in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR")}
-        self.environment.update(HUSK_STORE=str(self.top / "store"), HUSK_STATE=str(self.state), **environment)
+        self.environment.update(HUSK_STORE=str(self.top / "store"), HUSK_STATE=str(self.state),
+                                HUSK_NATIVE_RUN=groups.RUN, **environment)
         image = images.Image(layers(), config={"Cmd": ["sh", "-c", "echo default command"],
                                                "Env": ["PATH=/bin", "FROM_IMAGE=yes"]})
         images.layout(self.top / "layout", [images.named(image, "latest")], image.blobs)

@@ -20,13 +20,16 @@
 #include "base/error.h"
 #include "base/io.h"
 
+#define KEEP_FD 9 /* the machine's end of `keep` in the shell that becomes the agent */
+
 struct machine {
     struct machine_host host;
     struct agent_connector connector;
-    char socket[4200], group[128];
+    char socket[4200], group[160];
     pid_t pid;
     int pidfd;
     int life[2]; /* a pipe whose end says that this process has ended */
+    int keep; /* a pipe that ends with this process and all of the machine's: see start_keeper() */
     struct event_source *source;
 };
 
@@ -51,13 +54,7 @@ static const char root_script[] =
 static void format_script(const struct machine *machine, char *out, size_t size)
 {
     const char *path = machine->host.path;
-    char left[12000];
 
-    /* What a machine whose supervisor was killed has left; its processes may still be ending. */
-    snprintf(left, sizeof(left),
-             "n=0; while [ -d '%s/cgroup/%s' ] && [ $n -lt 100 ]; do n=$((n + 1)); "
-             "find '%s/cgroup/%s' -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.05; done;",
-             path, machine->group, path, machine->group);
     if (fault("dies"))
         snprintf(out, size, "echo it is dead >&2; exit 3");
     else if (fault("silent"))
@@ -66,11 +63,11 @@ static void format_script(const struct machine *machine, char *out, size_t size)
         snprintf(out, size,
                  "mount --make-rprivate / && mount -t proc proc /proc && mkdir -p '%s/cgroup' && "
                  "mount -t tmpfs -o mode=755 run /run && /bin/busybox ip link set lo up && "
-                 "mount -t cgroup2 none '%s/cgroup' && %s mkdir '%s/cgroup/%s' && rm -f '%s' && %s"
-                 "exec '%s' --listen '%s' --cgroup '%s/cgroup/%s'",
-                 path, path, left, path, machine->group, machine->socket,
+                 "mount -t cgroup2 none '%s/cgroup' && mkdir '%s/cgroup/%s' && rm -f '%s' && %s"
+                 "exec '%s' --listen '%s' --cgroup '%s/cgroup/%s' %d>&-",
+                 path, path, path, machine->group, machine->socket,
                  getenv("HUSK_NATIVE_ROOT") ? root_script : "", getenv("HUSK_AGENT"),
-                 machine->socket, path, machine->group);
+                 machine->socket, path, machine->group, KEEP_FD);
 }
 
 /* Asks for SIGKILL at the parent's end, and sees to it that this has not come before: the parent
@@ -84,9 +81,49 @@ static void die_with_parent(const int pipe_fds[2])
         _exit(126);
 }
 
+/*
+ * The control groups of a machine would go with it: those of this host are removed by a process
+ * that lives a little longer than both the supervisor and the machine, however these end. It waits
+ * for the end of the pipe whose other end they have; whoever is in the group then is being killed.
+ * Of what is open here, the lock of the supervisor's record above all, it keeps nothing.
+ * Returns that other end, or -1.
+ */
+static int start_keeper(const char *group)
+{
+    int ends[2], null;
+    char script[1000];
+    pid_t pid;
+
+    snprintf(script, sizeof(script),
+             "while read -r line; do :; done; mount --make-rprivate / && "
+             "mount -t cgroup2 none /mnt || exit; n=0; "
+             "while [ -d '/mnt/%s' ] && [ $n -lt 400 ]; do n=$((n + 1)); "
+             "find '/mnt/%s' -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.05; done",
+             group, group);
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -1;
+    pid = fork();
+    if (pid == 0) {
+        null = open("/dev/null", O_WRONLY);
+        if (null < 0 || dup2(ends[0], 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 ||
+            close_range(3, ~0u, 0) < 0 || setsid() < 0 || chdir("/") < 0 ||
+            unshare(CLONE_NEWNS) < 0)
+            _exit(126);
+        if (fork() == 0)
+            execlp("sh", "sh", "-c", script, NULL);
+        _exit(0);
+    }
+    close(ends[0]);
+    if (pid > 0)
+        (void)waitpid(pid, NULL, 0); /* init has the keeper */
+    else
+        close_fd(&ends[1]);
+    return ends[1];
+}
+
 /* Two processes, for only a child is in the new pid namespace. As a jailed VM does, all end with
  * who has the machine. */
-static _Noreturn void run(const int pipe_fds[2], const char *script, int log)
+static _Noreturn void run(const int pipe_fds[2], const char *script, int log, int keep)
 {
     int inner[2], status;
     sigset_t none;
@@ -101,6 +138,8 @@ static _Noreturn void run(const int pipe_fds[2], const char *script, int log)
     pid = fork();
     if (pid == 0) {
         die_with_parent(inner);
+        if (dup2(keep, KEEP_FD) < 0)
+            _exit(126);
         execlp("sh", "sh", "-c", script, NULL);
         _exit(127);
     }
@@ -124,18 +163,6 @@ static void on_end(void *arg, uint32_t events)
     machine->host.stopped(machine->host.arg, why);
 }
 
-static void clean_up(const struct machine *machine)
-{
-    char script[5000];
-
-    snprintf(
-        script, sizeof(script),
-        "unshare --mount sh -c \"mount -t cgroup2 none '%s/cgroup' && find '%s/cgroup/%s' -depth "
-        "-type d -exec rmdir {} +\" 2>/dev/null",
-        machine->host.path, machine->host.path, machine->group);
-    (void)!system(script);
-}
-
 static void destroy(struct machine *machine)
 {
     if (!machine)
@@ -149,7 +176,7 @@ static void destroy(struct machine *machine)
     close_fd(&machine->pidfd);
     close_fd(&machine->life[0]);
     close_fd(&machine->life[1]);
-    clean_up(machine);
+    close_fd(&machine->keep);
     free(machine);
 }
 
@@ -170,14 +197,17 @@ static int start(const struct machine_request *request, const struct machine_hos
     machine->host = *host;
     machine->pidfd = machine->life[0] = machine->life[1] = machine->pid = -1;
     snprintf(machine->socket, sizeof(machine->socket), "%s/agent.sock", host->path);
-    snprintf(machine->group, sizeof(machine->group), "husk-native-%.64s", request->id);
+    snprintf(machine->group, sizeof(machine->group), "husk-native-%.40s-%.16s-%llx",
+             getenv("HUSK_NATIVE_RUN") ? getenv("HUSK_NATIVE_RUN") : "0", request->id,
+             (unsigned long long)monotonic_ns());
+    machine->keep = start_keeper(machine->group);
     machine->connector =
         (struct agent_connector){.connect = agent_connector_path, .arg = machine->socket};
     format_script(machine, script, sizeof(script));
-    if (pipe2(machine->life, O_CLOEXEC) == 0)
+    if (machine->keep >= 0 && pipe2(machine->life, O_CLOEXEC) == 0)
         machine->pid = fork();
     if (machine->pid == 0)
-        run(machine->life, script, log);
+        run(machine->life, script, log, machine->keep);
     close_fd(&log);
     if (machine->pid > 0)
         machine->pidfd = (int)syscall(SYS_pidfd_open, machine->pid, 0);

@@ -16,6 +16,7 @@ import time
 import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "agent"))
+import groups  # noqa: E402
 from agent import Failure, Refused, Report, SHELL, SKIPPED, base_config, make_root, patched, require  # noqa: E402
 
 PATIENCE_S = 60
@@ -204,7 +205,7 @@ class Container:
         file = host.directory / f"{self.name}.spec"
         file.write_text(json.dumps(record))
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, **({"HUSK_NATIVE_FAULT": fault} if fault else {})}
+        environment = {**os.environ, "HUSK_NATIVE_RUN": groups.RUN, **({"HUSK_NATIVE_FAULT": fault} if fault else {})}
         with theirs:
             done = host.native("launch", host.state, file, theirs.fileno(), pass_fds=[theirs.fileno()],
                                env=environment)
@@ -320,6 +321,7 @@ def nothing_is_left(host):
     mine = [line for line in subprocess.run(["ps", "-eo", "pid,args"], check=True, capture_output=True,
                                             text=True).stdout.splitlines() if str(host.directory) in line]
     require(not mine, f"processes: {mine}")
+    require(not (left := groups.left("husk-native")), f"control groups: {left}")
 
 
 __all__ = ["Client", "Container", "Failure", "Host", "Reader", "Refused", "Stream", "main", "require", "traceback"]

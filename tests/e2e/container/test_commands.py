@@ -52,6 +52,9 @@ def main():
                     print(f"FAILED: {name}:\n{traceback.format_exc()}", flush=True)
                     for left in place.names():
                         place.start("rm", "-f", left).communicate(timeout=box.PATIENCE_S)
+    if left := box.groups.left("husk-native"):
+        failed += 1
+        print(f"FAILED: control groups are left: {left}", flush=True)
     return 1 if failed else 0
 
 

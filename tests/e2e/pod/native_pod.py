@@ -18,6 +18,7 @@ sys.path.insert(0, str(HERE.parent / "agent"))
 
 # pylint: disable=wrong-import-position
 import box
+import groups
 from agent import Failure, Report, SKIPPED, require
 from supervised import Client, NATIVE, Reader, Refused
 
@@ -251,7 +252,8 @@ def nothing_is_left(host):
     mine = [line for line in subprocess.run(["ps", "-eo", "pid,args"], check=True, capture_output=True,
                                             text=True).stdout.splitlines() if str(host.directory) in line]
     require(not mine, f"processes: {mine}")
+    require(not (left := groups.left("husk-native")), f"control groups: {left}")
 
 
-__all__ = ["Failure", "NATIVE", "PATIENCE_S", "Pod", "Refused", "Report", "container", "main", "probe", "require",
-           "resource"]
+__all__ = ["Failure", "NATIVE", "PATIENCE_S", "Pod", "Refused", "Report", "container", "groups", "main", "probe",
+           "require", "resource"]

@@ -374,7 +374,6 @@ class Killing:
     def __init__(self, node, chance):
         self.node, self.chance, self.generation = node, chance, 0
         self.machines = set()  # whose machine was killed since its supervisor was: a second time is waited for
-        self.groups = set()
         node.write("web.json", manifest("web"))
         node.write("pair.json", manifest("pair", ticker("a"), ticker("b"), initContainers=[ticker("i", "echo init")],
                                          volumes=[{"name": "shared", "emptyDir": {}}]))
@@ -400,16 +399,6 @@ class Killing:
         until(lambda: not node.problems(), "no problem", lambda: f"{node.problems()}\n{node.why()}")
         until(lambda: node.host.names() == sorted((*self.ALWAYS, "once")), "these pods, and nothing half-made",
               lambda: f"{node.host.names()}\n{node.why()}")
-        self.groups |= {word for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")
-                        for word in self.groups_of(path)}
-
-    def groups_of(self, path):
-        try:
-            words = path.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            return []
-        return [os.path.basename(word) for word in words
-                if str(self.node.host.pods) in word and "/cgroup/husk-native-" in word and " " not in word]
 
     def kill_pid(self, pid):
         try:
@@ -443,16 +432,6 @@ class Killing:
         return f"{what} of {name}"
 
 
-def take_back(groups):
-    """Control groups of machines would go with their machine: this host's, whose supervisor was killed and whose pod
-    was removed, are removed here. One that has a process in it cannot be, and stays: those are told."""
-    script = ("d=$(mktemp -d) && mount -t cgroup2 none $d && cd $d && for g in \"$@\"; do if [ -d $g ]; then "
-              "find $g -depth -type d -exec rmdir {} + ; [ ! -d $g ] || echo $g; fi; done; cd / && umount $d; rmdir $d")
-    done = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", *sorted(groups)], check=False,
-                          capture_output=True, text=True)
-    return done.stdout.split()
-
-
 def mounts_of(host):
     """Mounts under the host's directory, of any process."""
     found = set()
@@ -480,8 +459,6 @@ def killed_at_random(host):
             require(once == "done\n", once)
             require(sum(bool(lines) for lines in reader.seen.values()) >= 5, f"logs that were read: {reader.seen}")
     require(not reader.lost, reader.lost[:3])
-    require(killing.groups, "no machine was seen")
-    require(not (left := take_back(killing.groups)), f"control groups with processes: {left}")
     require(not mounts_of(host), f"mounts: {mounts_of(host)}")
 
 

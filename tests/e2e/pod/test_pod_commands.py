@@ -47,6 +47,9 @@ def main():
                     failed += 1
                     print(f"FAILED: {name}:\n{traceback.format_exc()}", flush=True)
                     place.clean()
+    if left := podbox.box.groups.left("husk-native"):
+        failed += 1
+        print(f"FAILED: control groups are left: {left}", flush=True)
     return 1 if failed else 0
 
 

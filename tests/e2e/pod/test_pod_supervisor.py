@@ -11,7 +11,7 @@ import sys
 import tarfile
 import time
 
-from native_pod import Failure, Pod, Refused, container, main, probe, require
+from native_pod import Failure, Pod, Refused, container, groups, main, probe, require
 
 SLEEP = "sleep 1000"
 POLITE = "trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
@@ -545,6 +545,7 @@ def the_supervisor_is_killed(host):
     with Pod(host, container("a", "echo run; " + SLEEP), policy="Always") as pod:
         pod.running("a")
         pod.until(lambda: pod.text("a") == "run\n", "its output")
+        require(groups.of_this_run("husk-native"), "no control group of a machine")  # at the end, none is left
         pod.kill()
         state = pod.seen()
         require(not state["alive"] and state["status"]["phase"] == "Failed", state)
