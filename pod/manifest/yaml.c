@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "pod/manifest/manifest.h"
 #include "pod/manifest/scalar.h"
+#include "pod/manifest/surrogates.h"
 
 #define BYTES_MAX (2u * MANIFEST_BYTES_MAX) /* of all scalars, written out */
 #define CORE_TAG  "tag:yaml.org,2002:"
@@ -42,6 +43,8 @@ struct anchor {
 
 struct reading {
     const char *name;
+    const char *text; /* that is read */
+    size_t text_len;
     yaml_parser_t parser;
     struct yaml_text *out;
     struct anchor *anchors; /* of this document */
@@ -73,6 +76,15 @@ static unsigned line_of(const yaml_event_t *event)
     return (unsigned)event->start_mark.line + 1;
 }
 
+static unsigned line_at(const struct reading *reading, size_t offset)
+{
+    unsigned line = 1;
+
+    for (size_t i = 0; i < offset && i < reading->text_len; i++)
+        line += reading->text[i] == '\n';
+    return line;
+}
+
 static int next(struct reading *reading, yaml_event_t *event)
 {
     const yaml_parser_t *parser = &reading->parser;
@@ -81,6 +93,9 @@ static int next(struct reading *reading, yaml_event_t *event)
         return 0;
     if (parser->error == YAML_MEMORY_ERROR)
         return no_memory(reading);
+    if (parser->error == YAML_READER_ERROR) /* it has no mark, but an offset */
+        return fail(reading, EINVAL, line_at(reading, parser->problem_offset), "%s",
+                    parser->problem);
     return fail(reading, EINVAL, (unsigned)parser->problem_mark.line + 1, "%s%s%s",
                 parser->problem ? parser->problem : "it is none", parser->context ? ", " : "",
                 parser->context ? parser->context : "");
@@ -525,10 +540,26 @@ static unsigned find_directives(const char *bytes, size_t len)
     return 0;
 }
 
+static int parse(struct reading *reading)
+{
+    int ret;
+
+    if (!yaml_parser_initialize(&reading->parser))
+        return no_memory(reading);
+    yaml_parser_set_encoding(&reading->parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&reading->parser, (const yaml_char_t *)reading->text,
+                                 reading->text_len);
+    ret = read_stream(reading);
+    forget_anchors(reading);
+    yaml_parser_delete(&reading->parser);
+    return ret;
+}
+
 int yaml_read(const char *name, const void *bytes, size_t len, struct yaml_text *out,
               struct husk_error *err)
 {
-    struct reading reading = {.name = name, .out = out, .err = err};
+    struct reading reading = {.name = name, .text = bytes, .text_len = len, .out = out, .err = err};
+    char *copy = NULL;
     unsigned line;
     int ret;
 
@@ -538,13 +569,16 @@ int yaml_read(const char *name, const void *bytes, size_t len, struct yaml_text 
     line = find_directives(bytes, len);
     if (line)
         return fail(&reading, E2BIG, line, "it has more than %u directives", DIRECTIVES_MAX);
-    if (!yaml_parser_initialize(&reading.parser))
-        return no_memory(&reading);
-    yaml_parser_set_encoding(&reading.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&reading.parser, bytes, len);
-    ret = read_stream(&reading);
-    forget_anchors(&reading);
-    yaml_parser_delete(&reading.parser);
+    if (memmem(bytes, len, "\\u", 2)) {
+        copy = malloc(len);
+        if (!copy)
+            return no_memory(&reading);
+        memcpy(copy, bytes, len);
+        reading.text = copy;
+        reading.text_len = surrogates_join(copy, len);
+    }
+    ret = parse(&reading);
+    free(copy);
     if (ret)
         yaml_text_clear(out);
     return ret;
