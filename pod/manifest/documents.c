@@ -125,6 +125,36 @@ static json_t *pod_of(const json_t *deployment, const json_t *template, unsigned
     return pod;
 }
 
+/* Each pod would want the same port of the one host that there is. */
+static int check_host_ports(struct schema_check *check, const json_t *deployment)
+{
+    static const char *const lists[] = {"initContainers", "containers"};
+    const json_t *spec = json_object_get(deployment, "spec");
+    const json_t *inner = json_object_get(json_object_get(spec, "template"), "spec");
+
+    if (json_integer_value(json_object_get(spec, "replicas")) <= 1)
+        return 0;
+    for (unsigned k = 0; k < ARRAY_SIZE(lists); k++) {
+        json_t *container, *port;
+        size_t i, j;
+
+        json_array_foreach(json_object_get(inner, lists[k]), i, container)
+        {
+            json_array_foreach(json_object_get(container, "ports"), j, port)
+            {
+                char below[96];
+
+                snprintf(below, sizeof(below), ".spec.template.spec.%s[%zu].ports[%zu].hostPort",
+                         lists[k], i, j);
+                if (json_object_get(port, "hostPort"))
+                    return schema_fail(check, EINVAL, below,
+                                       "is one port of one host: several replicas cannot have it");
+            }
+        }
+    }
+    return 0;
+}
+
 static int check_deployment(struct schema_check *check, const json_t *deployment)
 {
     const json_t *spec = json_object_get(deployment, "spec");
@@ -149,6 +179,8 @@ static int check_deployment(struct schema_check *check, const json_t *deployment
     before = schema_enter(check, ".spec.template.spec");
     ret = pod_complete(check, json_object_get(template, "spec"));
     schema_leave(check, before);
+    if (!ret)
+        ret = check_host_ports(check, deployment);
     return ret ? ret : check_size(check, template);
 }
 

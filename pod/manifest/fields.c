@@ -16,15 +16,32 @@
     }
 #define ID_MAX INT32_MAX /* of users and groups */
 
-/* What a single host has no use for: kept as it is given. */
-#define IGNORED(field)                                              \
-    {                                                               \
-        .name = field, .type = SCHEMA_ANY, .flags = FIELD_NO_EFFECT \
+/* What a single host has no use for, and why: kept as it is given. */
+#define IGNORED(field, reason)                                                     \
+    {                                                                              \
+        .name = field, .type = SCHEMA_ANY, .flags = FIELD_NO_EFFECT, .why = reason \
     }
-#define UNSUPPORTED(field)                        \
-    {                                             \
-        .name = field, .type = SCHEMA_UNSUPPORTED \
+#define UNSUPPORTED(field, reason)                               \
+    {                                                            \
+        .name = field, .type = SCHEMA_UNSUPPORTED, .why = reason \
     }
+
+/* Reasons that several have. */
+#define OF_THE_SERVER "an API server writes it, and manifests that come from one have it"
+#define OF_THE_OWNER  "pods have the name and namespace of the Deployment"
+#define ONE_NODE      "there is one host, and no scheduler"
+#define NO_TOKENS     "there is no API server that a token would be for"
+#define NO_PRIORITY   "no pod makes way for another"
+#define OWN_KERNEL    "the pod has a kernel of its own"
+#define NO_CLAIMS     "there are no devices to claim"
+#define NOBODY_OPENS  "nobody here would open them"
+#define NO_SELINUX    "the guest's kernel has no SELinux"
+#define NO_APPARMOR   "the guest's kernel has no AppArmor"
+#define NO_WINDOWS    "the guest is Linux"
+#define NO_STORAGE    "there is no cluster whose storage it would be"
+#define NO_ROLLOUT    "pods are changed in place, or replaced one after the other"
+#define IMMUTABLE     "a manifest with other contents is taken as a newer one"
+
 #define NUMBER(field, from, to, value)                                                  \
     {                                                                                   \
         .name = field, .type = SCHEMA_INT, .least = from, .most = to, .fallback = value \
@@ -68,20 +85,24 @@
 
 /* ---- metadata ---- */
 
-#define METADATA_COMMON                                                                       \
-    {.name = "labels",                                                                        \
-     .type = SCHEMA_MAP,                                                                      \
-     .keys = FORMAT_LABEL_KEY,                                                                \
-     .format = FORMAT_LABEL_VALUE,                                                            \
-     .flags = FIELD_IN_PLACE},                                                                \
-        {.name = "annotations",                                                               \
-         .type = SCHEMA_MAP,                                                                  \
-         .keys = FORMAT_LABEL_KEY,                                                            \
-         .flags = FIELD_IN_PLACE},                                                            \
-        UNSUPPORTED("generateName"), IGNORED("uid"), IGNORED("resourceVersion"),              \
-        IGNORED("generation"), IGNORED("creationTimestamp"), IGNORED("deletionTimestamp"),    \
-        IGNORED("deletionGracePeriodSeconds"), IGNORED("managedFields"), IGNORED("selfLink"), \
-        IGNORED("finalizers"), IGNORED("ownerReferences")
+#define METADATA_COMMON                                                                    \
+    {.name = "labels",                                                                     \
+     .type = SCHEMA_MAP,                                                                   \
+     .keys = FORMAT_LABEL_KEY,                                                             \
+     .format = FORMAT_LABEL_VALUE,                                                         \
+     .flags = FIELD_IN_PLACE},                                                             \
+        {.name = "annotations",                                                            \
+         .type = SCHEMA_MAP,                                                               \
+         .keys = FORMAT_LABEL_KEY,                                                         \
+         .flags = FIELD_IN_PLACE},                                                         \
+        UNSUPPORTED("generateName", "names are those of the manifest"),                    \
+        IGNORED("uid", OF_THE_SERVER), IGNORED("resourceVersion", OF_THE_SERVER),          \
+        IGNORED("generation", OF_THE_SERVER), IGNORED("creationTimestamp", OF_THE_SERVER), \
+        IGNORED("deletionTimestamp", OF_THE_SERVER),                                       \
+        IGNORED("deletionGracePeriodSeconds", OF_THE_SERVER),                              \
+        IGNORED("managedFields", OF_THE_SERVER), IGNORED("selfLink", OF_THE_SERVER),       \
+        IGNORED("finalizers", "nothing here is waited for before a pod is removed"),       \
+        IGNORED("ownerReferences", "nothing here collects what has lost its owner")
 
 #define NAMESPACE                                                                               \
     {                                                                                           \
@@ -95,7 +116,8 @@ static const struct schema_object pod_metadata = {"metadata of a Pod", pod_metad
 FIELDS(metadata_fields) = {REQUIRED_TEXT("name", FORMAT_NAME), NAMESPACE, METADATA_COMMON, END};
 static const struct schema_object metadata = {"metadata", metadata_fields};
 
-FIELDS(template_metadata_fields) = {IGNORED("name"), IGNORED("namespace"), METADATA_COMMON, END};
+FIELDS(template_metadata_fields) = {IGNORED("name", OF_THE_OWNER),
+                                    IGNORED("namespace", OF_THE_OWNER), METADATA_COMMON, END};
 static const struct schema_object template_metadata = {"metadata of a template",
                                                        template_metadata_fields};
 
@@ -160,7 +182,7 @@ static const struct schema_object port = {"ports", port_fields};
 static const char *const resource_names[] = {"cpu", "memory", "ephemeral-storage", NULL};
 FIELDS(resource_fields) = {{.name = "limits", .type = SCHEMA_QUANTITIES, .words = resource_names},
                            {.name = "requests", .type = SCHEMA_QUANTITIES, .words = resource_names},
-                           UNSUPPORTED("claims"),
+                           UNSUPPORTED("claims", NO_CLAIMS),
                            END};
 static const struct schema_object resources = {"resources", resource_fields};
 
@@ -210,7 +232,7 @@ static const struct schema_object sleep_action = {"sleep", sleep_fields};
 FIELDS(probe_fields) = {CHOICE("exec", exec_action),
                         CHOICE("httpGet", http_action),
                         CHOICE("tcpSocket", tcp_action),
-                        UNSUPPORTED("grpc"),
+                        UNSUPPORTED("grpc", NULL),
                         NUMBER("initialDelaySeconds", 0, INT32_MAX, "0"),
                         NUMBER("timeoutSeconds", 1, INT32_MAX, "1"),
                         NUMBER("periodSeconds", 1, INT32_MAX, "10"),
@@ -221,7 +243,8 @@ FIELDS(probe_fields) = {CHOICE("exec", exec_action),
 static const struct schema_object probe = {"a probe", probe_fields};
 
 FIELDS(hook_fields) = {CHOICE("exec", exec_action), CHOICE("httpGet", http_action),
-                       CHOICE("sleep", sleep_action), UNSUPPORTED("tcpSocket"), END};
+                       CHOICE("sleep", sleep_action),
+                       UNSUPPORTED("tcpSocket", "it has no effect in Kubernetes either"), END};
 static const struct schema_object hook = {"a hook", hook_fields};
 
 FIELDS(lifecycle_fields) = {OBJECT("postStart", hook), OBJECT("preStop", hook),
@@ -251,9 +274,9 @@ FIELDS(security_fields) = {OBJECT("capabilities", capabilities),
                            KEPT_FLAG("allowPrivilegeEscalation"),
                            WORD("procMount", proc_mounts, NULL),
                            OBJECT("seccompProfile", seccomp),
-                           UNSUPPORTED("seLinuxOptions"),
-                           UNSUPPORTED("windowsOptions"),
-                           UNSUPPORTED("appArmorProfile"),
+                           UNSUPPORTED("seLinuxOptions", NO_SELINUX),
+                           UNSUPPORTED("windowsOptions", NO_WINDOWS),
+                           UNSUPPORTED("appArmorProfile", NO_APPARMOR),
                            END};
 static const struct schema_object security = {"securityContext of a container", security_fields};
 
@@ -269,13 +292,13 @@ FIELDS(pod_security_fields) = {
     {.name = "supplementalGroups", .type = SCHEMA_INTS, .least = 0, .most = ID_MAX},
     WORD("supplementalGroupsPolicy", group_policies, NULL),
     NUMBER("fsGroup", 0, ID_MAX, NULL),
-    IGNORED("fsGroupChangePolicy"),
+    IGNORED("fsGroupChangePolicy", "volumes are new, and get their group when they are made"),
     OBJECTS("sysctls", sysctl),
     OBJECT("seccompProfile", seccomp),
-    UNSUPPORTED("seLinuxOptions"),
-    UNSUPPORTED("seLinuxChangePolicy"),
-    UNSUPPORTED("windowsOptions"),
-    UNSUPPORTED("appArmorProfile"),
+    UNSUPPORTED("seLinuxOptions", NO_SELINUX),
+    UNSUPPORTED("seLinuxChangePolicy", NO_SELINUX),
+    UNSUPPORTED("windowsOptions", NO_WINDOWS),
+    UNSUPPORTED("appArmorProfile", NO_APPARMOR),
     END};
 static const struct schema_object pod_security = {"securityContext of a pod", pod_security_fields};
 
@@ -292,7 +315,10 @@ static const char *const message_policies[] = {"File", "FallbackToLogsOnError", 
          .type = SCHEMA_OBJECT,                                                                   \
          .object = &resources,                                                                    \
          .flags = FIELD_IN_PLACE},                                                                \
-        IGNORED("resizePolicy"), OBJECTS("volumeMounts", mount), UNSUPPORTED("volumeDevices"),    \
+        IGNORED("resizePolicy",                                                                   \
+                "limits change in place, and no container is started again for it"),              \
+        OBJECTS("volumeMounts", mount),                                                           \
+        UNSUPPORTED("volumeDevices", "a disk is a hostPath volume"),                              \
         OBJECT("livenessProbe", probe), OBJECT("readinessProbe", probe),                          \
         OBJECT("startupProbe", probe), OBJECT("lifecycle", lifecycle),                            \
         {.name = "terminationMessagePath",                                                        \
@@ -303,7 +329,8 @@ static const char *const message_policies[] = {"File", "FallbackToLogsOnError", 
         WORD("imagePullPolicy", pull_policies, NULL), OBJECT("securityContext", security),        \
         FLAG("stdin"), FLAG("stdinOnce"), FLAG("tty")
 
-FIELDS(container_fields) = {CONTAINER, UNSUPPORTED("restartPolicy"), END};
+FIELDS(container_fields) = {CONTAINER,
+                            UNSUPPORTED("restartPolicy", "containers have that of the pod"), END};
 static const struct schema_object container = {"a container", container_fields};
 
 static const char *const sidecar_policies[] = {"Always", NULL};
@@ -352,9 +379,12 @@ FIELDS(source_downward_fields) = {OBJECTS("items", downward_item), END};
 static const struct schema_object source_downward = {"a projected downwardAPI",
                                                      source_downward_fields};
 
-FIELDS(source_fields) = {CHOICE("configMap", source_object),     CHOICE("secret", source_object),
-                         CHOICE("downwardAPI", source_downward), UNSUPPORTED("serviceAccountToken"),
-                         UNSUPPORTED("clusterTrustBundle"),      END};
+FIELDS(source_fields) = {CHOICE("configMap", source_object),
+                         CHOICE("secret", source_object),
+                         CHOICE("downwardAPI", source_downward),
+                         UNSUPPORTED("serviceAccountToken", NO_TOKENS),
+                         UNSUPPORTED("clusterTrustBundle", "there is no cluster"),
+                         END};
 static const struct schema_object source = {"sources", source_fields};
 
 FIELDS(projected_fields) = {
@@ -363,25 +393,29 @@ FIELDS(projected_fields) = {
     END};
 static const struct schema_object projected = {"projected", projected_fields};
 
-FIELDS(volume_fields) = {REQUIRED_TEXT("name", FORMAT_LABEL),
-                         CHOICE("emptyDir", empty_dir),
-                         CHOICE("hostPath", host_path),
-                         CHOICE("configMap", config_map_volume),
-                         CHOICE("secret", secret_volume),
-                         CHOICE("projected", projected),
-                         CHOICE("downwardAPI", downward),
-                         UNSUPPORTED("persistentVolumeClaim"),
-                         UNSUPPORTED("ephemeral"),
-                         UNSUPPORTED("csi"),
-                         UNSUPPORTED("image"),
-                         UNSUPPORTED("nfs"),
-                         UNSUPPORTED("iscsi"),
-                         UNSUPPORTED("rbd"),
-                         UNSUPPORTED("cephfs"),
-                         UNSUPPORTED("fc"),
-                         UNSUPPORTED("gitRepo"),
-                         UNSUPPORTED("flexVolume"),
-                         END};
+FIELDS(volume_fields) = {
+    REQUIRED_TEXT("name", FORMAT_LABEL),
+    {.name = "emptyDir",
+     .type = SCHEMA_OBJECT,
+     .object = &empty_dir,
+     .flags = FIELD_ONE_OF | FIELD_IF_NONE},
+    CHOICE("hostPath", host_path),
+    CHOICE("configMap", config_map_volume),
+    CHOICE("secret", secret_volume),
+    CHOICE("projected", projected),
+    CHOICE("downwardAPI", downward),
+    UNSUPPORTED("persistentVolumeClaim", NO_STORAGE),
+    UNSUPPORTED("ephemeral", NO_STORAGE),
+    UNSUPPORTED("csi", NO_STORAGE),
+    UNSUPPORTED("image", NULL),
+    UNSUPPORTED("nfs", NO_STORAGE),
+    UNSUPPORTED("iscsi", NO_STORAGE),
+    UNSUPPORTED("rbd", NO_STORAGE),
+    UNSUPPORTED("cephfs", NO_STORAGE),
+    UNSUPPORTED("fc", NO_STORAGE),
+    UNSUPPORTED("gitRepo", "Kubernetes has given it up: clone in an init container"),
+    UNSUPPORTED("flexVolume", NO_STORAGE),
+    END};
 static const struct schema_object volume = {"volumes", volume_fields};
 
 /* ---- the pod ---- */
@@ -411,7 +445,7 @@ static const char *const dns_policies[] = {"ClusterFirst", "ClusterFirstWithHost
 FIELDS(spec_fields) = {
     {.name = "containers", .type = SCHEMA_OBJECTS, .object = &container, .flags = FIELD_REQUIRED},
     OBJECTS("initContainers", init_container),
-    UNSUPPORTED("ephemeralContainers"),
+    UNSUPPORTED("ephemeralContainers", "husk pod exec runs commands in containers"),
     OBJECTS("volumes", volume),
     WORD("restartPolicy", restart_policies, "Always"),
     {.name = "terminationGracePeriodSeconds",
@@ -434,29 +468,30 @@ FIELDS(spec_fields) = {
     FLAG("shareProcessNamespace"),
     OBJECT("securityContext", pod_security),
     TEXT("serviceAccountName", FORMAT_NAME),
-    UNSUPPORTED("hostNetwork"),
-    UNSUPPORTED("hostPID"),
-    UNSUPPORTED("hostIPC"),
-    UNSUPPORTED("imagePullSecrets"),
-    UNSUPPORTED("readinessGates"),
-    UNSUPPORTED("schedulingGates"),
-    UNSUPPORTED("resourceClaims"),
-    UNSUPPORTED("resources"),
-    IGNORED("hostUsers"),
-    IGNORED("serviceAccount"),
-    IGNORED("automountServiceAccountToken"),
-    IGNORED("nodeName"),
-    IGNORED("nodeSelector"),
-    IGNORED("affinity"),
-    IGNORED("tolerations"),
-    IGNORED("topologySpreadConstraints"),
-    IGNORED("schedulerName"),
-    IGNORED("priorityClassName"),
-    IGNORED("priority"),
-    IGNORED("preemptionPolicy"),
-    IGNORED("runtimeClassName"),
-    IGNORED("overhead"),
-    IGNORED("enableServiceLinks"),
+    UNSUPPORTED("hostNetwork", OWN_KERNEL),
+    UNSUPPORTED("hostPID", OWN_KERNEL),
+    UNSUPPORTED("hostIPC", OWN_KERNEL),
+    UNSUPPORTED("imagePullSecrets",
+                "the credentials are those of this host, in containers-auth.json"),
+    UNSUPPORTED("readinessGates", NOBODY_OPENS),
+    UNSUPPORTED("schedulingGates", NOBODY_OPENS),
+    UNSUPPORTED("resourceClaims", NO_CLAIMS),
+    UNSUPPORTED("resources", "limits are those of containers"),
+    IGNORED("hostUsers", "users of the guest are never users of the host"),
+    IGNORED("serviceAccount", "the former name of serviceAccountName"),
+    IGNORED("automountServiceAccountToken", NO_TOKENS),
+    IGNORED("nodeName", ONE_NODE),
+    IGNORED("nodeSelector", ONE_NODE),
+    IGNORED("affinity", ONE_NODE),
+    IGNORED("tolerations", ONE_NODE),
+    IGNORED("topologySpreadConstraints", ONE_NODE),
+    IGNORED("schedulerName", ONE_NODE),
+    IGNORED("priorityClassName", NO_PRIORITY),
+    IGNORED("priority", NO_PRIORITY),
+    IGNORED("preemptionPolicy", NO_PRIORITY),
+    IGNORED("runtimeClassName", "there is one runtime"),
+    IGNORED("overhead", "the guest's own memory is added to what containers may have"),
+    IGNORED("enableServiceLinks", "there are no services"),
     OBJECT("os", os),
     END};
 static const struct schema_object spec = {"spec of a Pod", spec_fields};
@@ -493,17 +528,17 @@ const struct schema_object pod_fields = {"Pod", pod_top_fields};
         .name = field, .type = SCHEMA_MAP, .keys = FORMAT_DATA_KEY, .format = form \
     }
 
-FIELDS(config_map_top_fields) = {KIND("v1", "ConfigMap"),  METADATA(metadata),
-                                 DATA("data", FORMAT_ANY), DATA("binaryData", FORMAT_BASE64),
-                                 IGNORED("immutable"),     END};
+FIELDS(config_map_top_fields) = {KIND("v1", "ConfigMap"),         METADATA(metadata),
+                                 DATA("data", FORMAT_ANY),        DATA("binaryData", FORMAT_BASE64),
+                                 IGNORED("immutable", IMMUTABLE), END};
 const struct schema_object config_map_fields = {"ConfigMap", config_map_top_fields};
 
 FIELDS(secret_top_fields) = {KIND("v1", "Secret"),
                              METADATA(metadata),
                              DATA("data", FORMAT_BASE64),
                              DATA("stringData", FORMAT_ANY),
-                             IGNORED("type"),
-                             IGNORED("immutable"),
+                             IGNORED("type", "contents are not held against it"),
+                             IGNORED("immutable", IMMUTABLE),
                              END};
 const struct schema_object secret_fields = {"Secret", secret_top_fields};
 
@@ -536,11 +571,11 @@ FIELDS(deployment_spec_fields) = {
     NUMBER("replicas", 0, MANIFEST_PODS_MAX, "1"),
     {.name = "selector", .type = SCHEMA_OBJECT, .object = &selector, .flags = FIELD_REQUIRED},
     {.name = "template", .type = SCHEMA_OBJECT, .object = &pod_template, .flags = FIELD_REQUIRED},
-    IGNORED("strategy"),
-    IGNORED("minReadySeconds"),
-    IGNORED("revisionHistoryLimit"),
-    IGNORED("progressDeadlineSeconds"),
-    UNSUPPORTED("paused"),
+    IGNORED("strategy", NO_ROLLOUT),
+    IGNORED("minReadySeconds", NO_ROLLOUT),
+    IGNORED("revisionHistoryLimit", "there is no history to go back to"),
+    IGNORED("progressDeadlineSeconds", "pods say themselves what keeps them"),
+    UNSUPPORTED("paused", "what is applied becomes so"),
     END};
 static const struct schema_object deployment_spec = {"spec of a Deployment",
                                                      deployment_spec_fields};

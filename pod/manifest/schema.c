@@ -347,13 +347,15 @@ static const struct schema_field *find_field(const struct schema_object *object,
     return NULL;
 }
 
-/* What husk does not do: an error, or a line. */
-static int refuse(struct schema_check *check, const char *what)
+/* What husk does not do: an error, with a reason where there is one, or a line. */
+static int refuse(struct schema_check *check, const char *what, const char *why)
 {
-    char where[sizeof(check->path) + 256], line[sizeof(where) + 32];
+    char where[sizeof(check->path) + 256], line[sizeof(where) + 32], text[160];
 
-    if (!check->lenient)
-        return schema_fail(check, EINVAL, "", what);
+    if (!check->lenient) {
+        snprintf(text, sizeof(text), "%s%s%s", what, why ? ": " : "", why ? why : "");
+        return schema_fail(check, EINVAL, "", text);
+    }
     describe(check, "", where, sizeof(where));
     snprintf(line, sizeof(line), "%s: %s, and left out", where, what);
     if (check->warn)
@@ -371,9 +373,9 @@ static int read_member(struct schema_check *check, const struct schema_object *o
 
     enter_key(check, key, &before);
     if (!field)
-        ret = refuse(check, "is no field that husk knows");
+        ret = refuse(check, "is no field that husk knows", NULL);
     else if (field->type == SCHEMA_UNSUPPORTED)
-        ret = is_nothing(value) ? 0 : refuse(check, "is not supported");
+        ret = is_nothing(value) ? 0 : refuse(check, "is not supported", field->why);
     else
         ret = read_value(check, field, value, &result);
     if (!ret && result && json_object_set_new(out, key, result))
@@ -388,8 +390,35 @@ static json_t *fallback_of(const struct schema_field *field)
                                      : json_string(field->fallback);
 }
 
+/* Whether an object says no more than what was read of it: nothing has been left out. */
+static bool is_all_read(const json_t *value, const json_t *out)
+{
+    const char *key;
+    json_t *member;
+
+    json_object_foreach((json_t *)value, key, member)
+    {
+        if (!json_is_null(member) && !json_object_get(out, key))
+            return false;
+    }
+    return true;
+}
+
+/* The one that is meant when none is said. */
+static int choose(struct schema_check *check, const struct schema_object *object,
+                  const json_t *value, json_t *out)
+{
+    for (const struct schema_field *at = object->fields; at->name; at++) {
+        if (!(at->flags & FIELD_IF_NONE) || !is_all_read(value, out))
+            continue;
+        return json_object_set_new(out, at->name, json_object()) ? no_memory(check) : 0;
+    }
+    return schema_fail(check, EINVAL, "", "does not say what it is, or says what is not supported");
+}
+
 /* What is not there: defaults, errors; and exactly one of those of which one must be. */
-static int complete(struct schema_check *check, const struct schema_object *object, json_t *out)
+static int complete(struct schema_check *check, const struct schema_object *object,
+                    const json_t *value, json_t *out)
 {
     unsigned choices = 0, chosen = 0;
 
@@ -407,11 +436,9 @@ static int complete(struct schema_check *check, const struct schema_object *obje
         if (at->fallback && json_object_set_new(out, at->name, fallback_of(at)))
             return no_memory(check);
     }
-    if (choices && chosen != 1)
-        return schema_fail(check, EINVAL, "",
-                           chosen ? "must be one thing, and is several at once"
-                                  : "does not say what it is, or says what is not supported");
-    return 0;
+    if (chosen > 1)
+        return schema_fail(check, EINVAL, "", "must be one thing, and is several at once");
+    return choices && !chosen ? choose(check, object, value, out) : 0;
 }
 
 int schema_read(struct schema_check *check, const struct schema_object *object, const json_t *value,
@@ -433,7 +460,7 @@ int schema_read(struct schema_check *check, const struct schema_object *object, 
             break;
     }
     if (!ret)
-        ret = complete(check, object, result);
+        ret = complete(check, object, value, result);
     if (ret) {
         json_decref(result);
         return ret;

@@ -39,6 +39,7 @@ enum {
     FIELD_NO_EFFECT = 8,  /* is kept as it is given; nobody reads it */
     FIELD_IN_PLACE = 16,  /* can be changed while the pod runs */
     FIELD_ONE_OF = 32,    /* exactly one of those of an object that have this */
+    FIELD_IF_NONE = 64,   /* with FIELD_ONE_OF: this one, empty, when nothing is said of any */
 };
 
 struct schema_object;
@@ -53,6 +54,7 @@ struct schema_field {
     const char *fallback;     /* a text, or an integer's digits; NULL: none */
     const char *const *words; /* what a text may be, ended by NULL; NULL: anything of the format */
     const struct schema_object *object;
+    const char *why; /* there is no effect, or no support */
 };
 
 struct schema_object {

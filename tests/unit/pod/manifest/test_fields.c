@@ -92,24 +92,10 @@ static void write_field(FILE *out, const struct schema_field *field)
     fprintf(out, " | %s%s%s |%s%s%s |\n", field->fallback ? "`" : "",
             field->fallback ? field->fallback : "", field->fallback ? "`" : "",
             field->flags & FIELD_REQUIRED ? " required" : "",
-            field->flags & FIELD_ONE_OF ? " exactly one of these" : "",
+            field->flags & FIELD_IF_NONE  ? " exactly one of these; this, when there is none"
+            : field->flags & FIELD_ONE_OF ? " exactly one of these"
+                                          : "",
             field->flags & FIELD_IN_PLACE ? " can be changed while the pod runs" : "");
-}
-
-/* Names only, of fields that are one way or the other. */
-static void write_names(FILE *out, const struct schema_object *object, const char *head,
-                        bool (*is)(const struct schema_field *field))
-{
-    const char *before = head;
-
-    for (const struct schema_field *field = object->fields; field->name; field++) {
-        if (!is(field))
-            continue;
-        fprintf(out, "%s`%s`", before, field->name);
-        before = ", ";
-    }
-    if (before != head)
-        fputs("\n", out);
 }
 
 static bool is_without_effect(const struct schema_field *field)
@@ -122,6 +108,17 @@ static bool is_unsupported(const struct schema_field *field)
     return field->type == SCHEMA_UNSUPPORTED;
 }
 
+/* Fields that are one way or the other, and why. */
+static void write_others(FILE *out, const struct schema_object *object, const char *what,
+                         bool (*is)(const struct schema_field *field))
+{
+    for (const struct schema_field *field = object->fields; field->name; field++) {
+        if (is(field))
+            fprintf(out, "| `%s` | | | %s%s%s |\n", field->name, what, field->why ? ": " : "",
+                    field->why ? field->why : "");
+    }
+}
+
 static void write_object(FILE *out, const struct schema_object *object, struct queue *queue)
 {
     fprintf(out, "\n#### %s\n\n| field | | default | |\n| --- | --- | --- | --- |\n", object->name);
@@ -132,8 +129,8 @@ static void write_object(FILE *out, const struct schema_object *object, struct q
         if (field->object)
             want(queue, field->object);
     }
-    write_names(out, object, "\nWithout effect: ", is_without_effect);
-    write_names(out, object, "\nNot supported: ", is_unsupported);
+    write_others(out, object, "no effect", is_without_effect);
+    write_others(out, object, "**not supported**", is_unsupported);
 }
 
 static char *generate(void)

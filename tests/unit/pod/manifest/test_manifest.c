@@ -377,6 +377,12 @@ static void test_deployment(void **state)
     husk_manifest_free(manifest);
     refuses(DEPLOYMENT("2", "db"), EINVAL, "m.yaml:6: spec.selector", "labels");
     refuses(DEPLOYMENT("-1", "web"), EINVAL, "m.yaml:5: spec.replicas", NULL);
+    refuses("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: app}\nspec:\n"
+            "  replicas: 2\n  selector: {matchLabels: {app: web}}\n  template:\n"
+            "    metadata: {labels: {app: web}}\n    spec: {containers: [{name: a, image: b, "
+            "ports:\n      [{containerPort: 80, hostPort: 80}]}]}\n",
+            EINVAL, "m.yaml:10: spec.template.spec.containers[0].ports[0].hostPort",
+            "several replicas");
     refuses(DEPLOYMENT("1", "web") "  paused: true\n", EINVAL, "m.yaml:10: spec.paused", NULL);
 }
 
@@ -391,6 +397,53 @@ static void test_list(void **state)
     husk_manifest_free(manifest);
     refuses("apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: List}\n", EINVAL,
             "m.yaml:4: kind", NULL);
+}
+
+/* JSON's pairs of escapes are one character; halves are refused, and so is what is no UTF-8. */
+static void test_characters(void **state)
+{
+    struct husk_manifest *manifest = read_text(
+        "{\"apiVersion\": \"v1\", \"kind\": \"Pod\",\n\"metadata\": {\"name\": \"web\", "
+        "\"annotations\": "
+        "{\"a\": \"\\ud83d\\uDE00\\\\ud83d\\u00e4\"}},\n\"spec\": {\"containers\": [{\"name\": "
+        "\"a\", \"image\": \"b\"}]}}\n");
+    const json_t *metadata = json_object_get(manifest_pod(manifest, 0), "metadata");
+
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(metadata, "annotations"), "a")),
+        "\xf0\x9f\x98\x80\\ud83d\xc3\xa4");
+    husk_manifest_free(manifest);
+    refuses("{\n\"kind\":\n\"\\ud83d\"}\n", EINVAL, "m.yaml:3", "Unicode");
+    refuses("{\n\"kind\":\n\"\\ude00\\ud83d\"}\n", EINVAL, "m.yaml:3", "Unicode");
+    refuses("# a\nkind: Pod\nname: \"a\xff\"\n", EINVAL, "m.yaml:3", "UTF-8");
+    refuses("kind: Pod\n\n\nname: \xc3(\n", EINVAL, "m.yaml:4", "UTF-8");
+    refuses("kind: Pod\nname: \x01\n", EINVAL, "m.yaml:2", "control");
+}
+
+/* A volume of which nothing is said is an emptyDir, as Kubernetes defaults it. */
+static void test_volume_of_nothing(void **state)
+{
+    static const char *const texts[] = {"{name: v}", "{name: v, emptyDir: null}",
+                                        "{name: v, hostPath: null}"};
+    const struct husk_manifest_options lenient = {.size = sizeof(lenient), .lenient = true};
+    static const char claim[] =
+        MAIN "  volumes: [{name: v, persistentVolumeClaim: {claimName: c}}]\n";
+    struct husk_manifest *manifest;
+    char text[sizeof(MAIN) + 64];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(texts); i++) {
+        const json_t *volumes;
+
+        snprintf(text, sizeof(text), MAIN "  volumes: [%s]\n", texts[i]);
+        manifest = read_text(text);
+        volumes = json_object_get(json_object_get(manifest_pod(manifest, 0), "spec"), "volumes");
+        assert_true(json_is_object(json_object_get(json_array_get(volumes, 0), "emptyDir")));
+        assert_int_equal(json_object_size(json_array_get(volumes, 0)), 2);
+        husk_manifest_free(manifest);
+    }
+    refuses(claim, EINVAL, "m.yaml:8: spec.volumes[0].persistentVolumeClaim", "not supported");
+    assert_int_equal(husk_manifest_read("m.yaml", claim, strlen(claim), &lenient, &manifest, NULL),
+                     -EINVAL);
 }
 
 static void test_annotate(void **state)
@@ -410,13 +463,22 @@ static void test_annotate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),  cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_lifecycle), cmocka_unit_test(test_nothing_said),
-        cmocka_unit_test(test_lenient),   cmocka_unit_test(test_yaml),
-        cmocka_unit_test(test_bombs),     cmocka_unit_test(test_scalars),
-        cmocka_unit_test(test_objects),   cmocka_unit_test(test_missing_objects),
-        cmocka_unit_test(test_join),      cmocka_unit_test(test_deployment),
-        cmocka_unit_test(test_list),      cmocka_unit_test(test_annotate),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_lifecycle),
+        cmocka_unit_test(test_nothing_said),
+        cmocka_unit_test(test_lenient),
+        cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_scalars),
+        cmocka_unit_test(test_objects),
+        cmocka_unit_test(test_missing_objects),
+        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_deployment),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_characters),
+        cmocka_unit_test(test_volume_of_nothing),
+        cmocka_unit_test(test_annotate),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
