@@ -19,7 +19,7 @@ import traceback
 HUSK = os.environ.get("HUSK", "husk")
 GUESTS = pathlib.Path(os.environ.get("GUESTS", "."))
 TRANSPORT = os.environ.get("TRANSPORT", "mmio")
-PATIENCE_S = 60
+PATIENCE_S = 180
 SKIPPED = 77
 
 # Exit statuses of `husk run`.

@@ -26,7 +26,7 @@ LIBDIR, LIBEXECDIR, BINDIR = os.environ["LIBDIR"], os.environ["LIBEXECDIR"], os.
 GUESTS = pathlib.Path(os.environ["GUESTS"])
 CC = os.environ.get("CC", "cc")
 EXAMPLES = SOURCE / "docs/examples"
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 WORK = tempfile.TemporaryDirectory(prefix="husk-install-")
 DEST = pathlib.Path(WORK.name) / "dest"

@@ -28,7 +28,7 @@ import groups
 import images
 from e2e import Failure, require
 
-PATIENCE_S = int(os.environ.get("HUSK_TEST_PATIENCE_S", "60"))
+PATIENCE_S = int(os.environ.get("HUSK_TEST_PATIENCE_S", "180"))
 APPLETS = ("sh cat ls id ps sleep echo stty tty kill yes head true false env pwd wc date touch dd grep tr test "
            "sed mkdir rm tail hostname df mount umount sync readlink ln").split()
 PASSWD = b"root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"

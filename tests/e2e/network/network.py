@@ -23,7 +23,7 @@ import traceback
 
 PROGRAM = os.environ.get("HUSK_NETWORK", "husk-network")
 PLUGINS = pathlib.Path("/usr/lib/cni")
-PATIENCE_S = 60
+PATIENCE_S = 180
 SKIPPED = 77
 TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 2, 0x1000, 0x4000
 LIBC = ctypes.CDLL(None, use_errno=True)

@@ -22,7 +22,7 @@ import groups
 from agent import Failure, Report, SKIPPED, require
 from supervised import Client, NATIVE, Reader, Refused
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 def container(name, command, **more):
