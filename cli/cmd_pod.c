@@ -37,6 +37,11 @@ static int run_pod(int argc, char **argv, uint64_t started_ns)
 }
 
 const struct command cmd_pod[] = {
+    {.name = "create", .summary = "make a container, to be started later", .run = run_pod},
+    {.name = "start",
+     .summary = "start containers that were created, or have ended",
+     .run = run_pod},
+    {.name = "restart", .summary = "end containers and start them again", .run = run_pod},
     {.name = "ps", .summary = "list containers", .run = run_pod},
     {.name = "logs", .summary = "what a container has written", .run = run_pod},
     {.name = "exec", .summary = "run a command in a container", .run = run_pod},

@@ -12,7 +12,7 @@
 static const struct pod_option options[] = {
     {0, "no-stdin", false, pod_set_flag, AT(no_stdin)},
     {0, "sig-proxy", false, pod_set_flag, AT(sig_proxy)},
-    {0, "detach-keys", true, joining_set_keys, AT(detach_keys)},
+    {0, "detach-keys", true, pod_set_keys, AT(detach_keys)},
     {0, NULL, false, NULL, 0},
 };
 

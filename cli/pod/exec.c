@@ -21,7 +21,7 @@ static const struct pod_option options[] = {
     {'w', "workdir", true, pod_set_text, AT(directory)},
     {'u', "user", true, pod_set_text, AT(user)},
     {0, "privileged", false, pod_set_flag, AT(privileged)},
-    {0, "detach-keys", true, joining_set_keys, AT(detach_keys)},
+    {0, "detach-keys", true, pod_set_keys, AT(detach_keys)},
     {0, NULL, false, NULL, 0},
 };
 

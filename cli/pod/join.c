@@ -45,13 +45,3 @@ int joining_begin(struct joining *joining, const char *text, struct husk_error *
         detach_keys_parse(joining->detach_keys, &joining->session.relay.filter);
     return ret;
 }
-
-int joining_set_keys(void *member, const struct pod_place *place, const char *value)
-{
-    struct detach_filter filter;
-
-    if (detach_keys_parse(value, &filter))
-        return pod_usage(place->syntax, "%s: %s: wants keys such as ctrl-p,ctrl-q, at most %u",
-                         place->option, value, DETACH_KEYS_MAX);
-    return pod_set_any_text(member, place, value);
-}

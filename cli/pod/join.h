@@ -26,7 +26,4 @@ void joining_free(struct joining *joining);
 /* Connects to the supervisor of the container that `text` means. */
 int joining_begin(struct joining *joining, const char *text, struct husk_error *err);
 
-/* The setter of --detach-keys. */
-int joining_set_keys(void *member, const struct pod_place *place, const char *value);
-
 #endif

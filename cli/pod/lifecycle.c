@@ -9,11 +9,10 @@
 #include <time.h>
 
 #include "base/error.h"
-#include "cli/pod/pod.h"
+#include "cli/pod/lifecycle.h"
 
 struct wishes {
-    int64_t grace_s; /* -1: the record's */
-    int signal;      /* 0: the record's, or SIGKILL */
+    struct stop_wishes stop; /* its signal is also that of `kill`; 0: SIGKILL */
     bool all, force;
 };
 
@@ -22,13 +21,13 @@ struct wishes {
 static const struct pod_option no_options[] = {{0, NULL, false, NULL, 0}};
 
 static const struct pod_option stop_options[] = {
-    {'t', "time", true, pod_set_seconds, AT(grace_s)},
-    {'s', "signal", true, pod_set_signal, AT(signal)},
+    {'t', "time", true, pod_set_seconds, AT(stop.grace_s)},
+    {'s', "signal", true, pod_set_signal, AT(stop.signal)},
     {0, NULL, false, NULL, 0},
 };
 
 static const struct pod_option kill_options[] = {
-    {'s', "signal", true, pod_set_signal, AT(signal)},
+    {'s', "signal", true, pod_set_signal, AT(stop.signal)},
     {0, "all", false, pod_set_flag, AT(all)},
     {0, NULL, false, NULL, 0},
 };
@@ -121,7 +120,7 @@ static const struct pod_syntax rm_syntax = {
 static int act_on_all(const struct pod_syntax *syntax, int argc, char **argv,
                       int (*act)(struct pod_target *, void *, struct husk_error *))
 {
-    struct wishes wishes = {.grace_s = -1};
+    struct wishes wishes = {.stop = STOP_WISHES_INIT};
     char **words;
     unsigned count;
     int status = pod_options_parse(syntax, &wishes, argc, argv, &words, &count);
@@ -140,25 +139,29 @@ static int end(struct pod_target *target, json_t *params, struct husk_error *err
     return ret && pod_has_ended(target->container, ret) ? 0 : ret;
 }
 
-static int stop(struct pod_target *target, void *arg, struct husk_error *err)
+int stop_container(struct pod_target *target, const struct stop_wishes *wishes,
+                   struct husk_error *err)
 {
-    const struct wishes *wishes = arg;
-    json_t *params = json_object();
+    json_t *params;
 
+    if (!target->client)
+        return 0;
+    params = json_object();
     if (wishes->grace_s >= 0)
         json_object_set_new(params, "grace_ms", json_integer(wishes->grace_s * 1000));
     if (wishes->signal)
         json_object_set_new(params, "signal", json_integer(wishes->signal));
-    if (!target->client) {
-        json_decref(params);
-    } else {
-        int ret = end(target, params, err);
+    return end(target, params, err);
+}
 
-        if (ret)
-            return ret;
-    }
-    puts(target->word);
-    return 0;
+static int stop(struct pod_target *target, void *arg, struct husk_error *err)
+{
+    const struct wishes *wishes = arg;
+    int ret = stop_container(target, &wishes->stop, err);
+
+    if (!ret)
+        puts(target->word);
+    return ret;
 }
 
 int pod_stop(int argc, char **argv)
@@ -174,7 +177,7 @@ static int request(struct pod_target *target, const char *method, json_t *params
 
     if (!target->client) {
         json_decref(params);
-        return error_set(err, ESRCH, target->container->name, "does not run", "it has ended");
+        return pod_does_not_run(target->container, err);
     }
     ret = control_client_call(target->client, method, params, NULL, err);
     if (!ret)
@@ -186,10 +189,10 @@ static int send_signal(struct pod_target *target, void *arg, struct husk_error *
 {
     const struct wishes *wishes = arg;
 
-    return request(
-        target, "kill",
-        json_pack("{s:i, s:b}", "signal", wishes->signal ? wishes->signal : 9, "all", wishes->all),
-        err);
+    return request(target, "kill",
+                   json_pack("{s:i, s:b}", "signal", wishes->stop.signal ? wishes->stop.signal : 9,
+                             "all", wishes->all),
+                   err);
 }
 
 int pod_kill(int argc, char **argv)
@@ -223,6 +226,8 @@ static int recorded_status(const struct entry *container, int *status, struct hu
     struct container_state state;
     int ret = container_load_state(container, &state, err);
 
+    if (!ret && state.status == CONTAINER_CREATED)
+        return pod_does_not_run(container, err);
     if (!ret)
         *status = state.exit.status;
     return ret;

@@ -18,11 +18,15 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } table[] = {
-    {"run", pod_run},         {"ps", pod_ps},         {"logs", pod_logs},
-    {"exec", pod_exec},       {"attach", pod_attach}, {"stop", pod_stop},
-    {"kill", pod_kill},       {"wait", pod_wait},     {"rm", pod_rm},
-    {"inspect", pod_inspect}, {"stats", pod_stats},   {"top", pod_top},
-    {"cp", pod_cp},           {"pause", pod_pause},   {"resume", pod_resume},
+    {"run", pod_run},         {"create", pod_cmd_create},
+    {"start", pod_cmd_start}, {"restart", pod_cmd_restart},
+    {"ps", pod_ps},           {"logs", pod_logs},
+    {"exec", pod_exec},       {"attach", pod_attach},
+    {"stop", pod_stop},       {"kill", pod_kill},
+    {"wait", pod_wait},       {"rm", pod_rm},
+    {"inspect", pod_inspect}, {"stats", pod_stats},
+    {"top", pod_top},         {"cp", pod_cp},
+    {"pause", pod_pause},     {"resume", pod_resume},
     {"update", pod_update},   {"pod", pods_main},
 };
 

@@ -62,7 +62,7 @@ int pod_usage(const struct pod_syntax *syntax, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Members: bool; const char *, twice; struct pod_list; uint64_t bytes; int64_t seconds; uint32_t
- * thousandths of a processor; int, a signal's number. */
+ * thousandths of a processor; int, a signal's number; const char *. */
 int pod_set_flag(void *member, const struct pod_place *place, const char *value);
 int pod_set_text(void *member, const struct pod_place *place, const char *value);
 int pod_set_any_text(void *member, const struct pod_place *place, const char *value); /* "" too */
@@ -71,6 +71,8 @@ int pod_set_size(void *member, const struct pod_place *place, const char *value)
 int pod_set_seconds(void *member, const struct pod_place *place, const char *value);
 int pod_set_cpus(void *member, const struct pod_place *place, const char *value);
 int pod_set_signal(void *member, const struct pod_place *place, const char *value);
+int pod_set_keys(void *member, const struct pod_place *place,
+                 const char *value); /* --detach-keys */
 
 void pod_list_release(struct pod_list *list);
 

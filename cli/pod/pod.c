@@ -50,12 +50,22 @@ int pod_find(const char *text, struct entry_store **store, struct entry **contai
     return ret;
 }
 
+int pod_does_not_run(const struct entry *container, struct husk_error *err)
+{
+    struct container_state state;
+    bool created =
+        !container_load_state(container, &state, NULL) && state.status == CONTAINER_CREATED;
+
+    return error_set(err, ESRCH, container->name, "does not run", "%s",
+                     created ? "it was not started: `husk start` does that" : "it has ended");
+}
+
 int pod_connect(const struct entry *container, struct control_client **out, struct husk_error *err)
 {
     int fd = entry_connect(container, err);
 
     if (fd == -ECONNREFUSED)
-        return error_set(err, ESRCH, container->name, "does not run", "it has ended");
+        return pod_does_not_run(container, err);
     return fd < 0 ? fd : control_client_open(fd, out, err);
 }
 

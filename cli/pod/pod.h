@@ -18,6 +18,9 @@ enum { STATUS_OURS = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 
 /* Each takes argv with the command's name first and returns an exit status. */
 int pod_run(int argc, char **argv);
+int pod_cmd_create(int argc, char **argv);
+int pod_cmd_start(int argc, char **argv);
+int pod_cmd_restart(int argc, char **argv);
 int pod_ps(int argc, char **argv);
 int pod_logs(int argc, char **argv);
 int pod_exec(int argc, char **argv);
@@ -41,6 +44,9 @@ int pod_store(bool create, struct entry_store **out, struct husk_error *err);
 /* The container that `text` means; -ENOENT also without a store. Either is the caller's. */
 int pod_find(const char *text, struct entry_store **store, struct entry **container,
              struct husk_error *err);
+
+/* The error that it does not run: -ESRCH, with whether it ever did. */
+int pod_does_not_run(const struct entry *container, struct husk_error *err);
 
 /* A client of its supervisor. -ESRCH when it has ended. */
 int pod_connect(const struct entry *container, struct control_client **out, struct husk_error *err);

@@ -198,7 +198,7 @@ int pod_record_make(const struct pod_run_options *options, const struct pod_imag
         cli_message("%s", error_text(ENOMEM));
         return STATUS_OURS;
     }
-    ret = pod_network_parse(&pod_run_syntax, options->network, &machine->network);
+    ret = pod_network_parse(options->syntax, options->network, &machine->network);
     if (ret) {
         free(machine);
         return ret;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Parsing the command line of `husk run IMAGE`: see run_options.h. Values that go into the
- * container's configuration are checked where that is made (pod/spec). */
+/* Parsing the command lines of `husk run IMAGE` and `husk create`: see run_options.h. Values that
+ * go into the container's configuration are checked where that is made (pod/spec). */
 #include "cli/pod/run_options.h"
 
 #include <stddef.h>
 #include <string.h>
 
 #include "base/checked.h"
-#include "cli/pod/detach.h"
 #include "pod/supervisor/record.h"
 
 static int set_pull(void *member, const struct pod_place *place, const char *value)
@@ -33,16 +32,6 @@ static int set_name(void *member, const struct pod_place *place, const char *val
     return pod_set_text(member, place, value);
 }
 
-static int set_keys(void *member, const struct pod_place *place, const char *value)
-{
-    struct detach_filter filter;
-
-    if (detach_keys_parse(value, &filter))
-        return pod_usage(place->syntax, "%s: %s: wants keys such as ctrl-p,ctrl-q, at most %u",
-                         place->option, value, DETACH_KEYS_MAX);
-    return pod_set_any_text(member, place, value);
-}
-
 static int machine_only(void *member, const struct pod_place *place, const char *value)
 {
     return pod_usage(place->syntax,
@@ -53,41 +42,44 @@ static int machine_only(void *member, const struct pod_place *place, const char 
 
 #define AT(member) offsetof(struct pod_run_options, member)
 
-static const struct pod_option table[] = {
-    {'i', "interactive", false, pod_set_flag, AT(interactive)},
-    {'t', "tty", false, pod_set_flag, AT(tty)},
+/* Those of both commands. */
+#define SHARED_OPTIONS                                                                          \
+    {'i', "interactive", false, pod_set_flag, AT(interactive)},                                 \
+        {'t', "tty", false, pod_set_flag, AT(tty)}, {0, "rm", false, pod_set_flag, AT(remove)}, \
+        {'e', "env", true, pod_add_text, AT(env)},                                              \
+        {0, "env-file", true, pod_add_text, AT(env_files)},                                     \
+        {'v', "volume", true, pod_add_text, AT(volumes)},                                       \
+        {0, "tmpfs", true, pod_add_text, AT(tmpfs)},                                            \
+        {'w', "workdir", true, pod_set_text, AT(directory)},                                    \
+        {'u', "user", true, pod_set_text, AT(user)},                                            \
+        {'h', "hostname", true, pod_set_text, AT(hostname)},                                    \
+        {0, "entrypoint", true, pod_set_any_text, AT(entrypoint)},                              \
+        {0, "read-only", false, pod_set_flag, AT(read_only)},                                   \
+        {0, "cap-add", true, pod_add_text, AT(cap_add)},                                        \
+        {0, "cap-drop", true, pod_add_text, AT(cap_drop)},                                      \
+        {0, "security-opt", true, pod_add_text, AT(security)},                                  \
+        {0, "ulimit", true, pod_add_text, AT(ulimits)},                                         \
+        {0, "sysctl", true, pod_add_text, AT(sysctls)},                                         \
+        {0, "shm-size", true, pod_set_text, AT(shm_size)},                                      \
+        {0, "pids-limit", true, pod_set_text, AT(pids_limit)},                                  \
+        {'m', "memory", true, pod_set_text, AT(memory)},                                        \
+        {0, "cpus", true, pod_set_text, AT(cpus)},                                              \
+        {0, "scratch-size", true, pod_set_size, AT(scratch_bytes)},                             \
+        {0, "guest-kernel", true, pod_set_text, AT(kernel)},                                    \
+        {0, "network", true, pod_set_text, AT(network)},                                        \
+        {0, "dns", true, pod_add_text, AT(nameservers)}, {0, "name", true, set_name, AT(name)}, \
+        {'l', "label", true, pod_add_text, AT(labels)}, {0, "pull", true, set_pull, AT(pull)},  \
+        {'q', "quiet", false, pod_set_flag, AT(quiet)},                                         \
+        {0, "timeout", true, pod_set_seconds, AT(timeout)},                                     \
+        {0, "stop-signal", true, pod_set_text, AT(stop_signal)},                                \
+    {                                                                                           \
+        0, "stop-timeout", true, pod_set_seconds, AT(stop_timeout)                              \
+    }
+
+static const struct pod_option run_table[] = {
+    SHARED_OPTIONS,
     {'d', "detach", false, pod_set_flag, AT(detach)},
-    {0, "rm", false, pod_set_flag, AT(remove)},
-    {'e', "env", true, pod_add_text, AT(env)},
-    {0, "env-file", true, pod_add_text, AT(env_files)},
-    {'v', "volume", true, pod_add_text, AT(volumes)},
-    {0, "tmpfs", true, pod_add_text, AT(tmpfs)},
-    {'w', "workdir", true, pod_set_text, AT(directory)},
-    {'u', "user", true, pod_set_text, AT(user)},
-    {'h', "hostname", true, pod_set_text, AT(hostname)},
-    {0, "entrypoint", true, pod_set_any_text, AT(entrypoint)},
-    {0, "read-only", false, pod_set_flag, AT(read_only)},
-    {0, "cap-add", true, pod_add_text, AT(cap_add)},
-    {0, "cap-drop", true, pod_add_text, AT(cap_drop)},
-    {0, "security-opt", true, pod_add_text, AT(security)},
-    {0, "ulimit", true, pod_add_text, AT(ulimits)},
-    {0, "sysctl", true, pod_add_text, AT(sysctls)},
-    {0, "shm-size", true, pod_set_text, AT(shm_size)},
-    {0, "pids-limit", true, pod_set_text, AT(pids_limit)},
-    {'m', "memory", true, pod_set_text, AT(memory)},
-    {0, "cpus", true, pod_set_text, AT(cpus)},
-    {0, "scratch-size", true, pod_set_size, AT(scratch_bytes)},
-    {0, "guest-kernel", true, pod_set_text, AT(kernel)},
-    {0, "network", true, pod_set_text, AT(network)},
-    {0, "dns", true, pod_add_text, AT(nameservers)},
-    {0, "name", true, set_name, AT(name)},
-    {'l', "label", true, pod_add_text, AT(labels)},
-    {0, "pull", true, set_pull, AT(pull)},
-    {'q', "quiet", false, pod_set_flag, AT(quiet)},
-    {0, "timeout", true, pod_set_seconds, AT(timeout)},
-    {0, "stop-signal", true, pod_set_text, AT(stop_signal)},
-    {0, "stop-timeout", true, pod_set_seconds, AT(stop_timeout)},
-    {0, "detach-keys", true, set_keys, AT(detach_keys)},
+    {0, "detach-keys", true, pod_set_keys, AT(detach_keys)},
     {0, "sig-proxy", false, pod_set_flag, AT(sig_proxy)},
     /* Said of them is more than that they are unknown. */
     {'k', "kernel", true, machine_only, 0},
@@ -108,6 +100,52 @@ static const struct pod_option table[] = {
     {0, NULL, false, NULL, 0},
 };
 
+static const struct pod_option create_table[] = {
+    SHARED_OPTIONS,
+    {0, NULL, false, NULL, 0},
+};
+
+#define SHARED_HELP                                                                           \
+    "  -i, --interactive      the command gets standard input\n"                              \
+    "  -t, --tty              and a terminal\n"                                               \
+    "      --rm               remove the container when it has ended\n"                       \
+    "      --name NAME        default: the image's last word and six digits\n"                \
+    "  -l, --label NAME=TEXT  for `husk ps --filter`\n"                                       \
+    "  -e, --env NAME[=VALUE] a variable; without a value, this one's\n"                      \
+    "      --env-file FILE    one in each line\n"                                             \
+    "  -v, --volume SOURCE:DIRECTORY[:ro]\n"                                                  \
+    "                         a disk image (ext4, erofs) as a file system; a file or\n"       \
+    "                         directory is copied in\n"                                       \
+    "      --tmpfs DIRECTORY[:OPTIONS]\n"                                                     \
+    "  -w, --workdir DIRECTORY\n"                                                             \
+    "  -u, --user USER[:GROUP]\n"                                                             \
+    "  -h, --hostname NAME\n"                                                                 \
+    "      --entrypoint PROGRAM\n"                                                            \
+    "      --read-only        the root file system\n"                                         \
+    "      --cap-add NAME, --cap-drop NAME\n"                                                 \
+    "                         capabilities, or ALL\n"                                         \
+    "      --security-opt no-new-privileges|seccomp=FILE|seccomp=unconfined\n"                \
+    "      --ulimit NAME=SOFT[:HARD]\n"                                                       \
+    "      --sysctl NAME=VALUE\n"                                                             \
+    "      --shm-size SIZE    of /dev/shm\n"                                                  \
+    "      --pids-limit N     processes and threads\n"                                        \
+    "  -m, --memory SIZE      limit of the container's memory; the machine has room for it\n" \
+    "      --cpus N           limit in processors, such as 1.5\n"                             \
+    "      --scratch-size SIZE\n"                                                             \
+    "                         of the disk that takes what the container writes\n"             \
+    "      --network "                                                                        \
+    "none|tap=NAME[,address=ADDRESS/BITS]...[,gateway=ADDRESS][,mac=MAC][,mtu=N]\n"           \
+    "                         default: none\n"                                                \
+    "      --dns ADDRESS      a name server\n"                                                \
+    "      --pull missing|always|never\n"                                                     \
+    "                         whether to get the image from its registry\n"                   \
+    "  -q, --quiet            no progress of that\n"                                          \
+    "      --timeout TIME     end the container after 90, 90s, 5m, 1h30m\n"                   \
+    "      --stop-signal SIGNAL, --stop-timeout TIME\n"                                       \
+    "                         how `husk stop` ends it, and how long it waits\n"               \
+    "      --guest-kernel FILE\n"                                                             \
+    "                         the machine's kernel; default: as husk(1) says\n"
+
 const struct pod_syntax pod_run_syntax = {
     .command = "run",
     .help =
@@ -116,49 +154,9 @@ const struct pod_syntax pod_run_syntax = {
         "Run a container of an image, in a microVM of its own. Options after IMAGE are the "
         "command's.\n"
         "\n"
-        "  -i, --interactive      the command gets standard input\n"
-        "  -t, --tty              and a terminal\n"
         "  -d, --detach           in the background; prints the container's id\n"
-        "      --rm               remove the container when it has ended\n"
-        "      --name NAME        default: the image's last word and six digits\n"
-        "  -l, --label NAME=TEXT  for `husk ps --filter`\n"
-        "  -e, --env NAME[=VALUE] a variable; without a value, this one's\n"
-        "      --env-file FILE    one in each line\n"
-        "  -v, --volume SOURCE:DIRECTORY[:ro]\n"
-        "                         a disk image (ext4, erofs) as a file system; a file or\n"
-        "                         directory is copied in\n"
-        "      --tmpfs DIRECTORY[:OPTIONS]\n"
-        "  -w, --workdir DIRECTORY\n"
-        "  -u, --user USER[:GROUP]\n"
-        "  -h, --hostname NAME\n"
-        "      --entrypoint PROGRAM\n"
-        "      --read-only        the root file system\n"
-        "      --cap-add NAME, --cap-drop NAME\n"
-        "                         capabilities, or ALL\n"
-        "      --security-opt no-new-privileges|seccomp=FILE|seccomp=unconfined\n"
-        "      --ulimit NAME=SOFT[:HARD]\n"
-        "      --sysctl NAME=VALUE\n"
-        "      --shm-size SIZE    of /dev/shm\n"
-        "      --pids-limit N     processes and threads\n"
-        "  -m, --memory SIZE      limit of the container's memory; the machine has room for it\n"
-        "      --cpus N           limit in processors, such as 1.5\n"
-        "      --scratch-size SIZE\n"
-        "                         of the disk that takes what the container writes\n"
-        "      --network "
-        "none|tap=NAME[,address=ADDRESS/BITS]...[,gateway=ADDRESS][,mac=MAC][,mtu=N]\n"
-        "                         default: none\n"
-        "      --dns ADDRESS      a name server\n"
-        "      --pull missing|always|never\n"
-        "                         whether to get the image from its registry\n"
-        "  -q, --quiet            no progress of that\n"
-        "      --timeout TIME     end the container after 90, 90s, 5m, 1h30m\n"
-        "      --stop-signal SIGNAL, --stop-timeout TIME\n"
-        "                         how `husk stop` ends it, and how long it waits\n"
         "      --detach-keys KEYS default: ctrl-p,ctrl-q\n"
-        "      --sig-proxy=false  without a terminal, do not send signals on\n"
-        "      --guest-kernel FILE\n"
-        "                         the machine's kernel; default: as husk(1) says\n"
-        "\n"
+        "      --sig-proxy=false  without a terminal, do not send signals on\n" SHARED_HELP "\n"
         "Exit status: the command's; 125 husk failed; 126 the command cannot be executed; 127 it\n"
         "is not there.\n",
     .wants = "an image",
@@ -166,17 +164,35 @@ const struct pod_syntax pod_run_syntax = {
     .most = UINT16_MAX,
     .words_before_end = 1,
     .own_statuses = true,
-    .options = table,
+    .options = run_table,
 };
 
-int pod_run_options_parse(struct pod_run_options *out, int argc, char **argv)
+const struct pod_syntax pod_create_syntax = {
+    .command = "create",
+    .help =
+        "husk create [OPTION...] IMAGE [COMMAND [ARGUMENT...]]\n"
+        "\n"
+        "Make a container of an image, as `husk run` does, and print its id. Nothing of it runs\n"
+        "before `husk start`. Options after IMAGE are the command's.\n"
+        "\n" SHARED_HELP "\n"
+        "Exit status: 0 done; 119 usage error; 125 failure.\n",
+    .wants = "an image",
+    .least = 1,
+    .most = UINT16_MAX,
+    .words_before_end = 1,
+    .options = create_table,
+};
+
+int pod_run_options_parse(const struct pod_syntax *syntax, struct pod_run_options *out, int argc,
+                          char **argv)
 {
     char **words;
     unsigned count;
     int ret;
 
-    *out = (struct pod_run_options){.sig_proxy = true, .timeout = -1, .stop_timeout = -1};
-    ret = pod_options_parse(&pod_run_syntax, out, argc, argv, &words, &count);
+    *out = (struct pod_run_options){
+        .syntax = syntax, .sig_proxy = true, .timeout = -1, .stop_timeout = -1};
+    ret = pod_options_parse(syntax, out, argc, argv, &words, &count);
     if (ret)
         return ret;
     out->image = words[0];

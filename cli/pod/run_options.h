@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The command line of `husk run IMAGE` as data. Texts are those of argv. */
+/* The command line of `husk run IMAGE` or `husk create` as data. Texts are those of argv. */
 #ifndef HUSK_CLI_POD_RUN_OPTIONS_H
 #define HUSK_CLI_POD_RUN_OPTIONS_H
 
@@ -8,6 +8,7 @@
 enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER };
 
 struct pod_run_options {
+    const struct pod_syntax *syntax; /* the command's */
     bool interactive, tty, detach, remove, sig_proxy, read_only, quiet;
     struct pod_list env, env_files, volumes, tmpfs, cap_add, cap_drop, security, ulimits, sysctls,
         nameservers, labels;
@@ -22,10 +23,11 @@ struct pod_run_options {
 };
 
 /* Returns 0, POD_HELP_SHOWN, or an exit status with the reason printed. Release in every case. */
-int pod_run_options_parse(struct pod_run_options *out, int argc, char **argv);
+int pod_run_options_parse(const struct pod_syntax *syntax, struct pod_run_options *out, int argc,
+                          char **argv);
 void pod_run_options_release(struct pod_run_options *options);
 
 /* For messages about what is found wrong later. */
-extern const struct pod_syntax pod_run_syntax;
+extern const struct pod_syntax pod_run_syntax, pod_create_syntax;
 
 #endif

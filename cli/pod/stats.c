@@ -107,7 +107,7 @@ static int show(struct stats *stats, struct entry *container, struct control_cli
 static int show_target(struct pod_target *target, void *arg, struct husk_error *err)
 {
     if (!target->client)
-        return error_set(err, ESRCH, target->container->name, "does not run", "it has ended");
+        return pod_does_not_run(target->container, err);
     return show(arg, target->container, target->client, err);
 }
 

@@ -80,7 +80,7 @@ static int update(struct pod_target *target, void *arg, struct husk_error *err)
     int ret;
 
     if (!target->client)
-        return error_set(err, ESRCH, target->container->name, "does not run", "it has ended");
+        return pod_does_not_run(target->container, err);
     ret = control_client_call(target->client, "update",
                               json_pack("{s:o}", "resources", resources(arg)), NULL, err);
     if (!ret)

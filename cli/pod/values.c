@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "cli/pod/detach.h"
 #include "cli/pod/options.h"
 #include "pod/spec/spec.h"
 
@@ -96,4 +97,14 @@ int pod_set_signal(void *member, const struct pod_place *place, const char *valu
     if (spec_signal_parse(value, member))
         return pod_usage(place->syntax, "%s: %s: is no signal", place->option, value);
     return 0;
+}
+
+int pod_set_keys(void *member, const struct pod_place *place, const char *value)
+{
+    struct detach_filter filter;
+
+    if (detach_keys_parse(value, &filter))
+        return pod_usage(place->syntax, "%s: %s: wants keys such as ctrl-p,ctrl-q, at most %u",
+                         place->option, value, DETACH_KEYS_MAX);
+    return pod_set_any_text(member, place, value);
 }

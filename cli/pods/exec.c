@@ -27,23 +27,13 @@ struct joining {
 
 #define AT(member) offsetof(struct joining, member)
 
-static int set_keys(void *member, const struct pod_place *place, const char *value)
-{
-    struct detach_filter filter;
-
-    if (detach_keys_parse(value, &filter))
-        return pod_usage(place->syntax, "%s: %s: wants keys such as ctrl-p,ctrl-q, at most %u",
-                         place->option, value, DETACH_KEYS_MAX);
-    return pod_set_any_text(member, place, value);
-}
-
 static const struct pod_option exec_options[] = {
     SCOPE_NAMESPACE(struct joining),
     {'c', "container", true, pod_set_text, AT(container)},
     {'i', "stdin", false, pod_set_flag, AT(interactive)},
     {0, "interactive", false, pod_set_flag, AT(interactive)},
     {'t', "tty", false, pod_set_flag, AT(tty)},
-    {0, "detach-keys", true, set_keys, AT(detach_keys)},
+    {0, "detach-keys", true, pod_set_keys, AT(detach_keys)},
     {0, NULL, false, NULL, 0},
 };
 
@@ -53,7 +43,7 @@ static const struct pod_option attach_options[] = {
     {0, "no-stdin", false, pod_set_flag, AT(no_stdin)},
     {'i', "stdin", false, pod_set_flag, AT(interactive)},
     {'t', "tty", false, pod_set_flag, AT(tty)},
-    {0, "detach-keys", true, set_keys, AT(detach_keys)},
+    {0, "detach-keys", true, pod_set_keys, AT(detach_keys)},
     {0, NULL, false, NULL, 0},
 };
 

@@ -2,7 +2,8 @@
 /*
  * Overlay roots: see overlay.h. Below the upper volume (or the agent's own memory, where the root
  * is read-only and only mount points get made) there is a directory for each container, "c-NAME",
- * with "upper" and "work"; deleted ones are renamed to "trash-N" until they are gone.
+ * with "upper" and "work"; deleted ones are renamed to "trash-N" until they are gone. What is on a
+ * volume stays there when the machine ends, and is used again by one that has the same disk.
  */
 #include "guest/agent/overlay.h"
 
@@ -75,7 +76,7 @@ static int make_directories(const struct container *container, const char *base)
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         snprintf(path, sizeof(path), "%s/c-%s%s", base, container->name, parts[i]);
-        if (mkdir(path, i ? 0755 : 0700) < 0)
+        if (mkdir(path, i ? 0755 : 0700) < 0 && errno != EEXIST)
             return -errno;
     }
     if (mkdir(container->root_path, 0755) < 0 && errno != EEXIST)
@@ -154,6 +155,8 @@ void overlay_unmount(struct container *container)
         return;
     umount2(container->root_path, MNT_DETACH | UMOUNT_NOFOLLOW);
     rmdir(container->root_path);
+    if (container->agent->ending && container->upper[0])
+        return;
     upper_base(container, base);
     snprintf(own, sizeof(own), "c-%s", container->name);
     tree_discard(base, own, container->agent->trash_count++);

@@ -152,8 +152,8 @@ static bool is_writable(const struct agent *agent, const char *name)
     return volume && !volume->readonly;
 }
 
-/* A new directory "v-NAME" of a writable volume, in which only the agent makes names, as a detached
- * mount. */
+/* A directory "v-NAME" of a writable volume, in which only the agent makes names, as a detached
+ * mount. It may be there from an earlier machine that had the same disk. */
 static int mount_directory(const struct agent *agent, const struct wish *wish, uint64_t attributes,
                            struct husk_error *err)
 {
@@ -164,7 +164,7 @@ static int mount_directory(const struct agent *agent, const struct wish *wish, u
     if (!is_writable(agent, wish->parent))
         return error_set(err, ENOENT, wish->parent, "there is no such writable volume", "%s", "");
     snprintf(path, sizeof(path), "%s/%s/v-%s", HUSK_AGENT_VOLUMES, wish->parent, wish->name);
-    if (mkdir(path, 0755) < 0)
+    if (mkdir(path, 0755) < 0 && errno != EEXIST)
         return error_set(err, errno, path, "cannot be made", NULL);
     fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
     if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0) {
@@ -334,7 +334,8 @@ static void unmount(struct agent *agent, struct volume *volume)
     snprintf(path, sizeof(path), "%s/%s", HUSK_AGENT_VOLUMES, volume->name);
     umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
     rmdir(path);
-    if (volume->parent[0])
+    /* At the machine's end it stays for the next one that has the same disk. */
+    if (volume->parent[0] && !agent->ending)
         discard_directory(agent, volume->parent, volume->name);
     partition_remove(&volume->partition);
     while (*at && *at != volume)

@@ -209,7 +209,9 @@
  *         "virtiofs": TAG    a shared folder
  *         "tmpfs_bytes": N   memory of the guest, at most N bytes
  *         "directory": VOLUME   (1.1) a new, empty directory of another, writable volume, which goes
- *                            with this volume and keeps the other one from being removed
+ *                            with this volume and keeps the other one from being removed. On a disk
+ *                            that an earlier machine wrote, what volume and container of the same
+ *                            names had there at its "shutdown" is there again
  *     "mode" (up to 07777), "uid", "gid" (1.2): what the volume's root directory becomes before
  *     anybody can see it; a read-only volume cannot. What is left out stays as it is: 0755, 0, 0 for
  *     "tmpfs_bytes" and "directory". With the set-group-id bit, what containers make in it has its

@@ -4,9 +4,9 @@
  * one takes about a hundred KiB of the host's disk whatever its size. The guest frees blocks of
  * files that are deleted (discard), and they become holes again.
  *
- * The file system has no journal: it lives as long as its container, and is never mounted again
- * after a machine that was cut off. Its inode tables are declared to be zero, as the holes that
- * they are in do read, so that the guest does not come to write them while it is idle.
+ * The file system has no journal: it is never mounted again after a machine that was cut off. Its
+ * inode tables are declared to be zero, as the holes that they are in do read, so that the guest
+ * does not come to write them while it is idle.
  */
 #ifndef HUSK_POD_MACHINE_SCRATCH_H
 #define HUSK_POD_MACHINE_SCRATCH_H

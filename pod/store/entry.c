@@ -71,6 +71,11 @@ bool entry_alive(const struct entry *entry)
            held.l_type != F_UNLCK;
 }
 
+bool entry_was_alive(const struct entry *entry)
+{
+    return entry_alive(entry) || faccessat(entry->dir, ENTRY_SOCKET_FILE, F_OK, 0) == 0;
+}
+
 int entry_new(const struct entry_store *store, const char *name, struct entry **out,
               struct husk_error *err)
 {

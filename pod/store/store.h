@@ -111,6 +111,8 @@ int entry_each(struct entry_store *store, int (*each)(void *arg, struct entry *e
                struct husk_error *err);
 
 bool entry_alive(const struct entry *entry);
+/* Whether it is or has been; it may have been for too short a time to have written a state. */
+bool entry_was_alive(const struct entry *entry);
 
 /*
  * Makes a dead one alive once more: the lock is held by `entry`, and there is a new control socket.

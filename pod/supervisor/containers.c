@@ -3,12 +3,16 @@
 #include "pod/supervisor/containers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "pod/machine/scratch.h"
+#include "pod/store/spawn.h"
 
 #define STATUS_SUPERVISOR_DIED 255
 
@@ -54,7 +58,7 @@ int container_store_open(const char *path, bool create, struct entry_store **out
     return entry_store_open(&container_kind, path, create, out, err);
 }
 
-int container_create(struct entry_store *store, const struct container_spec *spec,
+int container_create(struct entry_store *store, const struct container_spec *spec, bool alive,
                      struct entry **out, struct husk_error *err)
 {
     struct container_state state = {.status = CONTAINER_CREATED};
@@ -64,7 +68,7 @@ int container_create(struct entry_store *store, const struct container_spec *spe
                                       .spec = spec_json,
                                       .spec_max = CONTAINER_SPEC_MAX,
                                       .state = state_json,
-                                      .alive = true};
+                                      .alive = alive};
     int ret = spec_json && state_json ? entry_create(store, &first, out, err)
                                       : error_set(err, ENOMEM, spec->name, "cannot be made", NULL);
 
@@ -116,12 +120,13 @@ static int read_state(const struct entry *container, void *arg, struct husk_erro
     return ret;
 }
 
-static bool has_ended(const struct entry *container, const void *arg)
+/* One that has ended, or that nobody has started yet. */
+static bool is_at_rest(const struct entry *container, const void *arg)
 {
     const struct container_state *state = arg;
 
-    (void)container;
-    return state->status == CONTAINER_EXITED;
+    return state->status == CONTAINER_EXITED ||
+           (state->status == CONTAINER_CREATED && !entry_was_alive(container));
 }
 
 static uint64_t now_ns(void)
@@ -132,13 +137,16 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Its process may have ended before the supervisor did: then only the status is out of date. */
+/* Its process may have ended before the supervisor did: then only the status is out of date. The
+ * disk of a machine that was cut off is never mounted again. */
 static void mark(const struct entry *container, void *arg)
 {
     struct container_state *state = arg;
     struct container_spec spec;
 
+    (void)unlinkat(container->dir, SCRATCH_FILE, 0);
     state->status = CONTAINER_EXITED;
+    state->machine_pid = 0;
     if (!state->ended) {
         state->ended = true;
         state->exit = (struct container_exit){.status = STATUS_SUPERVISOR_DIED};
@@ -158,9 +166,32 @@ int container_load_state(const struct entry *container, struct container_state *
                          struct husk_error *err)
 {
     static const struct entry_reader reader = {
-        .read = read_state, .is_final = has_ended, .mark = mark};
+        .read = read_state, .is_final = is_at_rest, .mark = mark};
 
     return entry_read_state(container, &reader, out, err);
+}
+
+/* Before it is alive: what its last supervisor did not get to say, and what is left of its disk. */
+static int before_start(struct entry *container, void *arg, struct husk_error *err)
+{
+    bool *fresh = arg;
+    struct container_state state;
+    int ret = read_state(container, &state, err);
+
+    if (ret)
+        return ret;
+    if (!is_at_rest(container, &state))
+        mark(container, &state);
+    *fresh = faccessat(container->dir, SCRATCH_FILE, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+    return 0;
+}
+
+int container_start(struct entry_store *store, struct entry *container, const char *program,
+                    bool *fresh, struct husk_error *err)
+{
+    int ret = entry_revive(store, container, before_start, fresh, err);
+
+    return ret ? ret : entry_spawn(container, program, err);
 }
 
 static int tidy_one(void *arg, struct entry *container)

@@ -18,13 +18,22 @@ int container_store_open(const char *path, bool create, struct entry_store **out
                          struct husk_error *err);
 
 /*
- * Makes the container: its directory with spec.json, a state.json that says "created", its log's
- * place and its control socket appear under the name at once or not at all, with the lock held by
- * the result's `lock`. -EEXIST when the name is taken. The result is the caller's, for
- * entry_spawn() or entry_close().
+ * Makes the container: its directory with spec.json and a state.json that says "created" appears
+ * under the name at once or not at all; when `alive` with its control socket, and the lock held by
+ * the result's `lock`, for entry_spawn(). One that is not is for container_start(). -EEXIST when
+ * the name is taken. The result is the caller's.
  */
-int container_create(struct entry_store *store, const struct container_spec *spec,
+int container_create(struct entry_store *store, const struct container_spec *spec, bool alive,
                      struct entry **out, struct husk_error *err);
+
+/*
+ * Starts the supervisor of one that was created, or has ended: as entry_spawn(), with what that
+ * returns. What the container wrote is there again where its machine was shut down in order, and
+ * gone where it was cut off; *fresh says that there is nothing. -EALREADY when it is alive, -ENOENT
+ * when it has been removed.
+ */
+int container_start(struct entry_store *store, struct entry *container, const char *program,
+                    bool *fresh, struct husk_error *err);
 
 /* Reads a record. -ENOENT: the directory has been removed meanwhile. */
 int container_load_spec(const struct entry *container, struct container_spec *out,

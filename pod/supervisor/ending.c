@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/io.h"
+#include "pod/machine/scratch.h"
 #include "pod/supervisor/supervisor.h"
 
 #define DRAIN_NS       (10000 * MS_NS)
@@ -70,13 +72,19 @@ static void drain_late(struct supervisor *s)
 
 /* ---- the machine's end ---- */
 
+static void cut_off(struct supervisor *s)
+{
+    s->cut_off = true;
+    s->ops->power_off(s->machine);
+}
+
 static void on_shutdown(void *arg, const json_t *result, const struct husk_error *error)
 {
     struct supervisor *s = arg;
 
     (void)result;
     if (error && s->phase == PHASE_POWER_OFF && error->code != ECONNRESET)
-        s->ops->power_off(s->machine);
+        cut_off(s);
 }
 
 void ending_power_off(struct supervisor *s)
@@ -97,7 +105,7 @@ void ending_power_off(struct supervisor *s)
     event_timer_arm(s->phase_timer, s->last_resort > 1 ? FORCED_NS : POWER_OFF_NS);
     if (!can_ask ||
         agent_client_call(s->agent, "shutdown", json_object(), 0, on_shutdown, s, &error))
-        s->ops->power_off(s->machine);
+        cut_off(s);
 }
 
 /* It may be the first that is heard of an end. */
@@ -108,6 +116,8 @@ void ending_machine_stopped(void *arg, const char *why)
 
     if (s->torn_down)
         return;
+    if (s->phase == PHASE_POWER_OFF && !why[0] && !s->cut_off)
+        s->mounted = false;
     if (s->phase < PHASE_POWER_OFF && !s->state.ended) {
         error_set(&error, EIO, "the virtual machine", "has stopped", "%s", why);
         life_fail(s, &error, s->phase < PHASE_RUNNING ? STATUS_HUSK : STATUS_LOST);
@@ -125,7 +135,7 @@ static void power_off_late(struct supervisor *s)
 {
     log_warn(s->log, "supervisor",
              "the guest did not shut down in time: its machine is turned off");
-    s->ops->power_off(s->machine);
+    cut_off(s);
     if (s->phase ==
         PHASE_POWER_OFF) /* one that does not even say that it stops is ended by force */
         event_timer_arm(s->phase_timer, FORCED_NS);
@@ -144,6 +154,9 @@ static void tear_down(struct supervisor *s)
     hub_abandon(s->hub);
     s->ops->destroy(s->machine);
     s->machine = NULL;
+    /* A disk that the guest did not write back is never mounted again. */
+    if (s->mounted)
+        (void)unlinkat(s->container->dir, SCRATCH_FILE, 0);
     s->state.status = CONTAINER_EXITED;
     s->state.machine_pid = 0;
 }
@@ -195,6 +208,10 @@ void ending_timer(void *arg)
 {
     struct supervisor *s = arg;
 
+    if (s->phase < PHASE_DRAINING) {
+        life_lost(s);
+        return;
+    }
     if (s->phase == PHASE_DRAINING) {
         drain_late(s);
         return;

@@ -9,6 +9,8 @@
 
 /* How long a guest may take to boot; one that stops is noticed at once. */
 #define BOOT_TIMEOUT_MS 120000u
+/* How long the machine's own reason is waited for when its agent has gone. */
+#define REASON_NS       (5000 * MS_NS)
 
 static void on_ready(void *arg, const struct agent_hello *hello)
 {
@@ -186,11 +188,34 @@ void life_refuse_start(struct supervisor *s, const struct husk_error *error, uin
     s->start = (struct ticket){.connection = 0};
 }
 
+/* A machine that ends takes its agent along, which is heard of first and explains nothing. */
+static bool waits_for_reason(struct supervisor *s, const struct husk_error *error, uint8_t status)
+{
+    if (error->code != ECONNRESET || s->phase >= PHASE_DRAINING || !s->machine)
+        return false;
+    if (!s->lost.code) {
+        s->lost = *error;
+        s->lost_status = status;
+        event_timer_arm(s->phase_timer, REASON_NS);
+    }
+    return true;
+}
+
+void life_lost(struct supervisor *s)
+{
+    struct husk_error error = s->lost;
+
+    if (!error.code)
+        return;
+    error.code = EIO;
+    life_fail(s, &error, s->lost_status);
+}
+
 void life_fail(struct supervisor *s, const struct husk_error *error, uint8_t status)
 {
     char text[sizeof(s->state.error)];
 
-    if (s->phase >= PHASE_POWER_OFF)
+    if (s->phase >= PHASE_POWER_OFF || waits_for_reason(s, error, status))
         return;
     error_format(error, text, sizeof(text));
     log_error(s->log, "supervisor", "%s", text);

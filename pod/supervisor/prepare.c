@@ -230,6 +230,7 @@ int prepare_begin(struct supervisor *s)
     s->prepare = calloc(1, sizeof(*s->prepare));
     if (!s->prepare)
         return -ENOMEM;
+    s->mounted = true;
     s->prepare->requests = json_array();
     ret = event_loop_add_timer(s->loop, on_again, s, &s->prepare->again);
     if (ret == 0)

@@ -70,11 +70,15 @@ struct supervisor {
 
     bool start_asked;
     struct husk_error failure; /* why it did not come to the program's start; code 0: nothing yet */
-    bool ended_early;          /* its end was told before the answer to "start", which says more */
+    struct husk_error lost; /* the agent has gone, and the machine says nothing yet; code 0: no */
+    uint8_t lost_status;
+    bool ended_early; /* its end was told before the answer to "start", which says more */
     struct agent_exit early;
     struct ticket start;    /* who asked */
     struct waiters waiters; /* of "wait" and "stop" for the container */
     bool stop_asked;
+    bool mounted; /* the guest may have mounted the scratch disk, and not yet written it back */
+    bool cut_off; /* the machine was ended by force */
     bool torn_down, finished;       /* steps of OVER: nothing is left; the answers are given */
     bool record_failed;             /* the end could not be written down */
     uint64_t leave_at_ns;           /* when clients that do not read are not waited for any more */
@@ -82,7 +86,7 @@ struct supervisor {
     unsigned last_resort;           /* how often a stop has not helped */
     struct event_timer *stop_timer; /* the grace of a stop */
     struct event_timer *timeout_timer; /* of the record */
-    struct event_timer *phase_timer;   /* how long DRAINING, POWER_OFF and OVER may last */
+    struct event_timer *phase_timer;   /* how long DRAINING, POWER_OFF, OVER and `lost` last */
     struct event_timer *save_timer;    /* the record could not be written */
     unsigned save_failures;
     bool save_soon; /* within the time of that timer */
@@ -94,6 +98,8 @@ void life_prepared(struct supervisor *s);
 void life_start(struct supervisor *s, struct ticket ticket);
 /* husk failed: the container ends with this status, if it has none yet, and the error. */
 void life_fail(struct supervisor *s, const struct husk_error *error, uint8_t status);
+/* It failed for want of the agent, and the machine has not said why. */
+void life_lost(struct supervisor *s);
 /* Nobody is told any more that "start" worked. */
 void life_refuse_start(struct supervisor *s, const struct husk_error *error, uint8_t status);
 

@@ -57,7 +57,7 @@ class Box:
     """`husk` with an image "busybox" in a store of its own, and containers of its own."""
 
     def __init__(self, options=(), **environment):
-        self.options = list(options)  # of every `husk run`
+        self.options = list(options)  # of every `husk run` and `husk create`
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="husk-box-"))
         self.state = self.top / "state"
         self.environment = {name: value for name, value in os.environ.items()
@@ -81,7 +81,7 @@ class Box:
 
     def command(self, *words):
         words = list(map(str, words))
-        return [e2e.HUSK, words[0], *(self.options if words[0] == "run" else []), *words[1:]]
+        return [e2e.HUSK, words[0], *(self.options if words[0] in ("run", "create") else []), *words[1:]]
 
     def start(self, *words, **more):
         return subprocess.Popen(self.command(*words), env=self.environment,

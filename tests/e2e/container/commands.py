@@ -302,6 +302,104 @@ def case_pause(box):
     box.husk("rm", "-f", name)
 
 
+def case_create_and_start(box):
+    made = box.husk("create", "--name", "c", "-e", "A=1", "busybox", "sh", "-c", "echo $A $FROM_IMAGE; exit 4")
+    require(re.fullmatch("[0-9a-f]{64}\n", made) and box.inspect("c")["id"] == made.strip(), made)
+    require(box.inspect("c")["state"]["status"] == "created" and not box.husk("ps", "-q"), "created")
+    require(" Created" in box.husk("ps", "-a") and box.husk("ps", "-q", "-f", "status=created"), "ps -a")
+    for words in (("exec", "c", "true"), ("attach", "c"), ("kill", "c"), ("wait", "c"), ("top", "c"), ("pause", "c")):
+        box.refuse("it was not started", *words, status=125)
+    require(box.husk("logs", "c") == "" and box.husk("stop", "c") == "c\n", "nothing to say, nothing to end")
+    require(box.inspect("c")["state"]["status"] == "created", "still")
+    require(box.husk("start", "c") == "c\n", "start")
+    require(box.husk("wait", "c") == "4\n" and box.husk("logs", "c") == "1 yes\n", "its output")
+    # Once more, and by the beginning of its id; the log goes on.
+    require(box.husk("start", "-a", made[:8], status=4) == "1 yes\n", "start -a")
+    require(box.husk("logs", "c") == "1 yes\n1 yes\n", "logs of both")
+    box.husk("rm", "c")
+    box.husk("create", "--name", "c", "busybox", "true")
+    require(box.husk("rm", "c") == "c\n", "one that was never started")
+    box.husk("create", "--name", "c", "--rm", "busybox", "sh", "-c", "exit 3")
+    require(box.names() == ["c"], "it removes itself when it has ended only")
+    box.husk("start", "-a", "c", status=3)
+    box.wait_for("its removal", lambda: not box.names())
+
+
+def case_start_with_input(box):
+    box.husk("create", "-i", "--name", "cat", "busybox", "cat")
+    for _ in range(2):
+        require(box.husk("start", "-ai", "cat", data=b"through") == "through", "start -ai")
+    box.husk("rm", "cat")
+    box.husk("create", "--name", "wc", "busybox", "wc", "-c")
+    require(box.husk("start", "-i", "wc", data=b"12345").strip() == "0", "it was made without -i")
+    box.husk("rm", "wc")
+    box.husk("create", "-it", "--name", "tty", "busybox", "sh")
+    box.refuse("is none", "start", "-ai", "tty")
+    with Terminal(box, "start", "-ai", "tty") as terminal:
+        terminal.expect("# ")
+        terminal.send("tty; exit 5\r")
+        terminal.expect("/dev/pts/")
+        terminal.finish(5)
+    box.husk("rm", "tty")
+
+
+def case_start_of_what_runs_or_cannot(box):
+    name = box.detached("busybox", "sleep", "1000")
+    require(box.husk("start", name) == f"{name}\n", "as it is")
+    box.refuse("husk attach", "start", "-a", name)
+    box.refuse("no-such", "start", "no-such", status=125)
+    box.husk("kill", name)
+    require(box.husk("wait", name) == "137\n", "wait")
+    # Several; what is wrong with one does not keep the other from its turn.
+    box.husk("create", "--name", "missing", "busybox", "/bin/missing")
+    for _ in range(2):
+        out = box.husk("start", "missing", name, status=127, errors="missing")
+        require(out == f"{name}\n" and box.inspect("missing")["state"]["exit"]["status"] == 127, out)
+    require("Up" in box.husk("ps"), "the other one runs")
+    os.kill(box.inspect(name)["state"]["supervisor"]["pid"], signal.SIGKILL)
+    box.wait_for("its end", lambda: "Exited (255)" in box.husk("ps", "-a"))
+    box.husk("start", name)
+    state = box.inspect(name)["state"]
+    require(state["status"] == "running" and not state["error"] and "exit" not in state, state)
+    box.husk("rm", "-f", name, "missing")
+
+
+def case_start_copies_once_it_starts(box):
+    source = box.top / "to copy"
+    source.mkdir()
+    box.husk("create", "--name", "c", "-v", f"{source}:/data/in", "busybox", "cat", "/data/in/file")
+    (source / "file").write_text("written after create\n")
+    require(box.husk("start", "-a", "c") == "written after create\n", "what is there at the start")
+    box.husk("rm", "c")
+    box.husk("create", "--name", "c", "-v", f"{source}:/data/in", "busybox", "true")
+    (source / "file").unlink()
+    source.rmdir()
+    for _ in range(2):
+        box.refuse("to copy", "start", "c")
+    require(box.inspect("c")["state"]["status"] == "exited", "it is over")
+    box.husk("rm", "c")
+
+
+def case_restart(box):
+    script = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.1; done"
+    name = box.detached("busybox", "sh", "-c", script)
+    box.wait_for("the trap", lambda: "up" in box.husk("logs", name))
+    before = box.inspect(name)["state"]
+    require(box.husk("restart", name) == f"{name}\n", "restart")
+    after = box.inspect(name)["state"]
+    require(after["status"] == "running" and after["supervisor"] != before["supervisor"], (before, after))
+    box.wait_for("its second start", lambda: box.husk("logs", name) == "up\nbye\nup\n")
+    box.husk("restart", "-t", "0", name)
+    box.husk("stop", "-t", "0", name)
+    box.husk("restart", name)  # one that has ended
+    require("Up" in box.husk("ps"), "it runs")
+    box.husk("rm", "-f", name)
+    name = box.detached("--rm", "busybox", "sleep", "1000")
+    box.refuse("removes itself", "restart", name)
+    require("Up" in box.husk("ps"), "left alone")
+    box.husk("rm", "-f", name)
+
+
 def case_wrong_words(box):
     refuse = box.refuse
     refuse("--bogus", "run", "--bogus", "busybox")
@@ -320,7 +418,11 @@ def case_wrong_words(box):
     refuse("nothing", "run", "--pull", "never", "nothing")
     refuse("none of that", "exec", "none of that", "true")
     refuse("wants", "exec", "x")
-    for verb in ("stop", "kill", "wait", "rm", "inspect", "logs", "pause", "resume"):
+    refuse("--detach: unknown", "create", "--detach", "busybox", status=119)
+    refuse("--volume", "create", "-v", "relative", "busybox")
+    refuse("want one", "start", "-a", "x", "y")
+    refuse("wants the containers", "start")
+    for verb in ("stop", "kill", "wait", "rm", "inspect", "logs", "pause", "resume", "restart"):
         refuse("no-such", verb, "no-such", status=125)
         refuse("wants", verb, status=119)
     refuse("-s: NOTHING", "kill", "-s", "NOTHING", "x", status=119)
@@ -334,7 +436,7 @@ def case_wrong_words(box):
 
 
 def case_help(box):
-    for verb in ("run", "ps", "logs", "exec", "attach", "stop", "kill", "wait", "rm", "inspect", "stats", "top", "cp", "pause",
+    for verb in ("run", "create", "start", "restart", "ps", "logs", "exec", "attach", "stop", "kill", "wait", "rm", "inspect", "stats", "top", "cp", "pause",
                  "resume", "update"):
         for words in (("help", verb), (verb, "--help")):
             require(f"husk {verb} " in box.husk(*words), words)

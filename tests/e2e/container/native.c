@@ -72,7 +72,7 @@ static int launch(struct entry_store *store, const char *file, const char *socke
     ret = container_spec_decode(bytes, len, file, &spec, &error);
     free(bytes);
     if (ret == 0)
-        ret = container_create(store, &spec, &container, &error);
+        ret = container_create(store, &spec, true, &container, &error);
     if (ret == 0)
         ret = entry_spawn(container, NULL, &error);
     container_spec_clear(&spec);

@@ -125,6 +125,52 @@ def volumes(box):
     nothing_left(box)
 
 
+RUNS = ("echo run >> /runs; echo run >> /data/runs; echo run >> /copy/file; cat /runs /data/runs /copy/file | wc -l;"
+        "sleep 1000")
+
+
+def started_again(box):
+    """What a container wrote is there again: in its root, in a volume, in a copy. Not so when its machine was cut off:
+    that disk is never mounted again."""
+    source = box.top / "copied"
+    source.mkdir()
+    (source / "file").write_text("from the host\n")
+    box.husk("create", "--name", "c", "-v", "/data", "-v", f"{source}:/copy", "busybox", "sh", "-c", RUNS)
+
+    def lines(*expected):
+        box.wait_for(f"{expected}", lambda: box.husk("logs", "c").split() == list(map(str, expected)))
+
+    box.husk("start", "c")
+    lines(4)
+    box.husk("stop", "-t", "0", "c")
+    box.husk("start", "c")
+    lines(4, 7)
+    box.husk("restart", "-t", "0", "c")
+    lines(4, 7, 10)
+    os.kill(box.inspect("c")["state"]["machine_pid"], signal.SIGKILL)
+    require(box.husk("wait", "c") == "255\n", "its machine was killed")
+    state = box.inspect("c")["state"]
+    require(state["status"] == "exited" and "machine" in state["error"], state)
+    box.husk("start", "c")
+    lines(4, 7, 10, 4)
+    # A supervisor that is killed leaves its disk to whoever looks next.
+    os.kill(box.inspect("c")["state"]["supervisor"]["pid"], signal.SIGKILL)
+    box.wait_for("its end", lambda: "Exited (255)" in box.husk("ps", "-a"))
+    require(not list(box.state.glob("c/scratch.img")), "the disk of a machine that was cut off is kept")
+    box.husk("start", "c")
+    lines(4, 7, 10, 4, 4)
+    # While it boots its disk is not touched.
+    box.husk("stop", "-t", "0", "c")
+    with box.start("start", "c") as process:
+        box.wait_for("a machine", lambda: box.inspect("c")["state"]["status"] == "created")
+        box.husk("stop", "-t", "0", "c")
+        process.communicate(timeout=boxes.PATIENCE_S)
+    box.husk("start", "c")
+    lines(4, 7, 10, 4, 4, 7)
+    box.husk("rm", "-f", "c")
+    nothing_left(box)
+
+
 NGINX = """user www-data; worker_processes 2; daemon off; pid /run/nginx.pid; error_log /var/log/nginx/error.log notice;
 events {}
 http { access_log /var/log/nginx/access.log; server { listen 80; root /srv; } }
@@ -219,6 +265,7 @@ def cases():
     yield "service", service, ()
     yield "terminal", terminal, ()
     yield "volumes", volumes, ()
+    yield "started again", started_again, ()
     yield "a server from a registry", pulled_server, ()
     yield "killed supervisor", killed_supervisor, ()
     yield "interrupted start", interrupted_start, ()

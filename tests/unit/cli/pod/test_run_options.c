@@ -17,7 +17,7 @@ static int parse(struct pod_run_options *out, char **argv)
 
     while (argv[argc])
         argc++;
-    return pod_run_options_parse(out, argc, argv);
+    return pod_run_options_parse(&pod_run_syntax, out, argc, argv);
 }
 
 static void test_everything(void **state)

@@ -20,7 +20,7 @@ static struct entry *make(struct container_fixture *f, const char *name, bool re
     struct entry *container = NULL;
 
     spec.remove = remove;
-    assert_int_equal(container_create(f->store, &spec, &container, NULL), 0);
+    assert_int_equal(container_create(f->store, &spec, true, &container, NULL), 0);
     container_spec_clear(&spec);
     return container;
 }
@@ -75,11 +75,11 @@ static void names_are_unique(void **state)
     struct container_spec spec = container_fixture_spec("web");
     struct husk_error err;
 
-    assert_int_equal(container_create(f->store, &spec, &other, &err), -EEXIST);
+    assert_int_equal(container_create(f->store, &spec, true, &other, &err), -EEXIST);
     assert_string_equal(err.where, "web");
     assert_true(alive(f, "web"));
     strcpy(spec.name, ".x");
-    assert_int_equal(container_create(f->store, &spec, &other, &err), -EINVAL);
+    assert_int_equal(container_create(f->store, &spec, true, &other, &err), -EINVAL);
     container_spec_clear(&spec);
     entry_close(made);
 }
@@ -134,6 +134,63 @@ static void the_dead_are_marked(void **state)
     assert_int_equal(container_load_state(seen, &record, &err), -ENOENT);
     entry_close(seen);
     assert_int_equal(entry_find(f->store, "web", &seen, &err), -ENOENT);
+}
+
+/* One that is created only is at rest, and one that was started once is not, whatever its record
+ * says. What is not the disk of a machine that was shut down is never used again. */
+static void created_started_and_started_again(void **state)
+{
+    struct container_fixture *f = *state;
+    struct container_spec spec = container_fixture_spec("web");
+    struct entry *container = NULL, *seen = NULL;
+    struct container_state record;
+    struct husk_error err;
+    bool fresh = false;
+    int fd, disk;
+
+    assert_int_equal(container_create(f->store, &spec, false, &container, NULL), 0);
+    assert_false(alive(f, "web"));
+    assert_int_equal(container_load_state(container, &record, NULL), 0);
+    assert_int_equal(record.status, CONTAINER_CREATED);
+    assert_int_equal(container_store_tidy(f->store, NULL), 0);
+    assert_int_equal(container_load_state(container, &record, NULL), 0);
+    assert_int_equal(record.status, CONTAINER_CREATED);
+
+    fd = container_start(f->store, container, "/bin/true", &fresh, NULL);
+    assert_true(fd >= 0);
+    assert_true(fresh);
+    assert_int_equal(read(fd, &record, 1), 0); /* it has ended */
+    close(fd);
+    assert_int_equal(entry_find(f->store, "web", &seen, NULL), 0);
+    assert_int_equal(container_load_state(seen, &record, NULL), 0);
+    assert_int_equal(record.status, CONTAINER_EXITED);
+    assert_int_equal(record.exit.status, 255);
+
+    disk = openat(seen->dir, "scratch.img", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    close(disk);
+    fd = container_start(f->store, seen, "/bin/true", &fresh, NULL);
+    assert_true(fd >= 0);
+    assert_false(fresh); /* the record says that it has ended, and so the disk is whole */
+    assert_int_equal(read(fd, &record, 1), 0);
+    close(fd);
+    entry_close(seen);
+
+    assert_int_equal(entry_find(f->store, "web", &seen, NULL), 0);
+    record = (struct container_state){.status = CONTAINER_RUNNING};
+    assert_int_equal(container_save_state(seen, &record, spec.created_ns, NULL), 0);
+    fd = container_start(f->store, seen, "/bin/true", &fresh, NULL);
+    assert_true(fd >= 0);
+    assert_true(fresh);
+    close(fd);
+    entry_close(seen);
+    entry_close(container);
+
+    container = make(f, "other", false);
+    assert_int_equal(entry_find(f->store, "other", &seen, NULL), 0);
+    assert_int_equal(container_start(f->store, seen, "/bin/true", &fresh, &err), -EALREADY);
+    entry_close(seen);
+    entry_close(container);
+    container_spec_clear(&spec);
 }
 
 static void a_late_remover_takes_nobody_elses(void **state)
@@ -282,6 +339,7 @@ int main(void)
         WITH_STORE(names_are_unique),
         WITH_STORE(lock_outlives_its_maker),
         WITH_STORE(the_dead_are_marked),
+        WITH_STORE(created_started_and_started_again),
         WITH_STORE(a_late_remover_takes_nobody_elses),
         WITH_STORE(its_own_remover),
         WITH_STORE(tidied),
