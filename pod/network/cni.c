@@ -3,7 +3,6 @@
 #include "pod/network/cni.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -59,8 +58,9 @@ static int call_plugin(const struct cni_attachment *attachment, const char *comm
     const struct cni_call call = {.command = command,
                                   .container = attachment->container,
                                   .netns = attachment->netns,
-                                  .interface = CNI_INTERFACE,
+                                  .interface = attachment->container ? CNI_INTERFACE : NULL,
                                   .args = attachment->args,
+                                  .hold = attachment->hold,
                                   .timeout_ms = attachment->timeout_ms};
     const json_t *plugin = json_array_get(json_object_get(attachment->list, "plugins"), index);
     const char *type = json_string_value(json_object_get(plugin, "type"));
@@ -117,6 +117,67 @@ int cni_delete(const struct cni_attachment *attachment, const json_t *result,
         json_decref(said);
         first = first ? first : ret;
     }
+    return first;
+}
+
+/* ---- of a network, without an attachment (section 2, "STATUS" and "GC") ---- */
+
+bool cni_can_collect(const json_t *list)
+{
+    return !strcmp(json_string_value(json_object_get(list, "cniVersion")), "1.1.0");
+}
+
+int cni_status(const struct cni_attachment *attachment, struct husk_error *err)
+{
+    const struct cni_attachment network = {.list = attachment->list,
+                                           .timeout_ms = attachment->timeout_ms};
+    int ret = 0;
+
+    if (!cni_can_collect(network.list))
+        return 0;
+    for (size_t i = 0; !ret && i < plugin_count(&network); i++) {
+        json_t *said;
+
+        ret = call_plugin(&network, "STATUS", i, NULL, &said, err);
+        json_decref(said);
+    }
+    return ret;
+}
+
+/* The list whose plugins are told which attachments are valid; "cni.dev/attachments" is what a
+ * draft had, and some plugins read. */
+static json_t *with_valid(const json_t *list, const json_t *valid)
+{
+    json_t *out = json_deep_copy(list), *plugin;
+    size_t i;
+
+    json_array_foreach(json_object_get(out, "plugins"), i, plugin)
+    {
+        if (!put(plugin, "cni.dev/valid-attachments", (json_t *)valid) ||
+            !put(plugin, "cni.dev/attachments", (json_t *)valid)) {
+            json_decref(out);
+            return NULL;
+        }
+    }
+    return out;
+}
+
+int cni_collect(const json_t *list, const json_t *valid, unsigned timeout_ms,
+                struct husk_error *err)
+{
+    json_t *told = with_valid(list, valid);
+    const struct cni_attachment network = {.list = told, .timeout_ms = timeout_ms};
+    struct husk_error later;
+    int first = told ? 0 : error_set(err, ENOMEM, "GC", "cannot run CNI plugins", NULL);
+
+    for (size_t i = 0; told && i < plugin_count(&network); i++) {
+        json_t *said;
+        int ret = call_plugin(&network, "GC", i, NULL, &said, first ? &later : err);
+
+        json_decref(said);
+        first = first ? first : ret;
+    }
+    json_decref(told);
     return first;
 }
 

@@ -30,15 +30,30 @@ static bool is_name(const char *text)
                strlen(text);
 }
 
-static bool is_version(const char *text)
+/* Its place among the versions that husk knows, from 1; 0: it does not. */
+static unsigned version_place(const char *text)
 {
     static const char *const known[] = {"0.3.1", "0.4.0", "1.0.0", "1.1.0"};
 
     for (unsigned i = 0; text && i < sizeof(known) / sizeof(known[0]); i++) {
         if (!strcmp(text, known[i]))
-            return true;
+            return i + 1;
     }
-    return false;
+    return 0;
+}
+
+/* Section 1, "cniVersions": the highest that both know is what all plugins are told. */
+static int choose_version(json_t *list)
+{
+    json_t *chosen = json_object_get(list, "cniVersion"), *version;
+    size_t i;
+
+    json_array_foreach(json_object_get(list, "cniVersions"), i, version)
+    {
+        if (version_place(json_string_value(version)) > version_place(json_string_value(chosen)))
+            chosen = version;
+    }
+    return chosen ? json_object_set(list, "cniVersion", chosen) : 0;
 }
 
 int cni_conf_check(const json_t *list, const char *where, struct husk_error *err)
@@ -48,7 +63,7 @@ int cni_conf_check(const json_t *list, const char *where, struct husk_error *err
 
     if (ret)
         return ret;
-    if (!is_version(json_string_value(json_object_get(list, "cniVersion"))))
+    if (!version_place(json_string_value(json_object_get(list, "cniVersion"))))
         return error_set(err, EPROTONOSUPPORT, where, wrong,
                          "cniVersion is none of 0.3.1, 0.4.0, 1.0.0, 1.1.0");
     if (!is_name(json_string_value(json_object_get(list, "name"))))
@@ -69,7 +84,8 @@ int cni_conf_check(const json_t *list, const char *where, struct husk_error *err
 /* A plugin's own configuration, in a list. */
 static json_t *list_of(json_t *plugin)
 {
-    return json_pack("{sO* sO* s[O]}", "cniVersion", json_object_get(plugin, "cniVersion"), "name",
+    return json_pack("{sO* sO* sO* s[O]}", "cniVersion", json_object_get(plugin, "cniVersion"),
+                     "cniVersions", json_object_get(plugin, "cniVersions"), "name",
                      json_object_get(plugin, "name"), "plugins", plugin);
 }
 
@@ -86,11 +102,12 @@ json_t *cni_conf_parse(const void *bytes, size_t len, bool single, const char *w
         if (!list)
             error_set(err, ENOMEM, where, wrong, NULL);
     }
-    if (list && cni_conf_check(list, where, err)) {
-        json_decref(list);
-        list = NULL;
-    }
-    return list;
+    if (list && choose_version(list))
+        error_set(err, ENOMEM, where, wrong, NULL);
+    else if (list && !cni_conf_check(list, where, err))
+        return list;
+    json_decref(list);
+    return NULL;
 }
 
 /* ---- the directory ---- */

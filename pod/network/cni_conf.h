@@ -17,7 +17,8 @@
 #define CNI_PLUGINS_MAX    16u
 
 /*
- * A conf-list of a text, checked: cniVersion is one of 0.3.1, 0.4.0, 1.0.0, 1.1.0; name and types
+ * A conf-list of a text, checked: cniVersion, which becomes the highest of cniVersions that husk
+ * knows, is one of 0.3.1, 0.4.0, 1.0.0, 1.1.0; name and types
  * are names; a list of 1 to CNI_PLUGINS_MAX plugins. Returns a new reference, NULL with err filled.
  * What else is in it is the plugins' matter. `single`: it is one plugin's, and becomes a list.
  */

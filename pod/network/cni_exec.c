@@ -4,7 +4,7 @@
  *
  * The configuration is a memory file, so that nobody has to write while the other reads. Between
  * fork and execve only calls are made that are safe in a process with threads. The plugin dies with
- * the thread that started it.
+ * the thread that started it; what it has started itself does not (record.h: who may wait for it).
  */
 #include "pod/network/cni_exec.h"
 
@@ -62,7 +62,7 @@ struct run {
     char program[PATH_MAX];
     char *environment[VARIABLES + 1];
     unsigned variables;
-    int input, output[2], words[2];
+    int input, output[2], words[2], hold;
     pid_t pid;
     int process; /* its pidfd */
     char *bytes;
@@ -117,33 +117,38 @@ static int set_input(struct run *run, const json_t *configuration)
 }
 
 /* Out of the way of 0 to 2 first, whichever of these the program has closed. */
-static _Noreturn void child(const struct run *run)
+static _Noreturn void child(const struct run *run, pid_t parent)
 {
     struct sigaction by_default = {.sa_handler = SIG_DFL};
     char *argv[] = {(char *)run->program, NULL};
     int input = fcntl(run->input, F_DUPFD_CLOEXEC, FDS_ABOVE);
     int output = fcntl(run->output[1], F_DUPFD_CLOEXEC, FDS_ABOVE);
     int words = fcntl(run->words[1], F_DUPFD_CLOEXEC, FDS_ABOVE);
+    int hold = run->hold ? fcntl(run->hold, F_DUPFD_CLOEXEC, FDS_ABOVE) : -1;
     sigset_t none;
 
     for (int number = 1; number < NSIG; number++)
         (void)sigaction(number, &by_default, NULL);
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && setpgid(0, 0) == 0 && dup2(input, 0) == 0 &&
-        dup2(output, 1) == 1 && dup2(words, 2) == 2 && chdir("/") == 0 &&
-        close_range(FDS_ABOVE, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
+    /* The parent may have ended before. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && setpgid(0, 0) == 0 &&
+        dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(words, 2) == 2 && chdir("/") == 0 &&
+        close_range(FDS_ABOVE, ~0u, CLOSE_RANGE_CLOEXEC) == 0 &&
+        (!run->hold || fcntl(hold, F_SETFD, 0) == 0))
         execve(run->program, argv, run->environment);
     _exit(EXEC_FAILED);
 }
 
 static int start(struct run *run)
 {
+    const pid_t parent = getpid();
+
     if (pipe2(run->output, O_CLOEXEC) < 0 || pipe2(run->words, O_CLOEXEC) < 0)
         return -errno;
     run->pid = fork();
     if (run->pid == 0)
-        child(run);
+        child(run, parent);
     if (run->pid < 0)
         return -errno;
     (void)setpgid(run->pid, run->pid); /* whoever is first */
@@ -312,7 +317,8 @@ static int judge(const struct run *run, const char *type, int status, json_t **r
 int cni_exec(const char *type, const struct cni_call *call, const json_t *configuration,
              json_t **result, struct husk_error *err)
 {
-    struct run run = {.input = -1, .output = {-1, -1}, .words = {-1, -1}, .process = -1};
+    struct run run = {
+        .input = -1, .output = {-1, -1}, .words = {-1, -1}, .hold = call->hold, .process = -1};
     int status = 0, ret = find_plugin(type, run.program);
 
     *result = NULL;

@@ -20,6 +20,7 @@
 struct cni_call {
     const char *command; /* "ADD", "DEL", … */
     const char *container, *netns, *interface, *args;
+    int hold; /* a descriptor that the plugin and all that it starts inherit; 0: none */
     unsigned timeout_ms;
 };
 

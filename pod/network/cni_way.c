@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "base/io.h"
 #include "pod/network/cni.h"
 #include "pod/network/cni_conf.h"
 #include "pod/network/cni_result.h"
@@ -281,10 +282,21 @@ static struct cni_attachment attachment_of(const struct network_record *record, 
 static int add(struct network_record *record, const struct network_state *state, int dir,
                const char *netns, struct husk_error *err)
 {
-    const struct cni_attachment attachment = attachment_of(record, netns);
-    json_t *said;
-    int ret = cni_add(&attachment, &said, err);
+    struct cni_attachment attachment = attachment_of(record, netns);
+    json_t *said = NULL;
+    int ret = network_state_share(state, err);
 
+    if (ret)
+        return ret;
+    attachment.hold = network_record_hold(record, state);
+    if (attachment.hold < 0)
+        ret = error_set(err, -attachment.hold, record->mode_text, wrong, "it cannot be locked");
+    if (!ret)
+        ret = cni_status(&attachment, err);
+    if (!ret)
+        ret = cni_add(&attachment, &said, err);
+    close_fd(&attachment.hold);
+    network_state_unshare(state);
     if (ret)
         return ret;
     if (json_object_set_new(record->cni, "result", said))
@@ -346,17 +358,27 @@ static int check_record(const struct network_record *record, struct husk_error *
     return cni_conf_check(json_object_get(record->cni, "list"), RECORD_FILE, err);
 }
 
-static int leave(const struct network_record *record, struct husk_error *err)
+static int leave(const struct network_record *record, const struct network_state *state,
+                 struct husk_error *err)
 {
     char netns[NETNS_PATH_BYTES];
+    const json_t *result = json_object_get(record->cni, "result");
     struct cni_attachment attachment;
-    int ret = check_record(record, err);
+    int alone = -1, ret = check_record(record, err);
 
+    if (!ret)
+        ret = network_state_share(state, err);
     if (ret)
         return ret;
+    /* Plugins outlive a process that was killed: what they started for ADD goes on without them. */
+    if (!result)
+        alone = network_record_have_alone(record, state);
     snprintf(netns, sizeof(netns), NETNS_DIRECTORY "/%s", record->netns);
     attachment = attachment_of(record, netns_is_at(netns) ? netns : NULL);
-    return cni_delete(&attachment, json_object_get(record->cni, "result"), err);
+    ret = cni_delete(&attachment, result, err);
+    close_fd(&alone);
+    network_state_unshare(state);
+    return ret;
 }
 
 static int remove_own(const struct network_record *record, const struct network_state *state,
@@ -376,7 +398,7 @@ static int remove_own(const struct network_record *record, const struct network_
 int cni_way_down(const struct network_record *record, const struct network_state *state,
                  struct husk_error *err)
 {
-    int ret = leave(record, err);
+    int ret = leave(record, state, err);
 
     return ret ? ret : remove_own(record, state, err);
 }
@@ -384,7 +406,7 @@ int cni_way_down(const struct network_record *record, const struct network_state
 int cni_way_abandon(const struct network_record *record, const struct network_state *state,
                     struct husk_error *left, struct husk_error *err)
 {
-    int ret = leave(record, left);
+    int ret = leave(record, state, left);
     int own = remove_own(record, state, err);
 
     return own ? own : ret ? 1 : 0;

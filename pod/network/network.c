@@ -5,7 +5,6 @@
  */
 #include "pod/network/network.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -19,6 +18,7 @@
 #include "pod/network/address.h"
 #include "pod/network/cni_conf.h"
 #include "pod/network/dns.h"
+#include "pod/network/gc.h"
 #include "pod/network/record.h"
 #include "pod/network/ways.h"
 
@@ -168,7 +168,7 @@ int pod_network_up(const struct pod_network_request *request, struct pod_network
 
 /* ---- down ---- */
 
-static int take_back(const struct network_record *record, int dir, struct husk_error *err)
+int network_take_back(const struct network_record *record, int dir, struct husk_error *err)
 {
     struct network_state state;
     int ret = network_state_open(&state, err);
@@ -189,7 +189,7 @@ int pod_network_down(int dir, struct husk_error *err)
     if (ret == -ENOENT)
         return 0;
     if (!ret)
-        ret = take_back(&record, dir, err);
+        ret = network_take_back(&record, dir, err);
     network_record_end(&record);
     return ret;
 }
@@ -203,6 +203,8 @@ static int give_up(const struct network_record *record, int dir, struct husk_err
 
     if (!ret)
         ret = cni_way_abandon(record, &state, left, err);
+    if (ret > 0)
+        network_gc_want(&state, record);
     if (ret >= 0) {
         removed = network_record_remove(record, &state, dir, err);
         ret = removed ? removed : ret;
@@ -214,7 +216,7 @@ static int give_up(const struct network_record *record, int dir, struct husk_err
 int pod_network_abandon(int dir, struct husk_error *left, struct husk_error *err)
 {
     struct network_record record;
-    struct husk_error own;
+    struct husk_error own = {.code = 0};
     int ret;
 
     err = err ? err : &own;
@@ -226,7 +228,7 @@ int pod_network_abandon(int dir, struct husk_error *left, struct husk_error *err
         ret = unlinkat(dir, RECORD_FILE, 0) < 0 ? ret : 1;
     } else {
         ret = record.mode.kind == NETWORK_CNI ? give_up(&record, dir, left, err)
-                                              : take_back(&record, dir, err);
+                                              : network_take_back(&record, dir, err);
     }
     network_record_end(&record);
     return ret;
@@ -244,64 +246,4 @@ int pod_network_check(int dir, struct husk_error *err)
                                               : bridge_way_check(&record, err);
     network_record_end(&record);
     return ret;
-}
-
-/* ---- what is left of pods that are gone ---- */
-
-static int collect_one(int pods, const char *name, bool (*exists)(void *opaque, const char *id),
-                       void *opaque, struct husk_error *err)
-{
-    struct network_record record;
-    int ret = network_record_read(pods, name, &record, err);
-
-    if (ret == -ENOENT) /* its pod was faster */
-        return 0;
-    if (!ret && !exists(opaque, record.id)) {
-        ret = take_back(&record, -1, err);
-        ret = ret ? ret : 1;
-    }
-    network_record_end(&record);
-    return ret;
-}
-
-/* A record that was being written (".ID.json.new") when its writer was killed. */
-static void collect_unfinished(int pods, const char *name,
-                               bool (*exists)(void *opaque, const char *id), void *opaque)
-{
-    char id[STATE_ID_BYTES];
-
-    snprintf(id, sizeof(id), "%s", name + 1);
-    if (strlen(id) == sizeof(id) - 1 && !strcmp(name + sizeof(id), ".json.new") &&
-        !exists(opaque, id))
-        (void)unlinkat(pods, name, 0);
-}
-
-int pod_network_collect(bool (*exists)(void *opaque, const char *id), void *opaque,
-                        struct husk_error *err)
-{
-    struct network_state state;
-    int count = 0, failed = 0, ret = network_state_open(&state, err);
-    struct husk_error reason;
-    struct dirent *entry;
-    DIR *list;
-
-    if (ret)
-        return ret;
-    list = fdopendir(dup(state.pods));
-    while (list && (entry = readdir(list))) {
-        if (entry->d_name[0] == '.') {
-            collect_unfinished(state.pods, entry->d_name, exists, opaque);
-            continue;
-        }
-        ret = collect_one(state.pods, entry->d_name, exists, opaque, failed ? &reason : err);
-        if (ret < 0 && !failed)
-            failed = ret;
-        count += ret > 0;
-    }
-    if (list)
-        closedir(list);
-    else
-        failed = error_set(err, errno, STATE_DIRECTORY "/pods", "cannot look for networks", NULL);
-    network_state_close(&state);
-    return failed ? failed : count;
 }

@@ -124,9 +124,12 @@ int pod_network_abandon(int dir, struct husk_error *left, struct husk_error *err
 
 /*
  * Takes back the networks of pods that are no longer there: of every record of the host for which
- * exists() says no. Returns how many, or -errno of the first that failed; the others are done.
+ * exists() says no; `directory` is the pod's when the network was made, "" when that is not known.
+ * CNI networks on which something was given up are then asked to collect it, where they can (GC).
+ * Returns how many were taken back, or -errno of the first that failed; the others are done. Does
+ * nothing for who is not root.
  */
-int pod_network_collect(bool (*exists)(void *opaque, const char *id), void *opaque,
-                        struct husk_error *err);
+int pod_network_collect(bool (*exists)(void *opaque, const char *id, const char *directory),
+                        void *opaque, struct husk_error *err);
 
 #endif

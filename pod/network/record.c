@@ -3,16 +3,21 @@
 #include "pod/network/record.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/io.h"
 #include "pod/image/json.h"
 
 #define VERSION     1
 #define NAME_DIGITS 12 /* of the id, in names of interfaces and namespaces */
 #define COPY_BYTES  (STATE_ID_BYTES + 8)
+#define PAUSE_MS    5
 
 static const char wrong[] = "cannot record the pod's network";
 
@@ -24,6 +29,19 @@ static int name_things(struct network_record *record, const char *where, struct 
     snprintf(record->tap, sizeof(record->tap), "hk%.*s", NAME_DIGITS, record->id);
     snprintf(record->netns, sizeof(record->netns), "husk-%.*s", NAME_DIGITS, record->id);
     return 0;
+}
+
+/* By which the host's copy knows whose it is. */
+static void find_directory(int dir, char path[RECORD_PATH_BYTES])
+{
+    char link[64];
+    ssize_t len;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
+    len = readlink(link, path, RECORD_PATH_BYTES);
+    if (len < 0 || len == (ssize_t)RECORD_PATH_BYTES)
+        len = 0;
+    path[len] = '\0';
 }
 
 int network_record_begin(const struct pod_network_request *request, struct network_record *out,
@@ -39,6 +57,7 @@ int network_record_begin(const struct pod_network_request *request, struct netwo
     snprintf(out->id, sizeof(out->id), "%s", request->id);
     if (strcmp(out->id, request->id) != 0)
         return error_set(err, EINVAL, "id", wrong, "it is too long");
+    find_directory(request->dir, out->directory);
     return name_things(out, "id", err);
 }
 
@@ -70,6 +89,9 @@ int network_record_decode(const json_t *document, const char *where, struct netw
     if (!ret)
         ret = network_mode_parse(out->mode_text, &out->mode, err);
     if (!ret)
+        ret = image_json_text(document, "directory", false, out->directory, sizeof(out->directory),
+                              where, err);
+    if (!ret)
         ret = image_json_member(document, "cni", JSON_OBJECT, out->mode.kind == NETWORK_CNI, &cni,
                                 where, err);
     if (!ret && cni)
@@ -90,6 +112,43 @@ int network_record_read(int dir, const char *name, struct network_record *out,
     return ret;
 }
 
+static int open_lock(const struct network_record *record, const struct network_state *state)
+{
+    char name[COPY_BYTES];
+    int fd;
+
+    snprintf(name, sizeof(name), ".%s.lock", record->id);
+    fd = openat(state->pods, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+int network_record_hold(const struct network_record *record, const struct network_state *state)
+{
+    int fd = open_lock(record, state);
+
+    if (fd >= 0 && flock(fd, LOCK_SH) < 0) {
+        int ret = -errno;
+
+        close_fd(&fd);
+        return ret;
+    }
+    return fd;
+}
+
+int network_record_have_alone(const struct network_record *record,
+                              const struct network_state *state)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000};
+    int fd = open_lock(record, state);
+
+    for (unsigned i = 0; fd >= 0 && i < STATE_LOCK_MS / PAUSE_MS; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            break;
+        nanosleep(&pause, NULL);
+    }
+    return fd;
+}
+
 static void copy_name(const struct network_record *record, char name[COPY_BYTES])
 {
     snprintf(name, COPY_BYTES, "%s.json", record->id);
@@ -98,8 +157,9 @@ static void copy_name(const struct network_record *record, char name[COPY_BYTES]
 int network_record_save(const struct network_record *record, const struct network_state *state,
                         int dir, struct husk_error *err)
 {
-    json_t *document = json_pack("{si ss ss sO*}", "version", VERSION, "id", record->id, "mode",
-                                 record->mode_text, "cni", record->cni);
+    json_t *document = json_pack(
+        "{si ss ss ss* sO*}", "version", VERSION, "id", record->id, "mode", record->mode_text,
+        "directory", record->directory[0] ? record->directory : NULL, "cni", record->cni);
     char copy[COPY_BYTES];
     int ret = document ? 0 : -ENOMEM;
 
@@ -122,6 +182,9 @@ int network_record_remove(const struct network_record *record, const struct netw
     copy_name(record, copy);
     if (dir >= 0)
         ret = network_state_remove(dir, RECORD_FILE);
+    if (!ret)
+        ret = network_state_remove(state->pods, copy);
+    snprintf(copy, sizeof(copy), ".%s.lock", record->id);
     if (!ret)
         ret = network_state_remove(state->pods, copy);
     return ret ? error_set(err, -ret, RECORD_FILE, "cannot remove the record of a network", NULL)

@@ -3,7 +3,7 @@
  * The record of a pod's network, network.json in the pod's directory, and a copy of it for the host
  * in pods/ID.json (state.h):
  *
- *     {"version": 1, "id": TEXT, "mode": TEXT,
+ *     {"version": 1, "id": TEXT, "mode": TEXT, "directory": PATH,
  *      "cni": {"list": {…}, "args": TEXT, "runtime": {…}, "result": {…}}}       of mode cni only
  *
  * "list" is the conf-list as it was when the pod started, "result" what the last plugin said, from
@@ -22,12 +22,14 @@
 
 #define RECORD_FILE        "network.json"
 #define RECORD_NETNS_BYTES 32u
+#define RECORD_PATH_BYTES  1024u
 
 struct network_record {
     char id[STATE_ID_BYTES];
     char mode_text[MODE_BYTES];
     struct network_mode mode;
-    json_t *cni; /* or NULL */
+    char directory[RECORD_PATH_BYTES]; /* the pod's; "" when that is not known */
+    json_t *cni;                       /* or NULL */
     /* Of the id: */
     char tap[IFNAMSIZ];
     char netns[RECORD_NETNS_BYTES];
@@ -45,6 +47,15 @@ int network_record_decode(const json_t *document, const char *where, struct netw
 /* -ENOENT without one. `dir` may be pods/ of the state, and `name` a file there. */
 int network_record_read(int dir, const char *name, struct network_record *out,
                         struct husk_error *err);
+
+/*
+ * The lock on what plugins do for this pod: a descriptor, or -errno. Whatever inherits the shared
+ * one has it, too, until it ends, and it alone. The other waits for that, for at most
+ * STATE_LOCK_MS; then it is had nevertheless: something was meant to stay.
+ */
+int network_record_hold(const struct network_record *record, const struct network_state *state);
+int network_record_have_alone(const struct network_record *record,
+                              const struct network_state *state);
 
 /* Both copies; dir -1: the host's only. */
 int network_record_save(const struct network_record *record, const struct network_state *state,

@@ -38,7 +38,7 @@ int network_state_open(struct network_state *state, struct husk_error *err)
 {
     int run = -1, ret = 0;
 
-    *state = (struct network_state){.dir = -1, .leases = -1, .ports = -1, .pods = -1};
+    *state = (struct network_state){.dir = -1, .leases = -1, .ports = -1, .pods = -1, .gc = -1};
     if (mkdir("/run/husk", 0755) < 0 && errno != EEXIST)
         ret = -errno;
     if (!ret && (run = open("/run/husk", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
@@ -51,6 +51,8 @@ int network_state_open(struct network_state *state, struct husk_error *err)
         ret = state->ports;
     if (!ret && (state->pods = open_below(state->dir, "pods")) < 0)
         ret = state->pods;
+    if (!ret && (state->gc = open_below(state->dir, "gc")) < 0)
+        ret = state->gc;
     close_fd(&run);
     if (!ret)
         return 0;
@@ -64,20 +66,41 @@ void network_state_close(struct network_state *state)
     close_fd(&state->leases);
     close_fd(&state->ports);
     close_fd(&state->pods);
+    close_fd(&state->gc);
 }
 
-int network_state_lock(const struct network_state *state, struct husk_error *err)
+static int lock(int fd, int how, struct husk_error *err)
 {
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000};
 
     for (unsigned i = 0; i < STATE_LOCK_MS / LOCK_PAUSE_MS; i++) {
-        if (flock(state->dir, LOCK_EX | LOCK_NB) == 0)
+        if (flock(fd, how | LOCK_NB) == 0)
             return 0;
         if (errno != EWOULDBLOCK && errno != EINTR)
             return error_set(err, errno, STATE_DIRECTORY, wrong, "they cannot be locked");
         nanosleep(&pause, NULL);
     }
     return error_set(err, ETIMEDOUT, STATE_DIRECTORY, wrong, "another process has them locked");
+}
+
+int network_state_lock(const struct network_state *state, struct husk_error *err)
+{
+    return lock(state->dir, LOCK_EX, err);
+}
+
+int network_state_share(const struct network_state *state, struct husk_error *err)
+{
+    return lock(state->pods, LOCK_SH, err);
+}
+
+int network_state_have_alone(const struct network_state *state)
+{
+    return flock(state->pods, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
+}
+
+void network_state_unshare(const struct network_state *state)
+{
+    (void)flock(state->pods, LOCK_UN);
 }
 
 void network_state_unlock(const struct network_state *state)

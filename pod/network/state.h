@@ -7,8 +7,12 @@
  *     leases/N            which pod has the Nth address of the bridge; the text is its id
  *     ports/PROTO-PORT-IP which pod a port of the host belongs to
  *     pods/ID.json        each network that is up, or half up, as DIR/network.json
+ *     pods/.ID.lock       held while plugins make it (record.h)
+ *     gc/NAME.json        the conf-list of a CNI network that is to be asked to collect (gc.h)
  *
  * One lock, the kernel's on the directory itself, is held by whoever changes what is shared.
+ * Another is pods/: who adds to or deletes from CNI networks shares it, who has them collect has it
+ * alone.
  */
 #ifndef HUSK_POD_NETWORK_STATE_H
 #define HUSK_POD_NETWORK_STATE_H
@@ -24,7 +28,7 @@
 #define STATE_ID_BYTES  65u /* 64 hexadecimal digits */
 
 struct network_state {
-    int dir, leases, ports, pods;
+    int dir, leases, ports, pods, gc;
 };
 
 /* Makes what is missing and opens it. Does not lock. */
@@ -35,6 +39,12 @@ void network_state_close(struct network_state *state);
  * the process. */
 int network_state_lock(const struct network_state *state, struct husk_error *err);
 void network_state_unlock(const struct network_state *state);
+
+/* The lock on the use of CNI networks. The shared one waits for at most STATE_LOCK_MS (-ETIMEDOUT),
+ * the other for nobody (-EBUSY). */
+int network_state_share(const struct network_state *state, struct husk_error *err);
+int network_state_have_alone(const struct network_state *state);
+void network_state_unshare(const struct network_state *state);
 
 /* Replaces a file whole and durably. `text` is written with a newline behind it. */
 int network_state_write(int dir, const char *name, const char *text);

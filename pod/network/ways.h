@@ -32,4 +32,7 @@ int cni_way_abandon(const struct network_record *record, const struct network_st
 /* CHECK, by the plugins. */
 int cni_way_check(const struct network_record *record, struct husk_error *err);
 
+/* pod_network_down() of a record that has been read; dir -1: its directory is gone. */
+int network_take_back(const struct network_record *record, int dir, struct husk_error *err);
+
 #endif

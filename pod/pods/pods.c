@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/io.h"
 #include "pod/network/network.h"
 #include "pod/pods/lost.h"
 #include "pod/store/files.h"
@@ -277,7 +279,40 @@ static int tidy_one(void *arg, struct entry *pod)
     return 0;
 }
 
+/* Whether the pod of a network's record is still there. One of another directory is its users'
+ * matter, as is one of which that cannot be told. */
+static bool is_there(void *opaque, const char *id, const char *directory)
+{
+    const char *store = opaque, *slash = strrchr(directory, '/');
+    char path[PATH_MAX], *bytes;
+    const char *uid;
+    json_t *record;
+    size_t len;
+    bool there;
+    int ret;
+
+    if (!slash || (size_t)(slash - directory) != strlen(store) ||
+        strncmp(directory, store, strlen(store)) != 0)
+        return true;
+    snprintf(path, sizeof(path), "%s/" ENTRY_SPEC_FILE, directory);
+    ret = read_file_at(AT_FDCWD, path, POD_RECORD_MAX, &bytes, &len);
+    if (ret)
+        return ret != -ENOENT && ret != -ENOTDIR;
+    record = json_loadb(bytes, len, 0, NULL);
+    uid = json_string_value(json_object_get(record, "uid"));
+    there = !uid || !strcmp(uid, id);
+    json_decref(record);
+    free(bytes);
+    return there;
+}
+
 int pod_store_tidy(struct entry_store *store, struct husk_error *err)
 {
-    return entry_store_tidy(store, tidy_one, store, err);
+    int ret = entry_store_tidy(store, tidy_one, store, err);
+    char path[PATH_MAX];
+
+    /* What cannot be taken back is tried again by the next who looks. */
+    if (!ret && realpath(entry_store_path(store), path))
+        (void)pod_network_collect(is_there, path, NULL);
+    return ret;
 }

@@ -83,8 +83,9 @@ struct pod_left {
 int pod_remove(struct entry_store *store, struct entry *pod, struct pod_left *left,
                struct husk_error *err);
 
-/* Marks the dead, removes those of them that were to remove themselves, and what processes that
- * were killed left half-made or half-removed. What cannot be read is left alone. */
+/* Marks the dead, removes those of them that were to remove themselves, what processes that were
+ * killed left half-made or half-removed, and networks of pods of this directory that are gone
+ * without them. What cannot be read is left alone. */
 int pod_store_tidy(struct entry_store *store, struct husk_error *err);
 
 #endif

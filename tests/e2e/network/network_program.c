@@ -93,10 +93,11 @@ struct ids {
     int count;
 };
 
-static bool exists(void *opaque, const char *id)
+static bool exists(void *opaque, const char *id, const char *directory)
 {
     const struct ids *ids = opaque;
 
+    (void)directory;
     for (int i = 0; i < ids->count; i++) {
         if (!strcmp(ids->first[i], id))
             return true;

@@ -187,6 +187,43 @@ def a_plugin_that_never_takes_back():
     remove_bridge()
 
 
+def what_is_asked_of_newer_plugins():
+    """STATUS before anything else; GC of a network on which something was given up, with all that is valid."""
+    script_plugin("newer", f"""cat > /run/config.$CNI_COMMAND; env > /run/seen.$CNI_COMMAND
+                  case $CNI_COMMAND in STATUS) test -e /run/ready && exit 0;; GC) exit 0;; DEL) test -e /run/clings || exit 0;;
+                  ADD) {MADE} cat /run/result; exit 0;; esac
+                  echo '{{"code": 50, "msg": "not now"}}'\nexit 1\n""")
+    pathlib.Path("/run/result").write_text((RESULT % '{"address": "10.22.0.2/24"}').replace("1.0.0", "1.1.0"),
+                                           encoding="utf-8")
+    path = conflist("mynet", {"type": "newer"})
+    text = path.read_text().replace('"name"', '"cniVersions": ["1.1.0"], "name"')
+    path.write_text(text, encoding="utf-8")
+    refused(Pod("early", "cni:mynet", up=False).up, "newer: the CNI plugin failed: not now")
+    require(not os.path.exists("/run/seen.ADD"), "it is added to a network that is not ready")
+    pathlib.Path("/run/ready").touch()
+    stays, goes = Pod("stays", "cni:mynet"), Pod("goes", "cni:mynet")
+    seen = pathlib.Path("/run/seen.STATUS").read_text()
+    require("CNI_CONTAINERID" not in seen and "CNI_NETNS" not in seen and "CNI_IFNAME" not in seen, seen)
+    run(PROGRAM, "collect", stays.id, goes.id)
+    require(not os.path.exists("/run/seen.GC"), "a network is collected where nothing was given up")
+    pathlib.Path("/run/clings").touch()
+    require("not now" in run(*goes.command("abandon")).stderr, "it is not told")
+    cache = pathlib.Path("/var/lib/cni/results")
+    cache.mkdir(parents=True)
+    (cache / "mynet-other-eth0").write_text(json.dumps(
+        {"kind": "cniCacheV1", "containerId": "other", "ifName": "eth0", "networkName": "mynet"}), encoding="utf-8")
+    run(PROGRAM, "collect", stays.id)
+    config = json.loads(pathlib.Path("/run/config.GC").read_text())
+    valid = [{"containerID": stays.id, "ifname": "eth0"}, {"containerID": "other", "ifname": "eth0"}]
+    require(config["cni.dev/valid-attachments"] == valid and config["cniVersion"] == "1.1.0", config)
+    require("CNI_CONTAINERID" not in pathlib.Path("/run/seen.GC").read_text(), "GC is of no container")
+    pathlib.Path("/run/seen.GC").unlink()
+    run(PROGRAM, "collect", stays.id)
+    require(not os.path.exists("/run/seen.GC"), "it is collected twice")
+    pathlib.Path("/run/clings").unlink()
+    stays.down()
+
+
 def results_that_are_wrong():
     script_plugin("lies", f"{ADDING}{MADE}cat /run/result\n")
     conflist("mynet", {"type": "lies"})
@@ -284,5 +321,6 @@ def configurations():
 if __name__ == "__main__":
     main([bridge_and_host_local, dual_stack, point_to_point, published_by_portmap, rates_without_a_plugin_for_them,
           a_spoofing_guest, plugins_that_fail, a_plugin_that_never_takes_back,
+          what_is_asked_of_newer_plugins,
           results_that_are_wrong, what_plugins_are_told, a_plugin_that_hangs,
           killed_at_any_moment, many_at_once, configurations])

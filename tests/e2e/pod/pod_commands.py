@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import socket
 import tarfile
@@ -176,30 +178,49 @@ def case_create(box):
     box.pod("rm", "-f", "web")
 
 
+def network_record(box, name, plugins, script):
+    """As if the pod had a network of this plugin; its record."""
+    plugins.mkdir(exist_ok=True)
+    (plugins / "plugin").write_text("#!/bin/sh\n" + script, encoding="utf-8")
+    (plugins / "plugin").chmod(0o755)
+    box.environment["CNI_PATH"] = str(plugins)
+    uid = json.loads((box.state / name / "spec.json").read_text())["uid"]
+    text = json.dumps({"version": 1, "id": uid, "mode": "cni:mynet", "directory": str(box.state / name), "cni": {
+        "list": {"cniVersion": "1.0.0", "name": "mynet", "plugins": [{"type": "plugin"}]}, "args": "", "runtime": {}}})
+    (box.state / name / "network.json").write_text(text, encoding="utf-8")
+    copy = pathlib.Path("/run/husk/network/pods") / f"{uid}.json"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(text, encoding="utf-8")
+    return copy
+
+
 def case_network_that_clings(box):
     """A plugin that never takes back keeps a pod, until it is removed by force."""
-    plugins = box.top / "plugins"
-    plugins.mkdir()
-    clings = plugins / "clings"
-    clings.write_text("""#!/bin/sh\necho '{"code": 100, "msg": "never"}'\nexit 1\n""", encoding="utf-8")
-    clings.chmod(0o755)
-    box.environment["CNI_PATH"] = str(plugins)
-
-    def make(name):
-        box.pod("create", box.file(sleeper(name)))
-        conflist = {"cniVersion": "1.0.0", "name": "mynet", "plugins": [{"type": "clings"}]}
-        uid = json.loads((box.state / name / "spec.json").read_text())["uid"]
-        record = {"version": 1, "id": uid, "mode": "cni:mynet",
-                  "cni": {"list": conflist, "args": "", "runtime": {}}}
-        (box.state / name / "network.json").write_text(json.dumps(record), encoding="utf-8")
-
-    make("kept")
+    box.pod("create", box.file(sleeper("kept")))
+    copy = network_record(box, "kept", box.top / "plugins", """echo '{"code": 100, "msg": "never"}'\nexit 1\n""")
     box.pod("rm", "kept", status=125,
-            errors=r"husk: kept: still has its network; removed by force .*: clings: the CNI plugin failed: never\n$")
+            errors=r"husk: kept: still has its network; removed by force .*: plugin: the CNI plugin failed: never\n$")
     box.pod("rm", "--force", "kept",
-            errors="^husk: kept: some of its network is left on the host: clings: the CNI plugin failed: never\n$")
-    require(box.names() == [], box.names())
+            errors="^husk: kept: some of its network is left on the host: plugin: the CNI plugin failed: never\n$")
+    require(box.names() == [] and not copy.exists(), box.names())
     del box.environment["CNI_PATH"]
+
+
+def case_network_of_nobody(box):
+    """The network of a pod whose directory is gone is taken back by whoever looks; no other's is."""
+    plugins, asked = box.top / "plugins", box.top / "asked"
+    for name in ("stays", "goes"):
+        box.pod("create", box.file(sleeper(name)))
+    stays = network_record(box, "stays", plugins, f"echo $CNI_COMMAND $CNI_CONTAINERID >> {asked}\n")
+    goes = network_record(box, "goes", plugins, f"echo $CNI_COMMAND $CNI_CONTAINERID >> {asked}\n")
+    (box.state / "stays" / "network.json").unlink()
+    shutil.rmtree(box.state / "goes")
+    box.pod("ps")
+    require(asked.read_text() == f"DEL {goes.stem}\n", asked.read_text())
+    require(stays.exists() and not goes.exists(), "the wrong one is taken back")
+    stays.unlink()
+    del box.environment["CNI_PATH"]
+    box.pod("rm", "stays")
 
 
 def case_ends(box):

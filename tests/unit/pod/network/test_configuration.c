@@ -41,6 +41,37 @@ static void takes_conf_lists(void **state)
     json_decref(list);
 }
 
+/* The version that both know is what plugins are told. */
+static void chooses_a_version(void **state)
+{
+    static const struct {
+        const char *versions, *chosen;
+    } cases[] = {
+        {"\"cniVersion\": \"1.0.0\", \"cniVersions\": [\"1.0.0\", \"1.1.0\"]", "1.1.0"},
+        {"\"cniVersion\": \"1.1.0\", \"cniVersions\": [\"0.4.0\"]", "1.1.0"},
+        {"\"cniVersion\": \"9.0.0\", \"cniVersions\": [\"0.4.0\", \"9.1.0\", 5]", "0.4.0"},
+        {"\"cniVersions\": [\"0.3.1\"]", "0.3.1"},
+        {"\"cniVersion\": \"0.4.0\", \"cniVersions\": {}", "0.4.0"},
+        {"\"cniVersion\": \"9.0.0\", \"cniVersions\": [\"9.1.0\"]", NULL},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct husk_error err = {0};
+        char text[256];
+        json_t *list;
+
+        snprintf(text, sizeof(text), "{%s, \"name\": \"a\", \"plugins\": [{\"type\": \"x\"}]}",
+                 cases[i].versions);
+        list = parse(text, false, &err);
+        if (cases[i].chosen)
+            assert_string_equal(json_string_value(json_object_get(list, "cniVersion")),
+                                cases[i].chosen);
+        else
+            assert_int_equal(err.code, EPROTONOSUPPORT);
+        json_decref(list);
+    }
+}
+
 static void refuses_what_is_none(void **state)
 {
     static const struct {
@@ -154,9 +185,8 @@ static void reads_the_bridges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_conf_lists),
-        cmocka_unit_test(refuses_what_is_none),
-        cmocka_unit_test(finds_networks),
+        cmocka_unit_test(takes_conf_lists),     cmocka_unit_test(chooses_a_version),
+        cmocka_unit_test(refuses_what_is_none), cmocka_unit_test(finds_networks),
         cmocka_unit_test(reads_the_bridges),
     };
 
