@@ -415,6 +415,19 @@ FIELDS(volume_fields) = {
     UNSUPPORTED("fc", NO_STORAGE),
     UNSUPPORTED("gitRepo", "Kubernetes has given it up: clone in an init container"),
     UNSUPPORTED("flexVolume", NO_STORAGE),
+    UNSUPPORTED("awsElasticBlockStore", NO_STORAGE),
+    UNSUPPORTED("azureDisk", NO_STORAGE),
+    UNSUPPORTED("azureFile", NO_STORAGE),
+    UNSUPPORTED("cinder", NO_STORAGE),
+    UNSUPPORTED("flocker", NO_STORAGE),
+    UNSUPPORTED("gcePersistentDisk", NO_STORAGE),
+    UNSUPPORTED("glusterfs", NO_STORAGE),
+    UNSUPPORTED("photonPersistentDisk", NO_STORAGE),
+    UNSUPPORTED("portworxVolume", NO_STORAGE),
+    UNSUPPORTED("quobyte", NO_STORAGE),
+    UNSUPPORTED("scaleIO", NO_STORAGE),
+    UNSUPPORTED("storageos", NO_STORAGE),
+    UNSUPPORTED("vsphereVolume", NO_STORAGE),
     END};
 static const struct schema_object volume = {"volumes", volume_fields};
 
