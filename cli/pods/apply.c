@@ -27,6 +27,7 @@ static const struct pod_option options[] = {
     {0, "network", true, pod_set_text, AT(options.network)},
     {0, "guest-kernel", true, pod_set_text, AT(options.kernel)},
     {0, "lenient", false, pod_set_flag, AT(options.lenient)},
+    {0, "dry-run", false, pod_set_flag, AT(options.dry_run)},
     {0, "force", false, pod_set_flag, AT(force)},
     {0, NULL, false, NULL, 0},
 };
@@ -45,7 +46,8 @@ static const struct pod_syntax syntax = {
         "      --network, --guest-kernel\n"
         "                         of pods that are created, as for `husk pod run`\n"
         "      --lenient          warn of fields that are not known or supported, and go "
-        "on\n" STATUSES_TEXT,
+        "on\n"
+        "      --dry-run          check the manifests, and do nothing\n" STATUSES_TEXT,
     .wants = "the files of manifests",
     .most = UINT16_MAX,
     .options = options,
@@ -220,7 +222,9 @@ int verb_apply(int argc, char **argv)
     unsigned count;
     int status = pod_options_parse(&syntax, &apply, argc, argv, &words, &count);
 
-    if (!status)
+    if (!status && apply.options.dry_run)
+        status = making_check(&syntax, &apply.options, words, count);
+    else if (!status)
         status = apply_all(&apply, words, count);
     making_end(&apply.making);
     pod_list_release(&apply.options.files);

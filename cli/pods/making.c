@@ -15,21 +15,54 @@
 
 #define LOOK_MS 1000 /* how often a pod is looked at even when nothing seems to change */
 
+static int load(struct husk_manifest **out, const struct pod_syntax *syntax,
+                const struct making_options *options, char **files, unsigned count)
+{
+    if (!count && !options->files.count)
+        return pod_usage(syntax, "wants the files of manifests, or - for standard input");
+    *out = pods_load(files, count, &options->files, options->lenient);
+    if (!*out)
+        return STATUS_MONITOR_ERROR;
+    if (options->publish.count && husk_manifest_pods(*out) != 1)
+        return pod_usage(syntax, "--publish: wants manifests of one pod, not of %u",
+                         husk_manifest_pods(*out));
+    return 0;
+}
+
 int making_begin(struct making *out, const struct pod_syntax *syntax,
                  const struct making_options *options, char **files, unsigned count)
 {
+    int status;
+
     *out = (struct making){.options = options, .signals = -1};
-    if (!count && !options->files.count)
-        return pod_usage(syntax, "wants the files of manifests, or - for standard input");
+    status = load(&out->manifest, syntax, options, files, count);
+    if (status)
+        return status;
     out->names = json_array();
-    out->manifest = pods_load(files, count, &options->files, options->lenient);
-    if (!out->manifest)
-        return STATUS_MONITOR_ERROR;
-    if (options->publish.count && husk_manifest_pods(out->manifest) != 1)
-        return pod_usage(syntax, "--publish: wants manifests of one pod, not of %u",
-                         husk_manifest_pods(out->manifest));
     out->pods = pods_open_all();
     return out->pods && out->names ? 0 : STATUS_MONITOR_ERROR;
+}
+
+int making_check(const struct pod_syntax *syntax, const struct making_options *options,
+                 char **files, unsigned count)
+{
+    struct husk_manifest *manifest = NULL;
+    int status = load(&manifest, syntax, options, files, count);
+
+    for (unsigned i = 0; !status && i < husk_manifest_pods(manifest); i++) {
+        struct husk_error err = {0};
+        char *objects = NULL;
+
+        if (husk_manifest_pod_objects_json(manifest, i, &objects, &err)) {
+            cli_error(&err);
+            status = STATUS_MONITOR_ERROR;
+        } else {
+            printf("pod/%s valid (dry run)\n", husk_manifest_pod_name(manifest, i));
+        }
+        husk_pod_text_free(objects);
+    }
+    husk_manifest_free(manifest);
+    return status;
 }
 
 void making_end(struct making *making)

@@ -13,7 +13,7 @@ struct making_options {
     struct pod_list files; /* of -f */
     struct pod_list publish;
     const char *network, *kernel; /* NULL: not given */
-    bool lenient, quiet, remove;
+    bool lenient, quiet, remove, dry_run;
 };
 
 struct making {
@@ -30,6 +30,11 @@ struct making {
 int making_begin(struct making *out, const struct pod_syntax *syntax,
                  const struct making_options *options, char **files, unsigned count);
 void making_end(struct making *making);
+
+/* --dry-run: checks the manifests, and that what their pods refer to is there; prints what is
+ * right. Returns an exit status. */
+int making_check(const struct pod_syntax *syntax, const struct making_options *options,
+                 char **files, unsigned count);
 
 /* Records one pod of the manifest. */
 int making_create(struct making *making, unsigned index, struct husk_error *err);

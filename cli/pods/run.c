@@ -31,8 +31,9 @@ struct run {
         {0, "network", true, pod_set_text, AT(options.network)},     \
         {'p', "publish", true, pod_add_text, AT(options.publish)},   \
         {0, "guest-kernel", true, pod_set_text, AT(options.kernel)}, \
+        {0, "lenient", false, pod_set_flag, AT(options.lenient)},    \
     {                                                                \
-        0, "lenient", false, pod_set_flag, AT(options.lenient)       \
+        0, "dry-run", false, pod_set_flag, AT(options.dry_run)       \
     }
 
 static const struct pod_option run_options[] = {
@@ -51,14 +52,15 @@ static const struct pod_option create_options[] = {
     {0, NULL, false, NULL, 0},
 };
 
-#define MAKING_HELP                                                                       \
-    "  -f, --filename FILE    one more file\n"                                            \
-    "      --network none|bridge|cni:NAME\n"                                              \
-    "                         default: the host's first CNI configuration, else bridge\n" \
-    "  -p, --publish [ADDRESS:]HOST:CONTAINER[/tcp|udp|sctp]\n"                           \
-    "                         a port of the host leads to one of the pod\n"               \
-    "      --guest-kernel FILE\n"                                                         \
-    "      --lenient          warn of fields that are not known or supported, and go on\n"
+#define MAKING_HELP                                                                        \
+    "  -f, --filename FILE    one more file\n"                                             \
+    "      --network none|bridge|cni:NAME\n"                                               \
+    "                         default: the host's first CNI configuration, else bridge\n"  \
+    "  -p, --publish [ADDRESS:]HOST:CONTAINER[/tcp|udp|sctp]\n"                            \
+    "                         a port of the host leads to one of the pod\n"                \
+    "      --guest-kernel FILE\n"                                                          \
+    "      --lenient          warn of fields that are not known or supported, and go on\n" \
+    "      --dry-run          check the manifests, and do nothing\n"
 
 static const struct pod_syntax run_syntax = {
     .command = "pod run",
@@ -302,7 +304,9 @@ int verb_run(int argc, char **argv)
 
     if (!status && run.detach && (run.attach || run.wait))
         status = pod_usage(&run_syntax, "-d: waits for nothing: not with -a or --wait");
-    if (!status)
+    if (!status && run.options.dry_run)
+        status = making_check(&run_syntax, &run.options, words, count);
+    else if (!status)
         status = run_files(&run, words, count);
     pod_list_release(&run.options.files);
     pod_list_release(&run.options.publish);
@@ -317,7 +321,9 @@ int verb_create(int argc, char **argv)
     unsigned count;
     int status = pod_options_parse(&create_syntax, &run, argc, argv, &words, &count);
 
-    if (!status) {
+    if (!status && run.options.dry_run) {
+        status = making_check(&create_syntax, &run.options, words, count);
+    } else if (!status) {
         status = making_begin(&making, &create_syntax, &run.options, words, count);
         if (!status) {
             status = create_all(&making);

@@ -97,6 +97,17 @@ def case_lenient(box):
     box.pod("rm", "web")
 
 
+def case_dry_run(box):
+    for verb in ("run", "create", "apply"):
+        require(box.pod(verb, "--dry-run", box.file(sleeper("a"), sleeper("b"))) ==
+                "pod/a valid (dry run)\npod/b valid (dry run)\n", verb)
+        box.refuse("spec.nonsense", "pod", verb, "--dry-run", box.file(changed(sleeper(), ("spec", "nonsense"), 1)),
+                   status=125)
+    wants = sleeper(volumes=[{"name": "v", "secret": {"secretName": "gone"}}])
+    box.refuse("gone", "pod", "run", "--dry-run", box.file(wants), status=125)
+    require(box.pod("ps", "-A", "-o", "name") == "", "something was made")
+
+
 def case_missing_objects(box):
     main = ("spec", "containers", 0)
     for source, text in (({"configMapKeyRef": {"name": "settings", "key": "a"}}, "settings"),
