@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * See action.h. A connection that was made is all that tcpSocket wants; httpGet writes its request
- * into it and reads until there is a status line.
+ * See action.h. A connection that was made is all that tcpSocket wants; httpGet fetches its answer,
+ * and goes on to where that leads, with another connection.
  */
 #include "pod/lifecycle/action.h"
 
@@ -9,14 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/io.h"
-#include "pod/lifecycle/http.h"
+#include "pod/lifecycle/fetch.h"
 
-#define SECOND_NS UINT64_C(1000000000)
+#define SECOND_NS     UINT64_C(1000000000)
+#define REDIRECTS_MAX 10u
 
 struct action {
     struct action_host host;
@@ -26,24 +25,19 @@ struct action {
     void *host_data;
     bool begun; /* by the host, and not ended */
     struct event_timer *timer;
-    char address[64];
-    uint16_t port;
     const json_t *http; /* of httpGet: the handler's */
-    int fd;
-    struct event_source *source;
-    char *request;
-    size_t sent, len; /* of the request; of what is in `line` */
-    char line[HTTP_LINE_MAX];
+    struct http_target target;
+    bool own_host; /* the Host is that of the handler's headers, if one is */
+    unsigned redirects;
+    struct fetch *fetch;
 };
 
 static void destroy(struct action *action)
 {
     if (action->begun)
         action->host.cancel(action->host.arg, action);
-    event_source_remove(action->source);
+    fetch_destroy(action->fetch);
     event_timer_remove(action->timer);
-    close_fd(&action->fd);
-    free(action->request);
     json_decref(action->handler);
     free(action);
 }
@@ -77,61 +71,85 @@ static void on_timer(void *arg)
 
 /* ---- HTTP ---- */
 
-static void read_answer(struct action *action)
+/* Manifests have no other name than "localhost". */
+static int connect_to_target(struct action *action)
 {
-    ssize_t len = recv(action->fd, action->line + action->len, sizeof(action->line) - action->len,
-                       MSG_DONTWAIT);
-    char text[ACTION_TEXT_BYTES];
-    int status;
+    const struct http_target *target = &action->target;
+    const char *address = strcmp(target->host, "localhost") != 0 ? target->host : "127.0.0.1";
+    int ret = action->host.connect(action->host.arg, action, address, target->port);
 
-    if (len < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (len <= 0) {
-        fail(action, "httpGet", len ? error_text(errno) : "the connection ended without an answer");
-        return;
-    }
-    action->len += (size_t)len;
-    status = http_status(action->line, action->len);
-    if (status == 0)
-        return;
-    if (status < 0) {
-        fail(action, "httpGet", "the answer is no HTTP");
-        return;
-    }
-    snprintf(text, sizeof(text), "HTTP probe failed with statuscode: %d", status);
-    finish(action, status >= 200 && status < 400 ? ACTION_SUCCEEDED : ACTION_FAILED, text);
+    action->begun = ret == 0;
+    return ret;
 }
 
-static void on_http(void *arg, uint32_t events)
+/* 301, 302, 303, 307 and 308 with a place to go to (RFC 9110, 15.4). */
+static bool is_redirect(const struct http_answer *answer)
+{
+    return answer->location[0] && ((answer->status >= 301 && answer->status <= 303) ||
+                                   answer->status == 307 || answer->status == 308);
+}
+
+static void take_status(struct action *action, int status)
+{
+    char text[ACTION_TEXT_BYTES];
+
+    snprintf(text, sizeof(text), "HTTP probe failed with statuscode: %d", status);
+    if (status >= 300 && status < 400)
+        finish(action, ACTION_WARNED, "Probe terminated redirects");
+    else
+        finish(action, status >= 200 && status < 300 ? ACTION_SUCCEEDED : ACTION_FAILED, text);
+}
+
+/* The next of up to ten requests, as Go's client counts them; kubelets stay with the first host. */
+static void redirect(struct action *action, const struct http_answer *answer)
+{
+    struct http_target next = action->target;
+    bool named;
+    int ret = http_follow(&next, answer->location, &named);
+
+    if (ret == -EXDEV) {
+        take_status(action, answer->status);
+    } else if (ret || next.tls) {
+        fail(action, "httpGet", "the answer leads to something that is no http address");
+    } else if (++action->redirects >= REDIRECTS_MAX) {
+        fail(action, "httpGet", "stopped after 10 redirects");
+    } else {
+        action->target = next;
+        action->own_host &= !named;
+        fetch_destroy(action->fetch);
+        action->fetch = NULL;
+        ret = connect_to_target(action);
+        if (ret)
+            fail(action, "httpGet", error_text(-ret));
+    }
+}
+
+static void on_answer(void *arg, int ret, const struct http_answer *answer)
 {
     struct action *action = arg;
-    size_t whole = strlen(action->request);
-    ssize_t len;
 
-    (void)events;
-    if (action->sent == whole) {
-        read_answer(action);
-        return;
-    }
-    len = send(action->fd, action->request + action->sent, whole - action->sent,
-               MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (len < 0 && errno != EAGAIN && errno != EINTR) {
-        fail(action, "httpGet", error_text(errno));
-        return;
-    }
-    action->sent += len > 0 ? (size_t)len : 0;
-    if (action->sent == whole)
-        event_source_watch(action->source, EPOLLIN);
+    if (ret == -ENODATA)
+        fail(action, "httpGet", "the connection ended without an answer");
+    else if (ret == -EPROTO)
+        fail(action, "httpGet", "the answer is no HTTP, or is cut short");
+    else if (ret)
+        fail(action, "httpGet", error_text(-ret));
+    else if (is_redirect(answer))
+        redirect(action, answer);
+    else
+        take_status(action, answer->status);
 }
 
-static void begin_http(struct action *action)
+static void begin_http(struct action *action, int fd)
 {
-    int ret;
+    char *request = http_request(json_object_get(action->http, "httpHeaders"), &action->target,
+                                 action->own_host);
+    int ret = -ENOMEM;
 
-    action->request = http_request(action->http, action->address, action->port);
-    ret = action->request ? event_loop_add(action->host.loop, action->fd, EPOLLOUT, on_http, action,
-                                           &action->source)
-                          : -ENOMEM;
+    if (request)
+        ret = fetch_start(action->host.loop, fd, request, on_answer, action, &action->fetch);
+    else
+        close_fd(&fd);
     if (ret)
         finish(action, ACTION_UNKNOWN, error_text(-ret));
 }
@@ -147,11 +165,12 @@ void action_connected(struct action *action, int fd)
         fail(action, kind, error_text(-fd));
         return;
     }
-    action->fd = fd;
-    if (action->http)
-        begin_http(action);
-    else
-        finish(action, ACTION_SUCCEEDED, "");
+    if (action->http) {
+        begin_http(action, fd);
+        return;
+    }
+    close_fd(&fd);
+    finish(action, ACTION_SUCCEEDED, "");
 }
 
 void action_executed(struct action *action, int exit_code, const char *output)
@@ -204,20 +223,21 @@ static int find_port(const json_t *port, const json_t *container, uint16_t *out)
     return 0;
 }
 
-/* Manifests have no other name than "localhost". */
-static int find_address(struct action *action, const struct action_options *options,
-                        const json_t *where)
+static int find_target(struct action *action, const struct action_options *options,
+                       const json_t *where)
 {
     const char *host = json_string_value(json_object_get(where, "host"));
+    struct http_target *target = &action->target;
+    int ret;
 
     if (!host)
         host = options->address;
-    else if (!strcmp(host, "localhost"))
-        host = "127.0.0.1";
-    if (strlen(host) >= sizeof(action->address))
+    if (strlen(host) >= sizeof(target->host))
         return -EINVAL;
-    memcpy(action->address, host, strlen(host) + 1);
-    return find_port(json_object_get(where, "port"), options->container, &action->port);
+    memcpy(target->host, host, strlen(host) + 1);
+    ret = http_set_path(target, json_string_value(json_object_get(where, "path")));
+    return ret ? -EINVAL
+               : find_port(json_object_get(where, "port"), options->container, &target->port);
 }
 
 static int begin(struct action *action, const struct action_options *options)
@@ -232,9 +252,8 @@ static int begin(struct action *action, const struct action_options *options)
     if (exec) {
         ret = host->exec(host->arg, action, json_object_get(exec, "command"));
     } else if (where) {
-        ret = find_address(action, options, where);
-        if (ret == 0)
-            ret = host->connect(host->arg, action, action->address, action->port);
+        ret = find_target(action, options, where);
+        return ret ? ret : connect_to_target(action);
     } else {
         return json_object_get(handler, "sleep") ? 0 : -EINVAL;
     }
@@ -265,7 +284,7 @@ int action_start(const struct action_host *host, const struct action_options *op
     action->handler = json_incref((json_t *)options->handler);
     action->done = options->done;
     action->arg = options->arg;
-    action->fd = -1;
+    action->own_host = true;
     ret = event_loop_add_timer(host->loop, on_timer, action, &action->timer);
     if (ret == 0)
         ret = begin(action, options);

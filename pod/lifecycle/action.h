@@ -4,7 +4,7 @@
  * How a command is run in the container, and how a connection into the pod is made, is the host's.
  *
  * Everything happens on the loop's thread; callbacks come from the loop, never from within
- * action_start(). What answers is hostile: see http.h.
+ * action_start(). What answers is hostile: see http_answer.h.
  */
 #ifndef HUSK_POD_LIFECYCLE_ACTION_H
 #define HUSK_POD_LIFECYCLE_ACTION_H
@@ -24,18 +24,19 @@ struct action_host {
     struct event_loop *loop;
     /*
      * Begin; the end is told by action_executed() or action_connected(), on the loop's thread, also
-     * later, but not after `cancel`. 0 or -errno.
+     * later, but not after `cancel`. An action that is sent on connects again. 0 or -errno.
      */
     int (*exec)(void *arg, struct action *action, const json_t *command);
     int (*connect)(void *arg, struct action *action, const char *address, uint16_t port);
-    /* What was begun is not wanted any more: a command is ended. Called once at most, and not after
-     * the end was told. */
+    /* What was begun is not wanted any more: a command is ended. Called once at most for each, and
+     * not after the end was told. */
     void (*cancel)(void *arg, struct action *action);
     void *arg;
 };
 
 enum action_result {
     ACTION_SUCCEEDED,
+    ACTION_WARNED,  /* it succeeded, and `text` says what is to be told all the same */
     ACTION_FAILED,  /* `text` says how */
     ACTION_UNKNOWN, /* it could not be done at all: a probe asks again as if it had not */
 };

@@ -77,12 +77,18 @@ static void count(struct probe *probe, bool success, const char *text)
 static void on_done(void *arg, enum action_result result, const char *text)
 {
     struct probe *probe = arg;
+    char line[ACTION_TEXT_BYTES + 32];
 
     probe->action = NULL;
-    if (result == ACTION_UNKNOWN)
+    if (result == ACTION_UNKNOWN) {
         arm_next(probe);
-    else
-        count(probe, result == ACTION_SUCCEEDED, text);
+        return;
+    }
+    if (result == ACTION_WARNED) {
+        snprintf(line, sizeof(line), "%s probe warning: %s", probe_kind_name(probe->kind), text);
+        probe->callbacks.warned(probe->callbacks.arg, probe, line);
+    }
+    count(probe, result != ACTION_FAILED, text);
 }
 
 static void on_timer(void *arg)

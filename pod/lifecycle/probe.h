@@ -26,6 +26,8 @@ struct probe_callbacks {
     void (*result)(void *arg, struct probe *probe, bool success);
     /* A single failure, for people: "Readiness probe failed: …". */
     void (*unhealthy)(void *arg, struct probe *probe, const char *text);
+    /* It succeeded, but: "Readiness probe warning: …". */
+    void (*warned)(void *arg, struct probe *probe, const char *text);
     void *arg;
 };
 

@@ -65,10 +65,18 @@ static void on_unhealthy(void *arg, struct probe *probe, const char *text)
     save_notice(c->pod, c->status.name, true, "Unhealthy", text);
 }
 
+static void on_warned(void *arg, struct probe *probe, const char *text)
+{
+    struct container *c = arg;
+
+    (void)probe;
+    save_notice(c->pod, c->status.name, true, "ProbeWarning", text);
+}
+
 static void start_probe(struct container *c, enum probe_kind kind)
 {
     const struct probe_callbacks callbacks = {
-        .result = on_result, .unhealthy = on_unhealthy, .arg = c};
+        .result = on_result, .unhealthy = on_unhealthy, .warned = on_warned, .arg = c};
     char text[96];
     int ret;
 
@@ -149,7 +157,7 @@ static void on_post_start(void *arg, enum action_result result, const char *text
     c->hook = NULL;
     if (c->step != STEP_RUNNING)
         return;
-    if (result != ACTION_SUCCEEDED) {
+    if (result != ACTION_SUCCEEDED && result != ACTION_WARNED) {
         hook_failed(c, "FailedPostStartHook", text);
         end_for(c, pod_ending_grace_ms(c->pod), "its postStart hook failed");
         return;
@@ -177,7 +185,7 @@ static void on_pre_stop(void *arg, enum action_result result, const char *text)
     c->hook = NULL;
     if (c->step != STEP_STOPPING)
         return;
-    if (result != ACTION_SUCCEEDED)
+    if (result != ACTION_SUCCEEDED && result != ACTION_WARNED)
         hook_failed(c, "FailedPreStopHook", text);
     container_signal(c);
 }

@@ -30,6 +30,11 @@ static struct {
     json_t *json;
 } t;
 
+static struct {
+    unsigned results, successes, unhealthy, warned;
+    char text[ACTION_TEXT_BYTES + 32];
+} told;
+
 static int exec(void *arg, struct action *action, const json_t *command)
 {
     t.execs++;
@@ -64,6 +69,7 @@ static void on_done(void *arg, enum action_result result, const char *text)
 static int setup(void **state)
 {
     memset(&t, 0, sizeof(t));
+    memset(&told, 0, sizeof(told));
     t.host = (struct action_host){.exec = exec, .connect = connect_to, .cancel = cancel};
     if (event_loop_create(&t.loop))
         return -1;
@@ -161,16 +167,16 @@ static void ports_have_names(void **state)
 }
 
 /* One end for the action, and what it wrote in `got`. */
-static void serve(const char *handler, const char *reply, char got[512])
+static void hand_over(const char *reply, char got[512])
 {
     int ends[2];
     ssize_t len = 0;
+    struct action *action = t.asked;
 
-    begin(handler, 0);
-    parse("{}"); /* what it was made of is gone */
+    assert_non_null(action);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-    action_connected(t.asked, ends[0]);
     t.asked = NULL;
+    action_connected(action, ends[0]);
     for (unsigned i = 0; len <= 0 && i < TURNS_MAX; i++) {
         event_loop_run_once(t.loop, 1);
         len = read(ends[1], got, 511);
@@ -179,28 +185,86 @@ static void serve(const char *handler, const char *reply, char got[512])
     got[len] = '\0';
     assert_int_equal(write(ends[1], reply, strlen(reply)), strlen(reply));
     shutdown(ends[1], SHUT_WR);
-    wait_until(&t.done, 1);
-    t.done = 0;
+    for (unsigned i = 0; !t.done && !t.asked && !told.results && i < TURNS_MAX; i++)
+        event_loop_run_once(t.loop, 10);
     close(ends[1]);
 }
 
+static void serve(const char *handler, const char *reply, char got[512])
+{
+    t.done = 0;
+    begin(handler, 0);
+    hand_over(reply, got);
+    assert_int_equal(t.done, 1);
+}
+
+static const char get_up[] =
+    "{\"handler\": {\"httpGet\": {\"path\": \"/up\", \"port\": 80, \"host\": \"localhost\", "
+    "\"httpHeaders\": [{\"name\": \"Host\", \"value\": \"web\"}]}}}";
+
 static void http_tells_by_its_status(void **state)
 {
-    static const char handler[] =
-        "{\"handler\": {\"httpGet\": {\"path\": \"/up\", \"port\": 80, \"host\": \"localhost\"}}}";
     char got[512];
 
-    serve(handler, "HTTP/1.1 302 Found\r\n\r\n", got);
+    serve(get_up, "HTTP/1.1 302 Found\r\n\r\n", got);
     assert_string_equal(t.address, "127.0.0.1");
-    assert_memory_equal(got, "GET /up HTTP/1.1\r\n", 18);
+    assert_memory_equal(got, "GET /up HTTP/1.1\r\nHost: web\r\n", 29);
+    assert_int_equal(t.result, ACTION_WARNED);
+    assert_string_equal(t.text, "Probe terminated redirects");
+    serve(get_up, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nbody", got);
     assert_int_equal(t.result, ACTION_SUCCEEDED);
-    serve(handler, "HTTP/1.1 500 Oh\r\n\r\n", got);
+    serve(get_up, "HTTP/1.1 500 Oh\r\n\r\n", got);
     assert_int_equal(t.result, ACTION_FAILED);
     assert_string_equal(t.text, "HTTP probe failed with statuscode: 500");
-    serve(handler, "hello\r\n", got);
+    serve(get_up, "hello\r\n", got);
     assert_int_equal(t.result, ACTION_FAILED);
-    serve(handler, "HTTP/1.1 2", got);
+    serve(get_up, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", got);
+    assert_int_equal(t.result, ACTION_FAILED);
+    serve(get_up, "HTTP/1.1 2", got);
+    assert_string_equal(t.text, "httpGet: the answer is no HTTP, or is cut short");
+    serve(get_up, "", got);
     assert_string_equal(t.text, "httpGet: the connection ended without an answer");
+}
+
+static void redirects_are_followed_on_the_same_host(void **state)
+{
+    char got[512];
+
+    begin(get_up, 0);
+    hand_over("HTTP/1.1 307 There\r\nLocation: next?a\r\n\r\n", got);
+    assert_int_equal(t.connects, 2);
+    assert_int_equal(t.port, 80);
+    hand_over("HTTP/1.1 302 There\r\nLocation: http://localhost:81/last\r\n\r\n", got);
+    assert_memory_equal(got, "GET /next?a HTTP/1.1\r\nHost: web\r\n", 33);
+    assert_int_equal(t.port, 81);
+    hand_over("HTTP/1.1 200 OK\r\n\r\n", got);
+    assert_memory_equal(got, "GET /last HTTP/1.1\r\nHost: localhost:81\r\n", 40);
+    assert_int_equal(t.done, 1);
+    assert_int_equal(t.result, ACTION_SUCCEEDED);
+}
+
+static void redirects_to_elsewhere_are_a_warning(void **state)
+{
+    char got[512];
+
+    serve(get_up, "HTTP/1.1 301 There\r\nLocation: http://10.9.9.9/\r\n\r\n", got);
+    assert_int_equal(t.result, ACTION_WARNED);
+    serve(get_up, "HTTP/1.1 301 There\r\nLocation: file:///x\r\n\r\n", got);
+    assert_int_equal(t.result, ACTION_FAILED);
+    assert_int_equal(t.connects, 2);
+}
+
+static void redirects_have_an_end(void **state)
+{
+    char got[512];
+    unsigned turns = 0;
+
+    begin(get_up, 0);
+    for (; !t.done && turns < 20; turns++)
+        hand_over("HTTP/1.1 302 There\r\nLocation: /up\r\n\r\n", got);
+    assert_int_equal(turns, 10);
+    assert_int_equal(t.result, ACTION_FAILED);
+    assert_string_equal(t.text, "httpGet: stopped after 10 redirects");
 }
 
 static void sleep_succeeds_at_its_end(void **state)
@@ -236,11 +300,6 @@ static void an_action_keeps_its_handler(void **state)
 
 /* ---- probes ---- */
 
-static struct {
-    unsigned results, successes, unhealthy;
-    char text[ACTION_TEXT_BYTES + 32];
-} told;
-
 static void on_result(void *arg, struct probe *probe, bool success)
 {
     told.results++;
@@ -253,10 +312,16 @@ static void on_unhealthy(void *arg, struct probe *probe, const char *text)
     snprintf(told.text, sizeof(told.text), "%s", text);
 }
 
+static void on_warned(void *arg, struct probe *probe, const char *text)
+{
+    told.warned++;
+    snprintf(told.text, sizeof(told.text), "%s", text);
+}
+
 static struct probe *begin_probe(enum probe_kind kind, const char *text)
 {
-    static const struct probe_callbacks callbacks = {.result = on_result,
-                                                     .unhealthy = on_unhealthy};
+    static const struct probe_callbacks callbacks = {
+        .result = on_result, .unhealthy = on_unhealthy, .warned = on_warned};
     struct probe *probe = NULL;
 
     memset(&told, 0, sizeof(told));
@@ -297,6 +362,21 @@ static void results_count_at_their_thresholds(void **state)
     probe_destroy(probe);
 }
 
+static void a_warning_is_told_and_succeeds(void **state)
+{
+    struct probe *probe =
+        begin_probe(PROBE_READINESS, "{\"httpGet\": {\"port\": 80}, \"successThreshold\": 1, "
+                                     "\"failureThreshold\": 1, \"periodSeconds\": 1000}");
+    char got[512];
+
+    wait_until(&t.connects, 1);
+    hand_over("HTTP/1.1 302 There\r\nLocation: http://10.9.9.9/\r\n\r\n", got);
+    wait_until(&told.results, 1);
+    assert_true(told.successes == 1 && told.warned == 1 && told.unhealthy == 0);
+    assert_string_equal(told.text, "Readiness probe warning: Probe terminated redirects");
+    probe_destroy(probe);
+}
+
 /* Whoever was told has something to do about it, and may not have done it yet. */
 static void a_failed_liveness_probe_goes_on_failing(void **state)
 {
@@ -322,8 +402,8 @@ static void a_probe_keeps_its_description(void **state)
 
 static void an_address_has_a_length(void **state)
 {
-    static const struct probe_callbacks callbacks = {.result = on_result,
-                                                     .unhealthy = on_unhealthy};
+    static const struct probe_callbacks callbacks = {
+        .result = on_result, .unhealthy = on_unhealthy, .warned = on_warned};
     char address[65];
     struct probe *probe;
 
@@ -353,6 +433,10 @@ int main(void)
         TEST(a_late_command_is_ended),
         TEST(ports_have_names),
         TEST(http_tells_by_its_status),
+        TEST(redirects_are_followed_on_the_same_host),
+        TEST(redirects_to_elsewhere_are_a_warning),
+        TEST(redirects_have_an_end),
+        TEST(a_warning_is_told_and_succeeds),
         TEST(sleep_succeeds_at_its_end),
         TEST(a_cancelled_action_says_nothing),
         TEST(an_action_keeps_its_handler),
