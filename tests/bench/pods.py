@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What a pod takes: `husk pod run` from the command to the first output, by phase, without a network and with husk's own
-bridge; ten pods at once; and the host's memory for a pod of one and of three containers that sleep.
+bridge; ten pods at once; the host's memory for a pod of one and of three containers that sleep; and what two pods get
+through the bridge, by IPv4 and by IPv6.
 
-    pods.py HUSK [start|many|memory]...
+    pods.py HUSK [start|many|memory|network]...
 
 Without words it is all of them. RUNS=N repeats the starts; PODS is how many there are at once. Wants root, a kernel for
 containers (guest/kernel/fetch-debian) and /dev/kvm. In the lab (tests/lab/run) times are instructions, one a
@@ -137,6 +138,44 @@ def bench_many(bench):
                   f"{moments[-1]:9.1f}", flush=True)
 
 
+STREAM_MIB = int(os.environ.get("STREAM_MIB", "64"))
+# The guest's clocks and counters around a stream from one pod to the other; the answer comes when all has been read.
+SEND = ("s=/sys/class/net/eth0/statistics; b() {{ read v < $s/$1; echo $v; }}; "
+        "p=$(b tx_packets); o=$(b tx_bytes); read up x < /proc/uptime; "
+        "/bin/busybox dd if=/dev/zero bs=64k count={blocks} 2>/dev/null | /bin/busybox nc {address} 5000; "
+        "read end x < /proc/uptime; echo $up $end $(($(b tx_bytes) - o)) $(($(b tx_packets) - p))")
+# Its input never ends, or it would close the connection before it has read all.
+RECEIVE = "/bin/busybox mkfifo /tmp/in; exec 3<>/tmp/in; while :; do /bin/busybox nc -l -p 5000 <&3 > /dev/null; done"
+
+
+def exchange(bench, address):
+    """Microseconds of a round trip, Mbit/s of a stream, and the mean bytes of what the sender's interface was given."""
+    trips = bench.call("exec", "bench-0", "--", "/bin/busybox", "ping", "-q", "-c", "20", "-i", "0.1", address)
+    trip = float(trips.partition("min/avg/max = ")[2].split("/")[1]) * 1e3
+    sent = 0
+    while sent < STREAM_MIB << 20:  # the receiver listens again only after a moment
+        said = bench.call("exec", "bench-0", "--", "/bin/busybox", "sh", "-c",
+                          SEND.format(blocks=STREAM_MIB * 16, address=address))
+        begun, ended, sent, packets = map(float, said.split())
+    return trip, STREAM_MIB * 8.388608 / max(ended - begun, 0.01), sent / packets
+
+
+def bench_network(bench):
+    print(f"two pods on husk's bridge: ping, {STREAM_MIB} MiB by TCP (nc); median of {RUNS} and their spread\n"
+          f"{'':8}{'round trip us':>22}{'Mbit/s':>22}{'bytes a frame':>22}")
+    bench.run([pod("bench-0", [container("main", "echo up; " + SLEEP)]),
+               pod("bench-1", [container("main", "echo up; " + RECEIVE)])], "bridge")
+    for name in ("bench-0", "bench-1"):
+        bench.first_line(name, "main")
+    addresses = [one["ip"] for one in json.loads(bench.call("inspect", "bench-1"))["status"]["podIPs"]]
+    for address in addresses:
+        exchange(bench, address)  # neighbours are known
+        columns = [sorted(column) for column in zip(*[exchange(bench, address) for _ in range(RUNS)])]
+        print(f"{'IPv6' if ':' in address else 'IPv4':8}" + "".join(
+            f"{statistics.median(column):13.1f} {f'+{column[-1] - column[0]:.1f}':<8}" for column in columns), flush=True)
+    bench.remove(["bench-0", "bench-1"])
+
+
 def pss_kib(pid):
     for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
         if line.startswith("Pss:"):
@@ -170,8 +209,8 @@ def main():
         top = pathlib.Path(name)
         os.chmod(top, 0o755)
         bench = Bench(str(pathlib.Path(husk).resolve()), top)
-        for part in parts or ["start", "many", "memory"]:
-            {"start": bench_start, "many": bench_many, "memory": bench_memory}[part](bench)
+        for part in parts or ["start", "many", "memory", "network"]:
+            {"start": bench_start, "many": bench_many, "memory": bench_memory, "network": bench_network}[part](bench)
     return 0
 
 
