@@ -57,8 +57,8 @@ static int find(struct husk_pods *pods, const char *name, void *arg, struct husk
 static int print(const struct inspect *inspect, unsigned asked)
 {
     json_t *all = asked == 1 ? json_incref(json_array_get(inspect->found, 0))
-                             : json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "PodList",
-                                         "items", inspect->found);
+                             : json_pack("{s:s, s:s, s:{}, s:O}", "apiVersion", "v1", "kind",
+                                         "PodList", "metadata", "items", inspect->found);
     char *text = NULL;
     int ret = all ? 0 : -ENOMEM;
 

@@ -105,7 +105,7 @@ int husk_pods_list(struct husk_pods *pods, const char *selector, char **json,
         json_decref(listing.items);
         return ret == -ENOMEM ? error_set(err, ENOMEM, "", "cannot list the pods", NULL) : ret;
     }
-    return pods_text(
-        json_pack("{s:s, s:s, s:o}", "apiVersion", "v1", "kind", "PodList", "items", listing.items),
-        json, err);
+    return pods_text(json_pack("{s:s, s:s, s:{}, s:o}", "apiVersion", "v1", "kind", "PodList",
+                               "metadata", "items", listing.items),
+                     json, err);
 }

@@ -93,8 +93,9 @@ int change_of_pod(const json_t *before, const json_t *after, json_t **changed,
         *changed = NULL;
         return error_set(err, ENOMEM, "", "cannot compare the pods", NULL);
     }
-    return fixed[0] ? error_set(err, EEXIST, fixed, "cannot be changed while the pod runs", NULL)
-                    : 0;
+    return fixed[0]
+               ? error_set(err, EEXIST, fixed, "cannot be changed while the pod runs", "%s", "")
+               : 0;
 }
 
 /* Those of either that the other has not, or otherwise. */
