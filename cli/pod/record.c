@@ -79,6 +79,7 @@ static void fill_spec_options(const struct pod_run_options *options, const char 
         .volumes = words_of(&options->volumes),
         .tmpfs = words_of(&options->tmpfs),
         .shm_size = options->shm_size,
+        .init = options->init,
         .read_only = options->read_only,
         .cap_add = words_of(&options->cap_add),
         .cap_drop = words_of(&options->cap_drop),

@@ -54,6 +54,7 @@ static int machine_only(void *member, const struct pod_place *place, const char 
         {'u', "user", true, pod_set_text, AT(user)},                                            \
         {'h', "hostname", true, pod_set_text, AT(hostname)},                                    \
         {0, "entrypoint", true, pod_set_any_text, AT(entrypoint)},                              \
+        {0, "init", false, pod_set_flag, AT(init)},                                             \
         {0, "read-only", false, pod_set_flag, AT(read_only)},                                   \
         {0, "cap-add", true, pod_add_text, AT(cap_add)},                                        \
         {0, "cap-drop", true, pod_add_text, AT(cap_drop)},                                      \
@@ -121,6 +122,7 @@ static const struct pod_option create_table[] = {
     "  -u, --user USER[:GROUP]\n"                                                             \
     "  -h, --hostname NAME\n"                                                                 \
     "      --entrypoint PROGRAM\n"                                                            \
+    "      --init             a first process that reaps orphans and sends signals on\n"      \
     "      --read-only        the root file system\n"                                         \
     "      --cap-add NAME, --cap-drop NAME\n"                                                 \
     "                         capabilities, or ALL\n"                                         \

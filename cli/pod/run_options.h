@@ -9,7 +9,7 @@ enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER };
 
 struct pod_run_options {
     const struct pod_syntax *syntax; /* the command's */
-    bool interactive, tty, detach, remove, sig_proxy, read_only, quiet;
+    bool interactive, tty, detach, remove, sig_proxy, init, read_only, quiet;
     struct pod_list env, env_files, volumes, tmpfs, cap_add, cap_drop, security, ulimits, sysctls,
         nameservers, labels;
     const char *directory, *user, *entrypoint, *hostname, *shm_size, *memory, *cpus, *pids_limit,

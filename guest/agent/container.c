@@ -138,6 +138,8 @@ static int build(struct request *request, struct container *container, struct hu
     if (!ret)
         ret = node_flag(params, "seal", &launch.seal, err);
     if (!ret)
+        ret = node_flag(params, "init", &launch.init, err);
+    if (!ret)
         ret = node_text(params, "user", 0, PASSWD_USER_MAX, &launch.user, err);
     if (!ret)
         ret = oci_parse(&config, !rootfs.json, &container->config, err);

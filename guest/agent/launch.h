@@ -24,6 +24,7 @@ struct launch {
     const struct archive *archive;     /* done in place of executing, or NULL */
     const char *user;        /* to be looked up in the root (user.h); NULL: the config's */
     const char *root_path;   /* of the root file system; NULL to enter a container */
+    bool init;               /* a reaper in front of the program (reaper.h) */
     bool seal;               /* what is read-only becomes so at the start (mounts.h) */
     const char *const *fill; /* names of volumes (copy.h), NULL-terminated, or NULL */
     int container;           /* pidfd of its first process; -1 to make one */

@@ -10,7 +10,8 @@
  *   3. the user's ids, by the files of the root; terminal; "ready"; wait; read-only mounts that had
  * to be written to until now;
  *   4. directory, rights, system call filter: the filter comes last where the process gains no
- *      privileges, and has to come before the rights go where it may.
+ *      privileges, and has to come before the rights go where it may;
+ *   5. (where one is asked for) a first process of the agent's in front of the program (reaper.h).
  *
  * Runs in a copy of the agent's memory; whatever it allocates goes with the exec.
  */
@@ -39,6 +40,7 @@
 #include "guest/agent/launch.h"
 #include "guest/agent/mounts.h"
 #include "guest/agent/namespaces.h"
+#include "guest/agent/reaper.h"
 #include "guest/agent/rootfs.h"
 #include "guest/agent/seccomp.h"
 #include "guest/agent/sysctl.h"
@@ -316,6 +318,8 @@ void launch_child(const struct launch *asked, int channel)
         ret = go_to_directory(launch, &error);
     if (!ret)
         ret = give_up_rights(launch, &error);
+    if (!ret && launch->init)
+        ret = reaper_begin(process.terminal, &error);
     if (!ret)
         execute(launch, &error);
     tell(&error, -1);

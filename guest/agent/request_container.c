@@ -275,7 +275,7 @@ static int handle_delete(struct request *request, struct husk_error *err)
 static const char *const no_members[] = {NULL};
 
 const struct request_method container_methods[] = {
-    {"create", MEMBERS("container", "config", "user", "rootfs", "fill", "seal", "stdin"),
+    {"create", MEMBERS("container", "config", "user", "rootfs", "fill", "seal", "init", "stdin"),
      handle_create},
     {"start", MEMBERS("container"), handle_start},
     {"exec", MEMBERS("container", "process", "config", "user", "stdin"), handle_exec},

@@ -99,7 +99,7 @@
  * CONTAINERS (the life cycle of the OCI runtime specification)
  *
  * create   {"container": ID, "config": CONFIG, "rootfs": ROOTFS, "stdin": bool, "user": USER,
- *           "fill": [VOLUME, …], "seal": bool}
+ *           "fill": [VOLUME, …], "seal": bool, "init": bool}
  *     CONFIG is a whole config.json of OCI runtime specification 1.0.2 to 1.2 as an object. What the
  *     agent does not support is refused with the field's name (docs/agent.md has the list); unknown
  *     members are ignored. Relative paths start at "/".
@@ -118,6 +118,9 @@
  *     yet (but "lost+found"), gets what the container's root has at that place: contents, owner, mode.
  *     "seal" (1.1): a read-only root, and volumes that are mounted read-only, become so at "start"
  *     only: "archive.put" can write there before.
+ *     "init" (1.3): a process of the agent's is the container's first, the program its child: it
+ *     sends signals on, reaps orphans, and ends as the program does: with its status, or 128 + its
+ *     signal.
  *     Answer: {"pid": N}, the process's id in the guest.
  * start    {"container": ID}
  *     When the program cannot be executed, the process ends with the error, and the container is
@@ -286,7 +289,7 @@
 #define HUSK_AGENT_H
 
 #define HUSK_AGENT_MAJOR 1
-#define HUSK_AGENT_MINOR 2
+#define HUSK_AGENT_MINOR 3
 #define HUSK_AGENT_PORT  1024
 
 #define HUSK_AGENT_FRAME_MAX        (1u << 20) /* bytes after the length */

@@ -36,11 +36,11 @@ json_t *spec_save(const struct spec *spec)
             ret = json_object_set_new(files, spec->files[i].name, json_string(spec->files[i].text));
     }
     if (!ret)
-        object =
-            json_pack("{s:O, s:s, s:O, s:O, s:O*, s:i, s:I, s:I}", "config", spec->config, "user",
-                      spec->user, "volumes", volumes, "files", files, "pod", spec->pod,
-                      "stop_signal", spec->stop_signal, "memory_bytes",
-                      (json_int_t)spec->memory_bytes, "cpu_nanos", (json_int_t)spec->cpu_nanos);
+        object = json_pack("{s:O, s:s, s:O, s:O, s:O*, s:o*, s:i, s:I, s:I}", "config",
+                           spec->config, "user", spec->user, "volumes", volumes, "files", files,
+                           "pod", spec->pod, "init", spec->init ? json_true() : NULL, "stop_signal",
+                           spec->stop_signal, "memory_bytes", (json_int_t)spec->memory_bytes,
+                           "cpu_nanos", (json_int_t)spec->cpu_nanos);
     json_decref(volumes);
     json_decref(files);
     return object;
@@ -140,6 +140,7 @@ static int load(const json_t *object, const char *where, struct spec *out, struc
     ret = image_json_text(object, "user", true, out->user, sizeof(out->user), where, err);
     if (!ret && !out->user[0])
         ret = wrong(where, "spec.user", err);
+    out->init = json_is_true(json_object_get(object, "init"));
     if (!ret)
         ret = image_json_u64(object, "stop_signal", 64, &signal, where, err);
     if (!ret && !signal)

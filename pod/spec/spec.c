@@ -266,6 +266,7 @@ static int build(const struct image_config *image, const struct spec_options *op
     struct security security;
     int ret = check_lists(options, err);
 
+    out->init = options->init;
     if (!ret)
         ret = choose_hostname(options, hostname, err);
     if (!ret)

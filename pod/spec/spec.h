@@ -83,6 +83,7 @@ struct spec_options {
     struct spec_words tmpfs;     /* --tmpfs */
     const char *shm_size;        /* --shm-size */
     bool read_only;              /* --read-only */
+    bool init;                   /* --init */
     struct spec_words cap_add, cap_drop; /* --cap-add, --cap-drop */
     struct spec_words security;          /* --security-opt */
     const char *memory;                  /* --memory, -m */
@@ -128,6 +129,7 @@ struct spec {
     unsigned volume_count;
     struct spec_file files[SPEC_FILES]; /* text NULL: a volume is there instead */
     json_t *pod;                        /* parameters for "pod.set", or NULL */
+    bool init;                          /* "init" of "create" */
     int stop_signal;                    /* 1 to 64 */
     uint64_t memory_bytes;              /* --memory; 0: no limit was asked for */
     uint64_t cpu_nanos;                 /* --cpus in billionths; 0 likewise */

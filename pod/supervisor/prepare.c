@@ -198,6 +198,8 @@ static int add_create(struct supervisor *s)
     if (ret == 0 && json_array_size(fill))
         ret = json_object_set(params, "fill", fill);
     json_decref(fill);
+    if (ret == 0 && s->spec.init)
+        ret = json_object_set_new(params, "init", json_true());
     if (ret == 0 && has_copies(&s->spec))
         ret = json_object_set_new(params, "seal", json_true());
     if (ret) {

@@ -195,7 +195,22 @@ def vsock(place, neighbour):
     unharmed(place, neighbour)
 
 
-CASES = [keys_of_another, fork_bomb, output_flood, kills_the_child_of_an_exec, deep_directories, kills_init, vsock]
+def looks_into_the_first_process(place, neighbour):
+    """It is a copy of the agent, and shows nothing of it."""
+    script = ("readlink /proc/1/exe; ls /proc/1/fd; cat /proc/1/environ /proc/1/maps; head -c 1 /proc/1/mem;"
+              "ls /proc/1/root; (: > /proc/1/exe); probe ptrace 1")
+    with Container(place, {}, script, init=True) as container:
+        _, out, err = container.finish()
+        require(out.split()[-1] == "EPERM" and "husk" not in out and "bin" not in out, out)
+        require(err.count("denied") == 5, err)
+    script = "grep -hE '^(Cap(Prm|Eff|Bnd)|NoNewPrivs|Seccomp):' /proc/1/status /proc/self/status"
+    with Container(place, {}, script, init=True) as container:
+        lines = container.finish()[1].splitlines()
+        require(lines[:len(lines) // 2] == lines[len(lines) // 2:] and len(lines) == 10, lines)
+    unharmed(place, neighbour)
+
+
+CASES = [looks_into_the_first_process, keys_of_another, fork_bomb, output_flood, kills_the_child_of_an_exec, deep_directories, kills_init, vsock]
 
 
 def run(place, report):

@@ -302,6 +302,39 @@ def case_pause(box):
     box.husk("rm", "-f", name)
 
 
+def case_init(box):
+    require(box.run("--rm", "--init", "busybox", "sh", "-c", "cat /proc/1/comm; echo $PPID; exit 7", status=7,
+                    errors="") == "init\n1\n", "who is the first")
+    box.run("--rm", "--init", "busybox", "/bin/missing", status=127, errors="missing")
+    box.run("--rm", "--init", "busybox", "/etc/not-executable", status=126, errors="not-executable")
+    require(box.run("-i", "--rm", "--init", "busybox", "cat", data=b"through") == "through", "stdin")
+    # A program that neither reaps nor handles signals, which as the first process would not get them.
+    name = box.detached("--init", "busybox", "sleep", "1000")
+    box.husk("exec", name, "sh", "-c", "(sleep 0.1 & sleep 0.1 &); sh -c 'sleep 0.1 & exec true'")
+
+    def states():
+        return [line.split()[2] for line in box.husk("top", name).splitlines()[1:]]
+
+    box.wait_for("orphans to be reaped", lambda: len(states()) == 2 and "Z" not in states())
+    box.husk("stop", "-t", "1000", name)
+    require(box.husk("wait", name) == "143\n", "it ends by the signal that it was sent")
+    box.husk("rm", name)
+    with box.start("run", "--rm", "--init", "busybox", "sh", "-c",
+                   "trap 'echo got; exit 9' USR1; echo ready; while :; do sleep 0.1; done") as process:
+        require(process.stdout.readline() == b"ready\n", "ready")
+        process.send_signal(signal.SIGUSR1)
+        require(process.stdout.readline() == b"got\n" and process.wait(boxes.PATIENCE_S) == 9, process.returncode)
+    with Terminal(box, "run", "-it", "--rm", "--init", "busybox", "sh") as terminal:
+        terminal.expect("# ")
+        terminal.send("sh -c 'echo go''ing; exec sleep 1000'\r")
+        terminal.expect("going")
+        terminal.send("\x03")
+        terminal.expect("# ")
+        terminal.send("exit 5\r")
+        terminal.finish(5)
+    require(not box.names(), box.names())
+
+
 def case_create_and_start(box):
     made = box.husk("create", "--name", "c", "-e", "A=1", "busybox", "sh", "-c", "echo $A $FROM_IMAGE; exit 4")
     require(re.fullmatch("[0-9a-f]{64}\n", made) and box.inspect("c")["id"] == made.strip(), made)

@@ -79,7 +79,7 @@ def limits(box, name):
 
 def service(box):
     """One in the background, and what is done with it."""
-    name = box.detached("-m", "64M", "-e", "FROM_RUN=1", "busybox", "sh", "-c", SERVICE)
+    name = box.detached("-m", "64M", "--init", "-e", "FROM_RUN=1", "busybox", "sh", "-c", SERVICE)
     require(box.inspect(name)["state"]["machine_pid"] > 0, "no machine")
     box.wait_for("its output", lambda: "up" in box.husk("logs", name))
     require(box.husk("exec", name, "sh", "-c", "echo $FROM_RUN$FROM_IMAGE; id -u") == "1yes\n0\n", "exec")

@@ -36,6 +36,7 @@ static void test_everything(void **state)
                     "1:2",
                     "--entrypoint",
                     "",
+                    "--init",
                     "--read-only",
                     "--cap-add=NET_ADMIN",
                     "--cap-drop",
@@ -70,7 +71,8 @@ static void test_everything(void **state)
                     NULL};
 
     assert_int_equal(parse(&o, argv), 0);
-    assert_true(o.interactive && o.tty && o.remove && o.read_only && !o.detach && !o.sig_proxy);
+    assert_true(o.interactive && o.tty && o.remove && o.init && o.read_only && !o.detach &&
+                !o.sig_proxy);
     assert_string_equal(o.env.items[0], "A=1");
     assert_string_equal(o.volumes.items[0], "/a:/b");
     assert_string_equal(o.directory, "/x");

@@ -128,6 +128,7 @@ static const struct {
     {"tty", plain, {.tty = true, .columns = 120, .rows = 40}},
     {"env", plain, {.env = WORDS("LANG=de", "NEW=1", "SHELL", "PATH", "NEW=2")}},
     {"workdir", plain, {.directory = "/work/dir"}},
+    {"init", plain, {.init = true}},
     {"user", plain, {.user = "1000:100"}},
     {"user-group", plain, {.user = ":adm"}},
     {"read-only", plain, {.read_only = true}},
