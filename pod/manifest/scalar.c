@@ -3,6 +3,7 @@
 #include "pod/manifest/scalar.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +84,17 @@ static bool is_float(const char *text)
     return !*text;
 }
 
+static json_t *real(const char *text, const char **why)
+{
+    double value = strtod(text, NULL);
+
+    if (!isfinite(value)) {
+        *why = "is a number that is too large: put quotes around it if it is a text";
+        return NULL;
+    }
+    return json_real(value);
+}
+
 json_t *scalar_resolve(const char *text, size_t len, const char **why)
 {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
@@ -116,7 +128,5 @@ json_t *scalar_resolve(const char *text, size_t len, const char **why)
     base = len <= NUMBER_MAX ? base_of(text, &digits) : 0;
     if (base)
         return integer(text, digits, base, why);
-    if (len <= NUMBER_MAX && is_float(text))
-        return json_real(strtod(text, NULL));
-    return json_stringn(text, len);
+    return len <= NUMBER_MAX && is_float(text) ? real(text, why) : json_stringn(text, len);
 }
