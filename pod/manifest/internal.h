@@ -7,7 +7,7 @@
 #include "pod/manifest/schema.h"
 #include "pod/manifest/yaml.h"
 
-#define MANIFEST_ALL_DOCUMENTS 4096u /* after joining */
+#define MANIFEST_ALL_DOCUMENTS 4096u /* after joining; and objects, those of lists included */
 
 /* A text that was read, kept for the lines of errors that are found later. */
 struct manifest_source {

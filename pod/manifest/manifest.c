@@ -85,6 +85,8 @@ int manifest_add(struct husk_manifest *manifest, const struct manifest_object *o
     else if (one.kind == MANIFEST_POD &&
              manifest_count(manifest, MANIFEST_POD) == MANIFEST_PODS_MAX)
         ret = refuse(&one, E2BIG, "there are too many pods", err);
+    else if (manifest->object_count == MANIFEST_ALL_DOCUMENTS)
+        ret = refuse(&one, E2BIG, "there are too many objects", err);
     more = ret ? NULL : reallocarray(manifest->objects, manifest->object_count + 1, sizeof(*more));
     if (!ret && !more)
         ret = error_set(err, ENOMEM, object->origin.source->name, "cannot be read", NULL);
@@ -234,6 +236,7 @@ int husk_manifest_join(struct husk_manifest *manifest, struct husk_manifest *oth
                           err);
     }
     if (manifest->document_count + other->document_count > MANIFEST_ALL_DOCUMENTS ||
+        objects > MANIFEST_ALL_DOCUMENTS ||
         manifest_count(manifest, MANIFEST_POD) + manifest_count(other, MANIFEST_POD) >
             MANIFEST_PODS_MAX)
         return error_set(err, E2BIG, "", "there are too many documents, or pods", NULL);

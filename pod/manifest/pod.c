@@ -11,6 +11,7 @@
 #include "pod/manifest/fields.h"
 #include "pod/manifest/handlers.h"
 #include "pod/manifest/manifest.h"
+#include "pod/manifest/once.h"
 #include "pod/manifest/quantity.h"
 
 static const char *text(const json_t *object, const char *name)
@@ -98,28 +99,38 @@ static const json_t *named(const json_t *list, const char *name, size_t before)
     return NULL;
 }
 
+static int check_mount(struct schema_check *check, const json_t *spec, const json_t *mount,
+                       json_t *paths, const char *below)
+{
+    int ret;
+
+    if (!named(json_object_get(spec, "volumes"), text(mount, "name"), SIZE_MAX))
+        return schema_fail(check, EINVAL, below, "its volume is not among spec.volumes");
+    if (json_object_get(mount, "subPath") && json_object_get(mount, "subPathExpr"))
+        return schema_fail(check, EINVAL, below, "has subPath and subPathExpr");
+    ret = once_add(paths, text(mount, "mountPath"));
+    if (ret == -EEXIST)
+        return schema_fail(check, EINVAL, below, "another one has the same mountPath");
+    return ret ? schema_fail(check, ENOMEM, below, "memory is short") : 0;
+}
+
 static int check_mounts(struct schema_check *check, const json_t *spec, const json_t *container)
 {
-    const json_t *mounts = json_object_get(container, "volumeMounts"), *other;
-    json_t *mount;
-    size_t i, k;
+    json_t *paths = json_object(), *mount;
+    size_t i;
+    int ret = 0;
 
-    json_array_foreach((json_t *)mounts, i, mount)
+    json_array_foreach(json_object_get(container, "volumeMounts"), i, mount)
     {
         char below[64];
 
         snprintf(below, sizeof(below), ".volumeMounts[%zu]", i);
-        if (!named(json_object_get(spec, "volumes"), text(mount, "name"), SIZE_MAX))
-            return schema_fail(check, EINVAL, below, "its volume is not among spec.volumes");
-        if (json_object_get(mount, "subPath") && json_object_get(mount, "subPathExpr"))
-            return schema_fail(check, EINVAL, below, "has subPath and subPathExpr");
-        for (k = 0; k < i; k++) {
-            other = json_array_get(mounts, k);
-            if (!strcmp(text(other, "mountPath"), text(mount, "mountPath")))
-                return schema_fail(check, EINVAL, below, "another one has the same mountPath");
-        }
+        ret = check_mount(check, spec, mount, paths, below);
+        if (ret)
+            break;
     }
-    return 0;
+    json_decref(paths);
+    return ret;
 }
 
 static int check_env(struct schema_check *check, const json_t *container)
@@ -140,20 +151,26 @@ static int check_env(struct schema_check *check, const json_t *container)
 
 static int check_ports(struct schema_check *check, const json_t *container)
 {
-    const json_t *ports = json_object_get(container, "ports");
-    json_t *port;
+    json_t *names = json_object(), *port;
     size_t i;
+    int ret = 0;
 
-    json_array_foreach((json_t *)ports, i, port)
+    json_array_foreach(json_object_get(container, "ports"), i, port)
     {
         const char *name = text(port, "name");
         char below[48];
 
         snprintf(below, sizeof(below), ".ports[%zu].name", i);
-        if (name[0] && named(ports, name, i))
-            return schema_fail(check, EINVAL, below, "is the name of another port");
+        ret = name[0] ? once_add(names, name) : 0;
+        if (ret == -EEXIST)
+            ret = schema_fail(check, EINVAL, below, "is the name of another port");
+        else if (ret)
+            ret = schema_fail(check, ENOMEM, below, "memory is short");
+        if (ret)
+            break;
     }
-    return 0;
+    json_decref(names);
+    return ret;
 }
 
 /* Of init containers only sidecars may have these. */
@@ -370,61 +387,57 @@ static int check_profiles(struct schema_check *check, const json_t *spec)
 
 /* ---- what two containers, or a container and the pod, cannot both say ---- */
 
-static bool ports_clash(const json_t *a, const json_t *b)
+static int check_user(struct schema_check *check, const json_t *spec, const json_t *container)
 {
-    json_int_t port = json_integer_value(json_object_get(a, "hostPort"));
-    const char *ip_a = text(a, "hostIP"), *ip_b = text(b, "hostIP");
-
-    return port && port == json_integer_value(json_object_get(b, "hostPort")) &&
-           !strcmp(text(a, "protocol"), text(b, "protocol")) &&
-           (!ip_a[0] || !ip_b[0] || !strcmp(ip_a, ip_b));
-}
-
-/* Whether a port of the pod that comes before this one has the host's port already. */
-static bool is_taken(const json_t *spec, const json_t *port)
-{
-    static const char *const lists[] = {"initContainers", "containers"};
-
-    for (unsigned k = 0; k < ARRAY_SIZE(lists); k++) {
-        json_t *container, *other;
-        size_t i, j;
-
-        json_array_foreach(json_object_get(spec, lists[k]), i, container)
-        {
-            json_array_foreach(json_object_get(container, "ports"), j, other)
-            {
-                if (other == port)
-                    return false;
-                if (ports_clash(other, port))
-                    return true;
-            }
-        }
-    }
-    return false;
-}
-
-static int check_together(struct schema_check *check, const json_t *spec, const char *list,
-                          size_t index)
-{
-    const json_t *container = json_array_get(json_object_get(spec, list), index);
     const json_t *own = json_object_get(container, "securityContext");
     const json_t *pods = json_object_get(spec, "securityContext");
     const json_t *non_root = json_object_get(own, "runAsNonRoot");
     const json_t *user = json_object_get(own, "runAsUser");
-    char below[96];
-    json_t *port;
-    size_t i;
 
     non_root = non_root ? non_root : json_object_get(pods, "runAsNonRoot");
     user = user ? user : json_object_get(pods, "runAsUser");
-    snprintf(below, sizeof(below), ".%s[%zu].securityContext", list, index);
-    if (json_is_true(non_root) && user && json_integer_value(user) == 0)
-        return schema_fail(check, EINVAL, below, "has runAsNonRoot and the user 0");
+    return json_is_true(non_root) && user && json_integer_value(user) == 0
+               ? schema_fail(check, EINVAL, ".securityContext", "has runAsNonRoot and the user 0")
+               : 0;
+}
+
+/* A port of all addresses clashes with that of any, and the other way about. `taken` has
+ * "PORT/PROTOCOL" of each, and "PORT/PROTOCOL/ADDRESS", the address being empty for all. */
+static int take_host_port(json_t *taken, const json_t *port)
+{
+    json_int_t number = json_integer_value(json_object_get(port, "hostPort"));
+    const char *ip = text(port, "hostIP");
+    char any[32], all[40], own[104];
+    int ret;
+
+    if (!number)
+        return 0;
+    snprintf(any, sizeof(any), "%d/%.8s", (int)number, text(port, "protocol"));
+    snprintf(all, sizeof(all), "%s/", any);
+    snprintf(own, sizeof(own), "%s%.60s", all, ip);
+    if (json_object_get(taken, ip[0] ? all : any))
+        return -EEXIST;
+    ret = once_add(taken, own);
+    if (!ret && once_add(taken, any) == -ENOMEM)
+        ret = -ENOMEM;
+    return ret;
+}
+
+static int check_host_ports(struct schema_check *check, const json_t *container, json_t *taken)
+{
+    json_t *port;
+    size_t i;
+
     json_array_foreach(json_object_get(container, "ports"), i, port)
     {
-        snprintf(below, sizeof(below), ".%s[%zu].ports[%zu].hostPort", list, index, i);
-        if (is_taken(spec, port))
+        int ret = take_host_port(taken, port);
+        char below[64];
+
+        snprintf(below, sizeof(below), ".ports[%zu].hostPort", i);
+        if (ret == -EEXIST)
             return schema_fail(check, EINVAL, below, "is that of another port of the pod");
+        if (ret)
+            return schema_fail(check, ENOMEM, below, "memory is short");
     }
     return 0;
 }
@@ -432,14 +445,23 @@ static int check_together(struct schema_check *check, const json_t *spec, const 
 static int check_all_together(struct schema_check *check, const json_t *spec)
 {
     static const char *const lists[] = {"initContainers", "containers"};
+    json_t *taken = json_object();
     int ret = 0;
 
     for (unsigned k = 0; k < ARRAY_SIZE(lists); k++) {
-        size_t count = json_array_size(json_object_get(spec, lists[k]));
+        json_t *container;
+        size_t i;
 
-        for (size_t i = 0; ret == 0 && i < count; i++)
-            ret = check_together(check, spec, lists[k], i);
+        json_array_foreach(json_object_get(spec, lists[k]), i, container)
+        {
+            unsigned before = schema_enter(check, ".%s[%zu]", lists[k], i);
+
+            ret = ret ? ret : check_user(check, spec, container);
+            ret = ret ? ret : check_host_ports(check, container, taken);
+            schema_leave(check, before);
+        }
     }
+    json_decref(taken);
     return ret;
 }
 

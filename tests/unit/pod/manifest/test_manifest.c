@@ -418,6 +418,7 @@ static void test_characters(void **state)
     refuses("# a\nkind: Pod\nname: \"a\xff\"\n", EINVAL, "m.yaml:3", "UTF-8");
     refuses("kind: Pod\n\n\nname: \xc3(\n", EINVAL, "m.yaml:4", "UTF-8");
     refuses("kind: Pod\nname: \x01\n", EINVAL, "m.yaml:2", "control");
+    refuses("kind: Pod\nname: 1e999\n", EINVAL, "m.yaml:2", "too large");
 }
 
 /* A volume of which nothing is said is an emptyDir, as Kubernetes defaults it. */
@@ -444,6 +445,50 @@ static void test_volume_of_nothing(void **state)
     refuses(claim, EINVAL, "m.yaml:8: spec.volumes[0].persistentVolumeClaim", "not supported");
     assert_int_equal(husk_manifest_read("m.yaml", claim, strlen(claim), &lenient, &manifest, NULL),
                      -EINVAL);
+}
+
+/* Long lists are not gone through again for each of their members: this ends in seconds. */
+static void test_long_lists(void **state)
+{
+    static const struct {
+        const char *list, *format, *last, *where, *why;
+    } cases[] = {
+        {"volumeMounts", "{name: v, mountPath: /%u},", "{name: v, mountPath: /7}", "", "mountPath"},
+        {"ports", "{containerPort: 1, name: a%u},", "{containerPort: 1, name: a7}", ".name",
+         "name of another port"},
+        {"ports", "{containerPort: 1, hostPort: %u},", "{containerPort: 1, hostPort: 7}",
+         ".hostPort", "another port"},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        char where[128], *text = NULL;
+        size_t len = 0;
+        FILE *out = open_memstream(&text, &len);
+
+        fprintf(out, MAIN "    %s: [", cases[i].list);
+        for (unsigned k = 1; k <= 30000; k++)
+            fprintf(out, cases[i].format, k);
+        fprintf(out, "%s]\n  volumes: [{name: v}]\n", cases[i].last);
+        assert_int_equal(fclose(out), 0);
+        snprintf(where, sizeof(where), "m.yaml:8: spec.containers[0].%s[30000]%s", cases[i].list,
+                 cases[i].where);
+        refuses(text, EINVAL, where, cases[i].why);
+        free(text);
+    }
+}
+
+static void test_many_objects(void **state)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    fputs("apiVersion: v1\nkind: List\nitems:\n", out);
+    for (unsigned i = 0; i < 5000; i++)
+        fprintf(out, "- {apiVersion: v1, kind: ConfigMap, metadata: {name: a%u}}\n", i);
+    assert_int_equal(fclose(out), 0);
+    refuses(text, E2BIG, "m.yaml:4100", "too many objects");
+    free(text);
 }
 
 static void test_annotate(void **state)
@@ -478,6 +523,8 @@ int main(void)
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_characters),
         cmocka_unit_test(test_volume_of_nothing),
+        cmocka_unit_test(test_long_lists),
+        cmocka_unit_test(test_many_objects),
         cmocka_unit_test(test_annotate),
     };
 
