@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -105,7 +106,9 @@ static int unpack_all(struct archive *in, struct archive *disk, const char *targ
     return ret;
 }
 
-int archive_unpack(int fd, const char *target, const char *name, struct husk_error *err)
+/* `target` has no links in it: on the way to a name below it libarchive puts directories in the
+ * place of links, whoever has made them (ARCHIVE_EXTRACT_UNLINK). */
+static int unpack(int fd, const char *target, const char *name, struct husk_error *err)
 {
     struct archive *in = archive_read_new(), *disk = archive_write_disk_new();
     int ret = 0;
@@ -122,6 +125,16 @@ int archive_unpack(int fd, const char *target, const char *name, struct husk_err
         ret = fail(disk, target, err);
     archive_read_free(in);
     archive_write_free(disk);
+    return ret;
+}
+
+int archive_unpack(int fd, const char *target, const char *name, struct husk_error *err)
+{
+    char *real = realpath(target, NULL);
+    int ret = real ? unpack(fd, real, name, err)
+                   : error_set(err, errno, target, "cannot be copied to", NULL);
+
+    free(real);
     return ret;
 }
 

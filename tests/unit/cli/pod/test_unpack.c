@@ -135,6 +135,23 @@ static void test_not_through_a_link(void **state)
     tear_down(&f);
 }
 
+/* Links of the user's own on the way to the target are followed, and stay. */
+static void test_links_to_the_target(void **state)
+{
+    struct fixture f;
+    char link[64];
+
+    set_up(&f);
+    snprintf(link, sizeof(link), "%s/way", f.top);
+    assert_int_equal(symlink("target", link), 0);
+    snprintf(f.target, sizeof(f.target), "%s", link);
+    add(&f, "file", S_IFREG | 0644, "text");
+    assert_int_equal(unpack(&f, "file"), 0);
+    assert_true(S_ISLNK(mode_of(&f, "way")));
+    assert_int_equal(mode_of(&f, "target/file"), S_IFREG | 0644);
+    tear_down(&f);
+}
+
 static void test_devices_are_left_out(void **state)
 {
     struct fixture f;
@@ -203,6 +220,7 @@ int main(void)
         cmocka_unit_test(test_renames_and_takes_rights_away),
         cmocka_unit_test(test_names_that_do_not_belong),
         cmocka_unit_test(test_not_through_a_link),
+        cmocka_unit_test(test_links_to_the_target),
         cmocka_unit_test(test_devices_are_left_out),
         cmocka_unit_test(test_what_is_no_archive),
         cmocka_unit_test(test_there_and_back),
