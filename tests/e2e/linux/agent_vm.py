@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "agent"))
 import archive
 import conformance
 import guest
-from agent import Container, Failure, Refused, Report, require
+from agent import Container, Failure, Refused, Report, refused, require
 
 SLEEP = "sleep 1000"
 ROOTFS = {"layers": ["root"], "upper": "scratch"}
@@ -166,7 +166,45 @@ def files(place):
         require([(one["pid_inside"], one["uid"]) for one in listed] == [(1, 1000)], listed)
 
 
-CASES = [greeting, life, files, vsock, out_of_memory, all_memory, fork_bomb, full_disk, update, own_limits, statistics]
+def into_the_pod(place):
+    """A connection through vsock to a port of the guest, both ends by themselves; and one that is refused."""
+    place.control.call("network.set", interface="lo", addresses=["127.0.0.1/8"])
+    kinds = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")]
+    with Container(place, {**BARE, "linux.namespaces": kinds}, "exec probe echo 7001", rootfs=ROOTFS) as container:
+        out = container.stream("stdout")
+        container.start()
+        require(out.exactly(6) == b"ready\n", "the server does not come up")
+        sock = place.dial("127.0.0.1", 7001)
+        sock.sendall(b"to and fro ")
+        sock.shutdown(1)
+        data = b""
+        while part := sock.recv(4096):
+            data += part
+        require(data == b"to and fro end", data)
+        sock.close()
+    error = refused("failed", place.dial, "127.0.0.1", 7001)
+    require("refused" in error.why, error)
+
+
+def contents(place):
+    """What is in a volume on a disk: owner of its root, files, measuring, removal."""
+    call = place.control.call
+    call("volume.add", volume="part", directory="scratch", mode=0o2770, gid=2000)
+    call("volume.write", volume="part", path="a/file", data="x" * 50000, gid=2000, mode=0o640)
+    mounts = {"mounts+": [{"destination": "/mnt", "type": "bind", "source": "/run/husk/volumes/part",
+                           "options": ["bind"]}]}
+    with Container(place, {**BARE, **mounts}, "cd /mnt; stat -c '%a %g' . a/file; touch new; stat -c %g new",
+                   rootfs=ROOTFS) as container:
+        require(container.finish()[1] == "2770 2000\n640 2000\n2000\n", "owners")
+    used = call("volume.usage", volume="part")
+    require(50000 <= used["used_bytes"] < 100000 and used["used_inodes"] == 3, used)
+    call("volume.delete", volume="part", path="a")
+    require(call("volume.usage", volume="part")["used_inodes"] == 1, "it is still there")
+    call("volume.remove", volume="part")
+
+
+CASES = [greeting, life, files, into_the_pod, contents, vsock, out_of_memory, all_memory, fork_bomb, full_disk, update,
+         own_limits, statistics]
 
 
 def limits(place, report):
