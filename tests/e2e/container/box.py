@@ -74,10 +74,14 @@ class Box:
         return self
 
     def __exit__(self, *_):
+        self.clean()
+        shutil.rmtree(self.top, ignore_errors=True)
+
+    def clean(self):
+        """Removes what a failed case has left."""
         for name in self.names():
             subprocess.run([e2e.HUSK, "rm", "-f", name], env=self.environment, stdout=subprocess.DEVNULL,
                            timeout=PATIENCE_S, check=False)
-        shutil.rmtree(self.top, ignore_errors=True)
 
     def command(self, *words):
         words = list(map(str, words))

@@ -340,7 +340,8 @@ def case_create_and_start(box):
     require(re.fullmatch("[0-9a-f]{64}\n", made) and box.inspect("c")["id"] == made.strip(), made)
     require(box.inspect("c")["state"]["status"] == "created" and not box.husk("ps", "-q"), "created")
     require(" Created" in box.husk("ps", "-a") and box.husk("ps", "-q", "-f", "status=created"), "ps -a")
-    for words in (("exec", "c", "true"), ("attach", "c"), ("kill", "c"), ("wait", "c"), ("top", "c"), ("pause", "c")):
+    for words in (("exec", "c", "true"), ("attach", "c"), ("kill", "c"), ("wait", "c"), ("top", "c"), ("pause", "c"),
+                  ("update", "-m", "64M", "c")):
         box.refuse("it was not started", *words, status=125)
     require(box.husk("logs", "c") == "" and box.husk("stop", "c") == "c\n", "nothing to say, nothing to end")
     require(box.inspect("c")["state"]["status"] == "created", "still")
@@ -431,6 +432,24 @@ def case_restart(box):
     box.refuse("removes itself", "restart", name)
     require("Up" in box.husk("ps"), "left alone")
     box.husk("rm", "-f", name)
+
+
+def case_update(box):
+    """Limits in place; this host's cgroups may lack the controllers, which the agent says by name."""
+    name = box.detached("busybox", "sleep", "1000")
+    for words, field in ((("-m", "64M"), "memory.limit"), (("--cpus", "0.5"), "cpu.quota"),
+                         (("--pids-limit", "50"), "pids.limit"), (("--pids-limit=-1",), "pids.limit")):
+        with box.start("update", *words, name) as process:
+            out, err = process.communicate(timeout=boxes.PATIENCE_S)
+        if process.returncode:
+            require(not out and f"resources.{field}: cannot be set: this kernel has no" in err.decode(), (words, err))
+        else:
+            require(out.decode() == f"{name}\n" and not err, (words, out, err))
+    require(box.inspect(name)["state"]["status"] == "running", "it goes on")
+    box.husk("kill", name)
+    box.husk("wait", name)
+    box.refuse("it has ended", "update", "-m", "64M", name)
+    box.husk("rm", name)
 
 
 def case_wrong_words(box):

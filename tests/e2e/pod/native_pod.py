@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE.parent / "agent"))
 import box
 import groups
 from agent import Failure, Report, SKIPPED, require
+from native_box import reason_to_skip
 from supervised import Client, NATIVE, Reader, Refused
 
 PATIENCE_S = 180
@@ -216,17 +217,6 @@ class Pod:
         readers = {which: Reader(stream) for which, stream in streams.items()}
         ended = self.client.call("exec.wait", container=name, process=result["process"])
         return ended, readers["stdout"].all().decode(), readers["stderr"].all().decode()
-
-
-def reason_to_skip():
-    if os.geteuid() != 0:
-        return "not root"
-    if not os.path.exists("/bin/busybox"):
-        return "there is no /bin/busybox"
-    with tempfile.TemporaryDirectory() as directory:
-        tried = subprocess.run(["unshare", "--mount", "--", "mount", "-t", "cgroup2", "none", directory],
-                               capture_output=True, check=False)
-    return f"no cgroup v2 can be mounted: {tried.stderr.decode()}" if tried.returncode else None
 
 
 def main(cases):

@@ -23,10 +23,6 @@ class PodBox(box.Box):
         self.environment["HUSK_PODS"] = str(self.state)
         self.making = list(options)  # of every verb that makes pods
 
-    def __exit__(self, *_):
-        self.clean()
-        super().__exit__()
-
     def clean(self):
         subprocess.run(self.command("pod", "rm", "-f", "--all", "-A"), env=self.environment, check=False,
                        stdout=subprocess.DEVNULL, timeout=PATIENCE_S)
