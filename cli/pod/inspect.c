@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* husk inspect: the records of containers, as one JSON array. */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/error.h"
 #include "cli/pod/pod.h"
@@ -15,9 +13,7 @@ static const struct pod_syntax syntax = {
             "\n"
             "Print all that is known of containers as a JSON array: what was asked for, \"spec\",\n"
             "and what has become of it, \"state\"; docs/formats/container-state.md explains the\n"
-            "members.\n"
-            "\n"
-            "Exit status: 0 done; 119 usage error; 125 failure.\n",
+            "members.\n" STATUSES_TEXT,
     .wants = "the containers to look at",
     .least = 1,
     .most = UINT16_MAX,
@@ -45,19 +41,6 @@ static int inspect(struct pod_target *target, void *arg, struct husk_error *err)
     return ret;
 }
 
-static int print(const json_t *all)
-{
-    char *text = json_dumps(all, JSON_INDENT(4));
-
-    if (!text) {
-        cli_message("%s", error_text(ENOMEM));
-        return -ENOMEM;
-    }
-    puts(text);
-    free(text);
-    return 0;
-}
-
 int pod_inspect(int argc, char **argv)
 {
     json_t *all = json_array();
@@ -67,7 +50,7 @@ int pod_inspect(int argc, char **argv)
 
     if (!status) {
         status = pod_for_each(words, count, inspect, all);
-        if (json_array_size(all) && print(all))
+        if (json_array_size(all) && pod_print_json(all))
             status = STATUS_MONITOR_ERROR;
     }
     json_decref(all);

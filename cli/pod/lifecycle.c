@@ -37,8 +37,6 @@ static const struct pod_option rm_options[] = {
     {0, NULL, false, NULL, 0},
 };
 
-#define STATUSES "\nExit status: 0 done; 119 usage error; 125 failure.\n"
-
 static const struct pod_syntax stop_syntax = {
     .command = "stop",
     .help =
@@ -49,7 +47,7 @@ static const struct pod_syntax stop_syntax = {
         "\n"
         "  -t, --time TIME      seconds, or a time such as 1m; default: as `husk run` was told,\n"
         "                       or 10\n"
-        "  -s, --signal SIGNAL  instead of theirs\n" STATUSES,
+        "  -s, --signal SIGNAL  instead of theirs\n" STATUSES_TEXT,
     .wants = "the containers to end",
     .least = 1,
     .most = UINT16_MAX,
@@ -63,7 +61,7 @@ static const struct pod_syntax kill_syntax = {
             "Send a signal to the first process of containers.\n"
             "\n"
             "  -s, --signal SIGNAL  by its name or number; default: KILL\n"
-            "      --all            to all of their processes\n" STATUSES,
+            "      --all            to all of their processes\n" STATUSES_TEXT,
     .wants = "the containers to send it to",
     .least = 1,
     .most = UINT16_MAX,
@@ -74,7 +72,7 @@ static const struct pod_syntax wait_syntax = {
     .command = "wait",
     .help = "husk wait CONTAINER...\n"
             "\n"
-            "Wait until each container has ended, and print its exit status.\n" STATUSES,
+            "Wait until each container has ended, and print its exit status.\n" STATUSES_TEXT,
     .wants = "the containers to wait for",
     .least = 1,
     .most = UINT16_MAX,
@@ -85,7 +83,7 @@ static const struct pod_syntax pause_syntax = {
     .command = "pause",
     .help = "husk pause CONTAINER...\n"
             "\n"
-            "Stop all processes of containers, until `husk resume`.\n" STATUSES,
+            "Stop all processes of containers, until `husk resume`.\n" STATUSES_TEXT,
     .wants = "the containers to pause",
     .least = 1,
     .most = UINT16_MAX,
@@ -96,7 +94,7 @@ static const struct pod_syntax resume_syntax = {
     .command = "resume",
     .help = "husk resume CONTAINER...\n"
             "\n"
-            "Let the processes of paused containers go on.\n" STATUSES,
+            "Let the processes of paused containers go on.\n" STATUSES_TEXT,
     .wants = "the containers to resume",
     .least = 1,
     .most = UINT16_MAX,
@@ -109,7 +107,7 @@ static const struct pod_syntax rm_syntax = {
             "\n"
             "Remove containers that have ended, with what they wrote.\n"
             "\n"
-            "  -f, --force  end those that run, at once\n" STATUSES,
+            "  -f, --force  end those that run, at once\n" STATUSES_TEXT,
     .wants = "the containers to remove",
     .least = 1,
     .most = UINT16_MAX,
@@ -136,7 +134,7 @@ static int end(struct pod_target *target, json_t *params, struct husk_error *err
 {
     int ret = control_client_call(target->client, "stop", params, NULL, err);
 
-    return ret && pod_has_ended(target->container, ret) ? 0 : ret;
+    return ret && entry_has_ended(target->container, ret) ? 0 : ret;
 }
 
 int stop_container(struct pod_target *target, const struct stop_wishes *wishes,
@@ -245,7 +243,7 @@ static int wait_for(struct pod_target *target, void *arg, struct husk_error *err
         if (!ret) {
             ret = pod_exit_status(answer.body, &status, err);
             control_message_clear(&answer);
-        } else if (pod_has_ended(target->container, ret)) {
+        } else if (entry_has_ended(target->container, ret)) {
             ret = recorded_status(target->container, &status, err);
         }
     }

@@ -46,9 +46,8 @@ static const struct pod_syntax syntax = {
             "  -f, --follow      and what it will write, until it ends\n"
             "  -t, --timestamps  each line's time before it\n"
             "  -n, --tail N      the last N lines only\n"
-            "      --since TIME  from 2026-11-29T02:00:00Z, seconds since 1970, or 10m ago on\n"
-            "\n"
-            "Exit status: 0 done; 119 usage error; 125 failure.\n",
+            "      --since TIME  from 2026-11-29T02:00:00Z, seconds since 1970, or 10m ago "
+            "on\n" STATUSES_TEXT,
     .wants = "one container",
     .least = 1,
     .most = 1,

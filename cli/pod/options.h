@@ -47,6 +47,9 @@ struct pod_syntax {
     const struct pod_option *options;
 };
 
+/* The end of the help of those that have no others. */
+#define STATUSES_TEXT "\nExit status: 0 done; 119 usage error; 125 failure.\n"
+
 enum { POD_HELP_SHOWN = -1 };
 
 /*

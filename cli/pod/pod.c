@@ -4,11 +4,10 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <time.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/error.h"
-
-#define ENDING_TRIES 1000u
 
 int pod_store(bool create, struct entry_store **out, struct husk_error *err)
 {
@@ -69,18 +68,6 @@ int pod_connect(const struct entry *container, struct control_client **out, stru
     return fd < 0 ? fd : control_client_open(fd, out, err);
 }
 
-/* A supervisor that ends closes its connections first and lets go of its lock a moment later. */
-bool pod_has_ended(const struct entry *container, int error)
-{
-    const struct timespec moment = {.tv_nsec = 5000000};
-
-    if (error != -ESRCH && error != -ECONNRESET && error != -EPIPE)
-        return false;
-    for (unsigned i = 0; i < ENDING_TRIES && entry_alive(container); i++)
-        nanosleep(&moment, NULL);
-    return !entry_alive(container);
-}
-
 static int act_on(const char *word, int (*act)(struct pod_target *, void *, struct husk_error *),
                   void *arg, struct husk_error *err)
 {
@@ -91,7 +78,7 @@ static int act_on(const char *word, int (*act)(struct pod_target *, void *, stru
         return ret;
     if (entry_alive(target.container)) {
         ret = pod_connect(target.container, &target.client, err);
-        if (ret && pod_has_ended(target.container, ret))
+        if (ret && entry_has_ended(target.container, ret))
             ret = 0;
     }
     if (!ret)
@@ -143,5 +130,18 @@ int pod_exit_status(const json_t *exit, int *status, struct husk_error *err)
         return error_set(err, EPROTO, "the supervisor", "cannot be understood",
                          "it does not say how the process ended");
     *status = (int)value;
+    return 0;
+}
+
+int pod_print_json(const json_t *value)
+{
+    char *text = json_dumps(value, JSON_INDENT(4));
+
+    if (!text) {
+        cli_message("%s", error_text(ENOMEM));
+        return -ENOMEM;
+    }
+    puts(text);
+    free(text);
     return 0;
 }

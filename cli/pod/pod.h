@@ -51,10 +51,6 @@ int pod_does_not_run(const struct entry *container, struct husk_error *err);
 /* A client of its supervisor. -ESRCH when it has ended. */
 int pod_connect(const struct entry *container, struct control_client **out, struct husk_error *err);
 
-/* Whether an error of talking to the supervisor was its end, with the container's: waits until that
- * is so, for a few seconds. */
-bool pod_has_ended(const struct entry *container, int error);
-
 /* For each word: the container it means, with a client when it is alive (else NULL). Errors of one
  * are printed and do not keep the others from their turn. Returns an exit status. */
 struct pod_target {
@@ -75,5 +71,8 @@ bool pod_has_terminal(const struct container_spec *record);
 
 /* EXIT of protocol.h; -EPROTO when it is none. */
 int pod_exit_status(const json_t *exit, int *status, struct husk_error *err);
+
+/* To standard output, for people. 0, or -ENOMEM with that said. */
+int pod_print_json(const json_t *value);
 
 #endif

@@ -74,9 +74,7 @@ static const struct pod_syntax syntax = {
             "      --format json    a JSON object in a line for each\n"
             "  -f, --filter id=ID | name=NAME | status=STATUS | image=IMAGE | label=NAME[=TEXT]\n"
             "                       those that have all of that: the beginning of an id, a part\n"
-            "                       of a name or image\n"
-            "\n"
-            "Exit status: 0 done; 119 usage error; 125 failure.\n",
+            "                       of a name or image\n" STATUSES_TEXT,
     .options = options,
 };
 

@@ -36,7 +36,7 @@ static int begin(struct run *run)
     if (!beginning_open(&run->beginning, fd, true, &err))
         return 0;
     cli_error(&err);
-    if (pod_has_ended(making->container, -ESRCH))
+    if (entry_has_ended(making->container, -ESRCH))
         entry_remove(making->store, making->container, NULL);
     return STATUS_OURS;
 }

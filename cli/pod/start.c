@@ -133,27 +133,36 @@ static void begin_and_note(const struct pod_target *target, struct beginning *be
         wishes->status = status;
 }
 
-static int start_dead(struct pod_target *target, struct wishes *wishes, struct husk_error *err)
+/* `record` is the target's. */
+static int start_recorded(struct pod_target *target, const struct container_spec *record,
+                          struct wishes *wishes, struct husk_error *err)
 {
     struct beginning *beginning = calloc(1, sizeof(*beginning));
-    struct container_spec record = {.id = ""};
-    int ret = beginning ? container_load_spec(target->container, &record, err)
-                        : error_set(err, ENOMEM, target->word, "cannot be started", NULL);
+    int ret;
 
-    if (!ret) {
-        session_init(&beginning->session);
-        beginning->record = &record;
-        if (wishes->interactive && pod_has_terminal(&record) && !isatty(STDIN_FILENO))
-            ret = error_set(err, ENOTTY, target->container->name,
-                            "has a terminal, but standard input is none", "leave out -i");
-        if (!ret)
-            ret = revive(target, beginning, err);
-        if (!ret)
-            begin_and_note(target, beginning, wishes);
-        beginning_release(beginning);
-    }
-    container_spec_clear(&record);
+    if (!beginning)
+        return error_set(err, ENOMEM, target->word, "cannot be started", NULL);
+    session_init(&beginning->session);
+    beginning->record = record;
+    ret = revive(target, beginning, err);
+    if (!ret)
+        begin_and_note(target, beginning, wishes);
+    beginning_release(beginning);
     free(beginning);
+    return ret;
+}
+
+static int start_dead(struct pod_target *target, struct wishes *wishes, struct husk_error *err)
+{
+    struct container_spec record = {.id = ""};
+    int ret = container_load_spec(target->container, &record, err);
+
+    if (!ret && wishes->interactive && pod_has_terminal(&record) && !isatty(STDIN_FILENO))
+        ret = error_set(err, ENOTTY, target->container->name,
+                        "has a terminal, but standard input is none", "leave out -i");
+    if (!ret)
+        ret = start_recorded(target, &record, wishes, err);
+    container_spec_clear(&record);
     return ret;
 }
 
@@ -211,7 +220,7 @@ static int restart_one(struct pod_target *target, void *arg, struct husk_error *
         ret = stop_container(target, &wishes->stop, err);
     if (ret)
         return ret;
-    if (!pod_has_ended(target->container, -ESRCH))
+    if (!entry_has_ended(target->container, -ESRCH))
         return error_set(err, ETIMEDOUT, target->container->name, "does not end", NULL);
     return start_dead(target, wishes, err);
 }

@@ -49,9 +49,8 @@ static const struct pod_syntax syntax = {
             "names, of all that run.\n"
             "\n"
             "      --no-stream    once; the processor's share is then that of its whole life\n"
-            "      --format json  a JSON object in a line for each, with all that is counted\n"
-            "\n"
-            "Exit status: 0 done; 119 usage error; 125 failure.\n",
+            "      --format json  a JSON object in a line for each, with all that is "
+            "counted\n" STATUSES_TEXT,
     .wants = "containers",
     .most = USAGE_MAX,
     .options = options,

@@ -15,9 +15,8 @@ static const struct pod_syntax syntax = {
         "husk top CONTAINER\n"
         "\n"
         "List the processes of a container that runs: their ids in the container, users, states\n"
-        "(a letter as in proc(5)), processor time, age, resident memory and commands.\n"
-        "\n"
-        "Exit status: 0 done; 119 usage error; 125 failure.\n",
+        "(a letter as in proc(5)), processor time, age, resident memory and "
+        "commands.\n" STATUSES_TEXT,
     .wants = "one container",
     .least = 1,
     .most = 1,

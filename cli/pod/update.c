@@ -49,9 +49,7 @@ static const struct pod_syntax syntax = {
             "\n"
             "  -m, --memory SIZE\n"
             "      --cpus N          such as 1.5\n"
-            "      --pids-limit N    processes and threads; -1: no limit\n"
-            "\n"
-            "Exit status: 0 done; 119 usage error; 125 failure.\n",
+            "      --pids-limit N    processes and threads; -1: no limit\n" STATUSES_TEXT,
     .wants = "the containers to change",
     .least = 1,
     .most = UINT16_MAX,

@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -57,19 +56,17 @@ static int find(struct husk_pods *pods, const char *name, void *arg, struct husk
 static int print(const struct inspect *inspect, unsigned asked)
 {
     json_t *all = asked == 1 ? json_incref(json_array_get(inspect->found, 0))
-                             : json_pack("{s:s, s:s, s:{}, s:O}", "apiVersion", "v1", "kind",
-                                         "PodList", "metadata", "items", inspect->found);
-    char *text = NULL;
-    int ret = all ? 0 : -ENOMEM;
+                             : json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "PodList",
+                                         "items", inspect->found);
+    int ret = -ENOMEM;
 
-    if (!ret && inspect->output && !strcmp(inspect->output, "yaml")) {
-        ret = yaml_print(all, stdout);
-    } else if (!ret) {
-        text = json_dumps(all, JSON_INDENT(4));
-        ret = text ? 0 : -ENOMEM;
-        if (text)
-            puts(text);
-        free(text);
+    if (!all || (inspect->output && !strcmp(inspect->output, "yaml"))) {
+        if (!all || yaml_print(all, stdout))
+            cli_message("%s", error_text(ENOMEM));
+        else
+            ret = 0;
+    } else {
+        ret = pod_print_json(all);
     }
     json_decref(all);
     return ret;
@@ -78,8 +75,6 @@ static int print(const struct inspect *inspect, unsigned asked)
 int verb_inspect(int argc, char **argv)
 {
     struct inspect inspect = {.found = NULL};
-    struct husk_pods *pods;
-    json_t *names = NULL;
     char **words;
     unsigned count;
     int status = pod_options_parse(&syntax, &inspect, argc, argv, &words, &count);
@@ -87,16 +82,9 @@ int verb_inspect(int argc, char **argv)
     if (status)
         return status == POD_HELP_SHOWN ? STATUS_OK : status;
     inspect.found = json_array();
-    pods = pods_open_all();
-    if (pods)
-        names = scope_names(pods, &inspect.scope, words, count);
-    status = names ? pods_each(pods, names, find, &inspect) : STATUS_MONITOR_ERROR;
-    if (json_array_size(inspect.found) && print(&inspect, count)) {
-        cli_message("%s", error_text(ENOMEM));
+    status = scope_each(&inspect.scope, words, count, find, NULL, &inspect);
+    if (json_array_size(inspect.found) && print(&inspect, count))
         status = STATUS_MONITOR_ERROR;
-    }
-    json_decref(names);
     json_decref(inspect.found);
-    husk_pods_close(pods);
     return status;
 }

@@ -14,8 +14,7 @@ struct wishes {
     struct pods_scope scope;
     int64_t grace_s, timeout_s; /* -1: the pod's own; for ever */
     bool force, no_wait, ready;
-    json_t *begun; /* names of those that have been asked to end; NULL: none */
-    int status;    /* of `wait` */
+    int status; /* of `wait` */
 };
 
 #define AT(member) offsetof(struct wishes, member)
@@ -113,13 +112,11 @@ static const struct pod_syntax wait_syntax = {
     .options = wait_options,
 };
 
-/* Parses, then does it to each; then `after` (may be NULL) to those that were noted meanwhile. */
+/* Parses, then does it to each; then `after` (may be NULL) to those for which that worked. */
 static int act_on_all(const struct pod_syntax *syntax, int argc, char **argv, struct wishes *wishes,
                       int (*act)(struct husk_pods *, const char *, void *, struct husk_error *),
                       int (*after)(struct husk_pods *, const char *, void *, struct husk_error *))
 {
-    struct husk_pods *pods;
-    json_t *names = NULL;
     char **words;
     unsigned count;
     int status = pod_options_parse(syntax, wishes, argc, argv, &words, &count);
@@ -130,16 +127,7 @@ static int act_on_all(const struct pod_syntax *syntax, int argc, char **argv, st
         return pod_usage(syntax, "wants pods by name, or by -l or --all, not both");
     if (!count && !wishes->scope.selector && !wishes->scope.all)
         return pod_usage(syntax, "wants %s", syntax->wants);
-    pods = pods_open_all();
-    if (pods)
-        names = scope_names(pods, &wishes->scope, words, count);
-    status = names ? pods_each(pods, names, act, wishes) : STATUS_MONITOR_ERROR;
-    if (wishes->begun && after && pods_each(pods, wishes->begun, after, wishes))
-        status = STATUS_MONITOR_ERROR;
-    json_decref(wishes->begun);
-    json_decref(names);
-    husk_pods_close(pods);
-    return status;
+    return scope_each(&wishes->scope, words, count, act, after, wishes);
 }
 
 static int say(const char *name)
@@ -178,14 +166,9 @@ static bool is_idle(struct husk_pods *pods, const char *name)
 /* All begin to end before the first one is waited for. */
 static int begin_stop(struct husk_pods *pods, const char *name, void *arg, struct husk_error *err)
 {
-    struct wishes *wishes = arg;
-    int ret = husk_pod_stop(pods, name, wishes->grace_s, err);
+    const struct wishes *wishes = arg;
 
-    if (!wishes->begun)
-        wishes->begun = json_array();
-    if (!ret && json_array_append_new(wishes->begun, json_string(name)))
-        ret = error_set(err, ENOMEM, name, "cannot be waited for", NULL);
-    return ret;
+    return husk_pod_stop(pods, name, wishes->grace_s, err);
 }
 
 /* One that removes itself may be gone before it is waited for. */

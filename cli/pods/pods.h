@@ -37,8 +37,6 @@ int verb_port_forward(int argc, char **argv);
 /* Of what was waited for and has not come in time, as timeout(1) has it. */
 enum { STATUS_TIMEOUT = 124 };
 
-#define STATUSES_TEXT "\nExit status: 0 done; 119 usage error; 125 failure.\n"
-
 /* ---- which pods ---- */
 
 /* Options of all verbs that name pods. */
@@ -94,6 +92,15 @@ int pods_each(struct husk_pods *pods, const json_t *names,
               int (*act)(struct husk_pods *pods, const char *name, void *arg,
                          struct husk_error *err),
               void *arg);
+
+/* Opens the pods, and does it to each that is meant; then `after` (may be NULL) to those for which
+ * that worked. Returns an exit status, with what failed printed. */
+int scope_each(const struct pods_scope *scope, char **words, unsigned count,
+               int (*act)(struct husk_pods *pods, const char *name, void *arg,
+                          struct husk_error *err),
+               int (*after)(struct husk_pods *pods, const char *name, void *arg,
+                            struct husk_error *err),
+               void *arg);
 
 /* Waits for something about pods to change, for at most timeout_ms, or until `fd` (-1: none) is
  * readable. Whether `fd` is. */

@@ -92,3 +92,40 @@ json_t *scope_names(struct husk_pods *pods, const struct pods_scope *scope, char
     json_decref(names);
     return NULL;
 }
+
+/* What is done to each, and those for which it worked. */
+struct turn {
+    int (*act)(struct husk_pods *pods, const char *name, void *arg, struct husk_error *err);
+    void *arg;
+    json_t *done;
+};
+
+static int act_and_note(struct husk_pods *pods, const char *name, void *arg, struct husk_error *err)
+{
+    const struct turn *turn = arg;
+    int ret = turn->act(pods, name, turn->arg, err);
+
+    if (!ret && add_name(turn->done, strdup(name)))
+        ret = error_set(err, ENOMEM, name, "cannot be noted", NULL);
+    return ret;
+}
+
+int scope_each(const struct pods_scope *scope, char **words, unsigned count,
+               int (*act)(struct husk_pods *pods, const char *name, void *arg,
+                          struct husk_error *err),
+               int (*after)(struct husk_pods *pods, const char *name, void *arg,
+                            struct husk_error *err),
+               void *arg)
+{
+    struct turn turn = {.act = act, .arg = arg, .done = json_array()};
+    struct husk_pods *pods = turn.done ? pods_open_all() : NULL;
+    json_t *names = pods ? scope_names(pods, scope, words, count) : NULL;
+    int status = names ? pods_each(pods, names, act_and_note, &turn) : STATUS_MONITOR_ERROR;
+
+    if (names && after && pods_each(pods, turn.done, after, arg))
+        status = STATUS_MONITOR_ERROR;
+    json_decref(names);
+    json_decref(turn.done);
+    husk_pods_close(pods);
+    return status;
+}

@@ -34,18 +34,6 @@ int husk_pod_start(struct husk_pods *pods, const char *name,
     return ret;
 }
 
-/* Whether the error is that the supervisor has ended, which takes it a moment. */
-static bool has_ended(const struct entry *pod, int error)
-{
-    const struct timespec moment = {.tv_nsec = LOOK_MS * 1000000};
-
-    if (error != -ESRCH && error != -ECONNRESET && error != -EPIPE)
-        return false;
-    for (unsigned i = 0; i < GONE_TRIES && entry_alive(pod); i++)
-        nanosleep(&moment, NULL);
-    return !entry_alive(pod);
-}
-
 static int stop(const struct entry *pod, const char *name, int64_t grace_seconds, bool wait,
                 struct husk_error *err)
 {
@@ -62,7 +50,7 @@ static int stop(const struct entry *pod, const char *name, int64_t grace_seconds
     if (!ret && wait)
         ret = control_client_call(client, "wait", NULL, NULL, err);
     control_client_close(client);
-    return ret && has_ended(pod, ret) ? 0 : ret;
+    return ret && entry_has_ended(pod, ret) ? 0 : ret;
 }
 
 int husk_pod_stop(struct husk_pods *pods, const char *name, int64_t grace_seconds,
@@ -217,7 +205,7 @@ static int wait_once(struct entry *pod, const char *name, enum husk_pod_conditio
         ret = wait_for_answer(client, name, condition, deadline, err);
     control_client_close(client);
     /* What has become of it is in its record. */
-    if (ret && has_ended(pod, ret == -ESRCH ? -ECONNRESET : ret))
+    if (ret && entry_has_ended(pod, ret == -ESRCH ? -ECONNRESET : ret))
         return look_at_dead(pod, name, condition, err);
     return ret;
 }

@@ -14,13 +14,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/io.h"
 #include "pod/store/store_internal.h"
 
-#define BACKLOG 64
+#define ENDING_TRIES 2000u
+#define BACKLOG      64
 
 enum lock_byte { LOCK_LIFE, LOCK_MARK };
 
@@ -69,6 +71,17 @@ bool entry_alive(const struct entry *entry)
         return true;
     return entry->lock >= 0 && fcntl(entry->lock, F_OFD_GETLK, &held) == 0 &&
            held.l_type != F_UNLCK;
+}
+
+bool entry_has_ended(const struct entry *entry, int error)
+{
+    const struct timespec moment = {.tv_nsec = 5000000};
+
+    if (error != -ESRCH && error != -ECONNRESET && error != -EPIPE)
+        return false;
+    for (unsigned i = 0; i < ENDING_TRIES && entry_alive(entry); i++)
+        nanosleep(&moment, NULL);
+    return !entry_alive(entry);
 }
 
 bool entry_was_alive(const struct entry *entry)

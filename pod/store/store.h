@@ -114,6 +114,10 @@ bool entry_alive(const struct entry *entry);
 /* Whether it is or has been; it may have been for too short a time to have written a state. */
 bool entry_was_alive(const struct entry *entry);
 
+/* Whether an error of talking to its supervisor was that it has ended. It ends a moment after its
+ * connections: that is waited for, for a few seconds. */
+bool entry_has_ended(const struct entry *entry, int error);
+
 /*
  * Makes a dead one alive once more: the lock is held by `entry`, and there is a new control socket.
  * -EALREADY when it is alive, -ENOENT when it has been removed meanwhile. Waits for who marks it.
