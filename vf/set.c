@@ -126,7 +126,7 @@ static int open_rtnl(const char *name, struct rtnl *rtnl, struct husk_error *err
 int vf_get(const struct vf_host *host, const char *pf, const char *name, unsigned number,
            struct vf_settings *out, struct husk_error *err)
 {
-    struct target target;
+    struct target target = {.name = name};
     struct rtnl rtnl;
     int ret = find_target(host, pf, name, number, &target, err);
 
@@ -142,7 +142,7 @@ int vf_get(const struct vf_host *host, const char *pf, const char *name, unsigne
 int vf_set(const struct vf_host *host, const char *pf, const char *name, unsigned number,
            const struct vf_settings *wanted, struct husk_error *err)
 {
-    struct target target;
+    struct target target = {.name = name};
     struct rtnl rtnl;
     int ret = find_target(host, pf, name, number, &target, err);
 
