@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The images of a pod, got by the command itself, as `husk run` does: with progress on a terminal,
- * and with an error before anything is made. The supervisor finds them there.
+ * and with an error before anything is made. The supervisor finds them there. Those of a pod with
+ * imagePullSecrets are left to its supervisor, which has what is in them.
  */
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +51,10 @@ int pods_pull(const struct husk_manifest *manifest, unsigned index, bool quiet)
     int status = 0;
 
     husk_pod_text_free(text);
+    if (json_object_get(json_object_get(pod, "spec"), "imagePullSecrets")) {
+        json_decref(pod);
+        return 0;
+    }
     for (unsigned k = 0; k < ARRAY_SIZE(lists); k++) {
         json_t *container;
         size_t i;

@@ -451,6 +451,9 @@ FIELDS(os_fields) = {
     {.name = "name", .type = SCHEMA_TEXT, .words = systems, .flags = FIELD_REQUIRED}, END};
 static const struct schema_object os = {"os", os_fields};
 
+FIELDS(pull_secret_fields) = {REQUIRED_TEXT("name", FORMAT_NAME), END};
+static const struct schema_object pull_secret = {"imagePullSecrets", pull_secret_fields};
+
 static const char *const restart_policies[] = {"Always", "OnFailure", "Never", NULL};
 static const char *const dns_policies[] = {"ClusterFirst", "ClusterFirstWithHostNet", "Default",
                                            "None", NULL};
@@ -484,8 +487,7 @@ FIELDS(spec_fields) = {
     UNSUPPORTED("hostNetwork", OWN_KERNEL),
     UNSUPPORTED("hostPID", OWN_KERNEL),
     UNSUPPORTED("hostIPC", OWN_KERNEL),
-    UNSUPPORTED("imagePullSecrets",
-                "the credentials are those of this host, in containers-auth.json"),
+    OBJECTS("imagePullSecrets", pull_secret),
     UNSUPPORTED("readinessGates", NOBODY_OPENS),
     UNSUPPORTED("schedulingGates", NOBODY_OPENS),
     UNSUPPORTED("resourceClaims", NO_CLAIMS),

@@ -284,6 +284,12 @@ static int gather_all(struct gathering *gathering)
         }
     }
     snprintf(gathering->path, sizeof(gathering->path), "spec");
+    /* Kubelets go on without those that are not there, and say so. */
+    json_array_foreach(json_object_get(spec, "imagePullSecrets"), i, one)
+    {
+        if (!ret)
+            ret = gather(gathering, MANIFEST_SECRET, text(one, "name"), NULL, true, "");
+    }
     json_array_foreach(json_object_get(spec, "volumes"), i, one)
     {
         char below[32];

@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "pod/image/reference.h"
 #include "pod/image/store.h"
+#include "pod/pods/pull_secrets.h"
 #include "pod/pods/puller.h"
 
 static void try_next(struct images *images);
@@ -229,11 +230,14 @@ static void pull(struct images *images)
 {
     struct pod_image *image = &images->list[images->next];
     struct husk_error error;
+    char *auths;
     int ret;
 
     images->said[0] = '\0';
-    ret = puller_start(image->reference, images->store, &images->pid, &images->pull, &images->words,
-                       &error);
+    auths = pull_secrets_for(images->auths, image->reference);
+    ret = puller_start(image->reference, images->store, auths, &images->pid, &images->pull,
+                       &images->words, &error);
+    pull_secrets_free(auths);
     if (ret == 0) {
         ret =
             event_loop_add(images->loop, images->pull, EPOLLIN, on_pulled, images, &images->source);
@@ -309,6 +313,8 @@ void images_cancel(struct images *images)
 
 void images_destroy(struct images *images)
 {
+    json_decref(images->auths);
+    images->auths = NULL;
     if (!images->list)
         return;
     images_cancel(images);

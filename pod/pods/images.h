@@ -33,6 +33,7 @@ struct pod_image {
 struct images {
     struct event_loop *loop;
     const char *store; /* the store's path; "": the default */
+    json_t *auths;     /* the pod's own credentials: pull_secrets.h; NULL: none. Ours */
     struct pod_image *list;
     unsigned count;
     unsigned next; /* those before it are there */
@@ -48,8 +49,9 @@ struct images {
     void *arg;
 };
 
-/* Fills the list from a Pod object, which is used by the call alone; the owner has set loop, store
- * and callbacks. 0 or -errno; images_destroy() in any case. */
+/* Fills the list from a Pod object, which is used by the call alone; the owner has set loop, store,
+ * callbacks, and may give credentials, which are taken. 0 or -errno; images_destroy() in any case.
+ */
 int images_create(struct images *images, const json_t *pod);
 /* Begins; callbacks come from the loop. */
 void images_begin(struct images *images);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "pod/pods/pod.h"
+#include "pod/pods/pull_secrets.h"
 #include "pod/pods/restore.h"
 
 const json_t *pod_spec(const struct pod *pod)
@@ -324,6 +325,14 @@ void pod_life_deadline(struct pod *pod)
     event_timer_arm(pod->deadline_timer, at > now ? at - now : 0);
 }
 
+static void warn_of_secret(void *arg, const char *line)
+{
+    struct pod *pod = arg;
+
+    log_warn(pod->log, "supervisor", "%s", line);
+    save_notice(pod, NULL, true, "FailedToRetrieveImagePullSecret", line);
+}
+
 void pod_life_begin(struct pod *pod)
 {
     restore_last(pod);
@@ -331,5 +340,8 @@ void pod_life_begin(struct pod *pod)
     pod->begun_ns = monotonic_ns();
     pod_life_deadline(pod);
     save_changed(pod);
+    if (pull_secrets_read(pod_spec(pod), json_object_get(pod->record.objects, "secrets"),
+                          &pod->images.auths, warn_of_secret, pod))
+        log_error(pod->log, "supervisor", "memory is short: image pull secrets are left out");
     images_begin(&pod->images);
 }

@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -40,8 +42,16 @@ static void find_program(char path[PATH_MAX])
     snprintf(path, PATH_MAX, "%s/husk-oci", HUSK_LIBEXEC_DIR);
 }
 
-static _Noreturn void become(const char *program, char *const words[], int null, int said,
-                             pid_t parent)
+/* What the child has on its descriptors. */
+struct streams {
+    int null, said, auths; /* auths: -1, or what AUTHS_PATH is to be */
+};
+
+#define AUTHS_FD   3
+#define AUTHS_PATH "/proc/self/fd/3"
+
+static _Noreturn void become(const char *program, char *const words[],
+                             const struct streams *streams, pid_t parent)
 {
     struct sigaction by_default = {.sa_handler = SIG_DFL};
     sigset_t none;
@@ -50,40 +60,89 @@ static _Noreturn void become(const char *program, char *const words[], int null,
     (void)sigaction(SIGPIPE, &by_default, NULL);
     (void)sigaction(SIGHUP, &by_default, NULL);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && dup2(null, 0) >= 0 &&
-        dup2(null, 1) >= 0 && dup2(said, 2) >= 0)
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent &&
+        dup2(streams->null, 0) >= 0 && dup2(streams->null, 1) >= 0 && dup2(streams->said, 2) >= 0 &&
+        (streams->auths < 0 || dup2(streams->auths, AUTHS_FD) == AUTHS_FD))
         execv(program, words);
     _exit(127);
 }
 
-int puller_start(const char *reference, const char *store, int *pid, int *pidfd, int *words,
-                 struct husk_error *err)
+/* In memory that has no name; above the descriptors of the child's, so that dup2(2) keeps none of
+ * them from being closed. */
+static int hold_auths(const char *auths, int *out)
 {
-    char path[PATH_MAX];
-    char *const plain[] = {"image", "pull", "--quiet", "--", (char *)reference, NULL};
-    char *const with_store[] = {"image",       "pull", "--quiet",         "--store",
-                                (char *)store, "--",   (char *)reference, NULL};
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC), said[2] = {-1, -1}, ret = 0;
+    int fd = memfd_create("auth.json", MFD_CLOEXEC), ret;
+
+    if (fd < 0)
+        return -errno;
+    ret = write_full(fd, auths, strlen(auths));
+    *out = ret ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, AUTHS_FD + 1);
+    if (ret == 0 && *out < 0)
+        ret = -errno;
+    close_fd(&fd);
+    return ret;
+}
+
+static void make_words(char *words[10], const char *reference, const char *store, bool auths)
+{
+    unsigned count = 0;
+
+    words[count++] = "image";
+    words[count++] = "pull";
+    words[count++] = "--quiet";
+    if (store[0]) {
+        words[count++] = "--store";
+        words[count++] = (char *)store;
+    }
+    if (auths) {
+        words[count++] = "--auth-file";
+        words[count++] = AUTHS_PATH;
+    }
+    words[count++] = "--";
+    words[count++] = (char *)reference;
+    words[count] = NULL;
+}
+
+static int start(const char *path, char *const words[], const struct streams *streams, int *pid,
+                 int *pidfd)
+{
     pid_t parent = getpid();
+    int ret;
+
+    *pid = fork();
+    if (*pid == 0)
+        become(path, words, streams, parent);
+    if (*pid < 0)
+        return -errno;
+    *pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);
+    if (*pidfd >= 0)
+        return 0;
+    ret = -errno;
+    puller_kill(*pid);
+    return ret;
+}
+
+int puller_start(const char *reference, const char *store, const char *auths, int *pid, int *pidfd,
+                 int *words, struct husk_error *err)
+{
+    struct streams streams = {.null = -1, .said = -1, .auths = -1};
+    int said[2] = {-1, -1}, ret = 0;
+    char path[PATH_MAX], *arguments[10];
 
     find_program(path);
+    make_words(arguments, reference, store, auths != NULL);
     *pidfd = *words = -1;
-    if (null < 0 || pipe2(said, O_CLOEXEC | O_NONBLOCK) < 0)
+    streams.null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (streams.null < 0 || pipe2(said, O_CLOEXEC | O_NONBLOCK) < 0)
         ret = -errno;
-    *pid = ret ? -1 : fork();
-    if (*pid == 0)
-        become(path, store[0] ? with_store : plain, null, said[1], parent);
-    if (ret == 0 && *pid < 0)
-        ret = -errno;
-    if (*pid > 0) {
-        *pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);
-        if (*pidfd < 0) {
-            ret = -errno;
-            puller_kill(*pid);
-        }
-    }
-    close_fd(&null);
-    close_fd(&said[1]);
+    streams.said = said[1];
+    if (ret == 0 && auths)
+        ret = hold_auths(auths, &streams.auths);
+    if (ret == 0)
+        ret = start(path, arguments, &streams, pid, pidfd);
+    close_fd(&streams.null);
+    close_fd(&streams.said);
+    close_fd(&streams.auths);
     *words = said[0];
     if (ret == 0)
         return 0;

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pod/manifest/base64.h"
 #include "pod/pods/lost.h"
+#include "pod/pods/pull_secrets.h"
 #include "pod/pods/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -58,8 +60,32 @@ static void try_state(const uint8_t *data, size_t size)
     pod_state_clear(&state);
 }
 
+static void ignore(void *arg, const char *line)
+{
+    *(unsigned *)arg += line[0] != '\0';
+}
+
+/* The bytes as what is in a secret of credentials. */
+static void try_secret(const uint8_t *data, size_t size)
+{
+    char *value = manifest_base64_encode(data, size), *text;
+    json_t *spec = json_pack("{s:[{s:s}]}", "imagePullSecrets", "name", "s");
+    json_t *secrets = json_pack("{s:{s:{s:s}}}", "s", "data", ".dockerconfigjson", value), *auths;
+    unsigned warnings = 0;
+
+    if (pull_secrets_read(spec, secrets, &auths, ignore, &warnings) || !auths != (warnings == 1))
+        abort();
+    text = pull_secrets_for(auths, "registry.example/team/app:1");
+    pull_secrets_free(text);
+    json_decref(auths);
+    json_decref(secrets);
+    json_decref(spec);
+    free(value);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    try_secret(data, size);
     try_record(data, size);
     try_state(data, size);
     return 0;

@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE.parent / "agent"))
 # pylint: disable=wrong-import-position
 import box
 import groups
+import images
 from agent import Failure, Report, SKIPPED, require
 from native_box import reason_to_skip
 from supervised import Client, NATIVE, Reader, Refused
@@ -245,5 +246,5 @@ def nothing_is_left(host):
     require(not (left := groups.left("husk-native")), f"control groups: {left}")
 
 
-__all__ = ["Failure", "NATIVE", "PATIENCE_S", "Pod", "Refused", "Report", "container", "groups", "main", "probe",
-           "require", "resource"]
+__all__ = ["Failure", "NATIVE", "PATIENCE_S", "Pod", "Refused", "Report", "container", "groups", "images", "main",
+           "probe", "require", "resource"]

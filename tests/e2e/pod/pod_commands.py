@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verbs of `husk pod`, each case with a box (podbox.py) whose supervisors may be of any kind."""
+import base64
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import tarfile
 
 # pylint: disable=wrong-import-order
 import podbox
+import images
 from box import Terminal
 from e2e import require
 from podbox import config_map, container, deployment, pod, sleeper
@@ -245,6 +247,27 @@ def case_ends(box):
     box.pod("rm", "job")
     box.run_pod(pod("job", container("main", "true"), restartPolicy="Never"), options=("-a", "--rm"))
     box.wait_for("its removal", lambda: box.names() == [])
+
+
+def case_pull_secrets(box):
+    """The command leaves the images of such a pod to the supervisor, which has the credentials."""
+    wanted = "Basic " + base64.b64encode(b"alice:word").decode()
+
+    def guard(handler):
+        if handler.headers.get("Authorization") == wanted:
+            return False
+        handler.answer(401, b"{}", WWW_Authenticate='Basic realm="test"')
+        return True
+
+    box.environment.setdefault("HUSK_OCI", str(pathlib.Path(box.command()[0]).with_name("husk-oci")))
+    with images.Liar(images.Image(podbox.box.layers()), guard) as registry:
+        config = json.dumps({"auths": {registry.host: {"auth": wanted.split()[1]}}})
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
+                  "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": config}}
+        main = container("main", "echo", "pulled", image=registry.name, imagePullPolicy="IfNotPresent")
+        one = pod("job", main, restartPolicy="Never", imagePullSecrets=[{"name": "s"}])
+        require(box.run_pod(one, secret, options=("-a",)) == "pulled\n", "its output")
+    box.pod("rm", "job")
 
 
 def case_attached_signal(box):

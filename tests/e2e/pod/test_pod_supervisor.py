@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of a pod under its supervisor, with the real agent on this host: the order of containers, restarts,
 probes and hooks, messages, stops, what clients ask, a machine and a supervisor that are killed."""
+import base64
 import contextlib
 import ctypes
 import http.server
 import io
+import json
 import os
 import random
 import signal
@@ -15,7 +17,7 @@ import tarfile
 import threading
 import time
 
-from native_pod import Failure, Pod, Refused, container, groups, main, probe, require
+from native_pod import Failure, Pod, Refused, container, groups, images, main, probe, require
 
 SLEEP = "sleep 1000"
 POLITE = "trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
@@ -159,6 +161,35 @@ def a_pull_that_fails(host):
         require(pod.of("a", status)["state"]["waiting"]["message"], status)
         pod.until_status(lambda s: pod.of("a", s)["state"]["waiting"]["reason"] == "ImagePullBackOff", "back-off")
         pod.stop()
+
+
+def image_pull_secrets(host):
+    """A registry that lets in only who brings the pod's own credentials, which are in no file of the pod but its
+    record."""
+    wanted = "Basic " + base64.b64encode(b"alice:the secret").decode()
+    host.environment["HUSK_OCI"] = os.path.join(os.path.dirname(os.environ["HUSK"]), "husk-oci")
+
+    def guard(handler):
+        if handler.headers.get("Authorization") == wanted:
+            return False
+        handler.answer(401, b"{}", WWW_Authenticate='Basic realm="test"')
+        return True
+
+    image = images.Image([images.tar_of([("file", b"x")])])
+    with images.Liar(image, guard) as registry:
+        config = {"auths": {registry.host: {"username": "alice", "password": "the secret"}}}
+        data = {".dockerconfigjson": base64.b64encode(json.dumps(config).encode()).decode()}
+        one = {**container("a", "echo pulled"), "image": registry.name}
+        with Pod(host, one, imagePullSecrets=[{"name": "gone"}]) as pod:
+            status = pod.until_status(lambda s: pod.of("a", s)["state"].get("waiting", {}).get("reason") ==
+                                      "ErrImagePull", "ErrImagePull")
+            require("password" in pod.of("a", status)["state"]["waiting"]["message"], status)
+            require("gone" in pod.errors(), "nothing is said of the secret")
+            pod.stop()
+        with Pod(host, one, imagePullSecrets=[{"name": "gone"}, {"name": "s"}],
+                 objects={"configMaps": {}, "secrets": {"s": {"data": data}}}) as pod:
+            require(pod.end()["phase"] == "Succeeded" and pod.text("a") == "pulled\n", pod.status())
+            require("the secret" not in pod.errors() and "the secret" not in json.dumps(pod.seen()), "it is told")
 
 
 # ---- probes and hooks ----
@@ -672,7 +703,7 @@ def killed_at_any_moment(host):
 
 CASES = [two_run_and_exit, one_fails, inits_in_order, an_init_that_fails, an_init_is_tried_again, sidecars,
          restarted, on_failure, what_cannot_be_executed, images_that_are_not_there, a_pull_that_fails,
-         readiness_gates, liveness_restarts, tcp_and_http_probes, redirects, hooks, a_hook_that_fails,
+         image_pull_secrets,         readiness_gates, liveness_restarts, tcp_and_http_probes, redirects, hooks, a_hook_that_fails,
          termination_messages, a_probe_with_its_own_grace, a_stop_signal_of_the_pod, a_hook_that_takes_all_the_time,
          sidecars_after_a_deaf_container,
          stopped_politely, stopped_by_sigterm, stopped_in_any_phase, a_deadline, a_volume_beyond_its_limit,

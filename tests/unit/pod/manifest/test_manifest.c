@@ -306,6 +306,22 @@ static void test_objects(void **state)
     husk_manifest_free(manifest);
 }
 
+/* Those that are there; kubelets go on without the others. */
+static void test_pull_secrets(void **state)
+{
+    struct husk_manifest *manifest =
+        read_text(MAIN "  imagePullSecrets: [{name: gone}, {name: s}]\n---\n" SECRET);
+    json_t *objects = NULL;
+    const json_t *secrets;
+
+    assert_int_equal(manifest_objects(manifest, 0, &objects, NULL), 0);
+    secrets = json_object_get(objects, "secrets");
+    assert_int_equal(json_object_size(secrets), 1);
+    assert_non_null(json_object_get(secrets, "s"));
+    json_decref(objects);
+    husk_manifest_free(manifest);
+}
+
 static void test_missing_objects(void **state)
 {
     static const struct {
@@ -508,23 +524,15 @@ static void test_annotate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_lifecycle),
-        cmocka_unit_test(test_nothing_said),
-        cmocka_unit_test(test_lenient),
-        cmocka_unit_test(test_yaml),
-        cmocka_unit_test(test_bombs),
-        cmocka_unit_test(test_scalars),
-        cmocka_unit_test(test_objects),
-        cmocka_unit_test(test_missing_objects),
-        cmocka_unit_test(test_join),
-        cmocka_unit_test(test_deployment),
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_characters),
-        cmocka_unit_test(test_volume_of_nothing),
-        cmocka_unit_test(test_long_lists),
-        cmocka_unit_test(test_many_objects),
+        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_lifecycle),    cmocka_unit_test(test_nothing_said),
+        cmocka_unit_test(test_lenient),      cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_bombs),        cmocka_unit_test(test_scalars),
+        cmocka_unit_test(test_objects),      cmocka_unit_test(test_missing_objects),
+        cmocka_unit_test(test_pull_secrets), cmocka_unit_test(test_join),
+        cmocka_unit_test(test_deployment),   cmocka_unit_test(test_list),
+        cmocka_unit_test(test_characters),   cmocka_unit_test(test_volume_of_nothing),
+        cmocka_unit_test(test_long_lists),   cmocka_unit_test(test_many_objects),
         cmocka_unit_test(test_annotate),
     };
 
