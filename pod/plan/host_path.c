@@ -80,19 +80,37 @@ static int read_file(int fd, const struct stat *info, const char *path, const ch
     return plan_refuse(err, -ret, where, "%s: %s", path, error_text(-ret));
 }
 
+/* What a device does when it is opened (a watchdog begins to count) must not happen to one that is
+ * then refused; and a pipe must be refused, not waited for. */
+static int open_checked(const char *path, const char *type, const char *where, struct stat *info,
+                        int *out, struct husk_error *err)
+{
+    int fd = open(path, O_PATH | O_CLOEXEC), ret;
+    char self[32];
+
+    if (fd < 0)
+        return plan_refuse(err, errno, where, "%s: %s", path, error_text(errno));
+    ret = fstat(fd, info) < 0 ? plan_refuse(err, errno, where, "%s: %s", path, error_text(errno))
+                              : check_type(type, info, where, err);
+    if (!ret) {
+        snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+        *out = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (*out < 0)
+            ret = plan_refuse(err, errno, where, "%s: %s", path, error_text(errno));
+    }
+    close_fd(&fd);
+    return ret;
+}
+
 int plan_host_path(void *arg, const char *path, const char *type, const char *where,
                    struct plan_host_path *out, struct husk_error *err)
 {
-    /* A pipe must be refused, not waited for. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), ret;
-    struct stat info;
+    struct stat info = {.st_mode = 0};
+    int fd = -1, ret;
 
     (void)arg;
     *out = (struct plan_host_path){.kind = PLAN_HOST_FILE};
-    if (fd < 0)
-        return plan_refuse(err, errno, where, "%s: %s", path, error_text(errno));
-    ret = fstat(fd, &info) < 0 ? plan_refuse(err, errno, where, "%s: %s", path, error_text(errno))
-                               : check_type(type, &info, where, err);
+    ret = open_checked(path, type, where, &info, &fd, err);
     /* Who says that it is a file wants it as one, whatever is in it. */
     if (!ret && !(type && !strcmp(type, "File")))
         ret = find_disk(fd, &info, path, where, out, err);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -121,12 +122,30 @@ static void refuses_what_cannot_be(void **state)
     refuse(path_of("long"), "BlockDevice", EINVAL, "no block device");
 }
 
+/* Opening does something to many a device: one that is refused must not have been opened. */
+static void does_not_open_what_it_refuses(void **state)
+{
+    int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    char event[4096];
+
+    assert_int_equal(mkfifo(path_of("other"), 0600), 0);
+    write_file("plain", "text", 0);
+    assert_true(inotify_add_watch(watch, path_of("other"), IN_OPEN) >= 0);
+    refuse(path_of("other"), NULL, ENOTSUP, "neither a file nor a block device");
+    assert_int_equal(read(watch, event, sizeof(event)), -1);
+    assert_true(inotify_add_watch(watch, path_of("plain"), IN_OPEN) >= 0);
+    refuse(path_of("plain"), "BlockDevice", EINVAL, "no block device");
+    assert_int_equal(read(watch, event, sizeof(event)), -1);
+    close(watch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_a_file),
         cmocka_unit_test(takes_an_image_for_a_disk),
         cmocka_unit_test(refuses_what_cannot_be),
+        cmocka_unit_test(does_not_open_what_it_refuses),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
