@@ -53,6 +53,23 @@ static void clean(struct container *c)
 
 /* ---- its message ---- */
 
+/* Takes away what is there of a character that was cut in the middle. */
+static void trim_cut(char *text)
+{
+    static const unsigned char heads[] = {0xc0, 0xe0, 0xf0};
+    size_t len = strlen(text);
+
+    for (size_t i = 1; i <= sizeof(heads) && i <= len; i++) {
+        unsigned char byte = (unsigned char)text[len - i];
+
+        if ((byte & 0xc0) == 0x80)
+            continue;
+        if (byte >= heads[i - 1])
+            text[len - i] = '\0';
+        return;
+    }
+}
+
 /* JSON has only UTF-8: what is none becomes '?'. */
 static void keep_utf8(char *text)
 {
@@ -70,16 +87,20 @@ static void take_message(struct container *c, const json_t *result)
     const json_t *data = json_object_get(result, "data_base64");
     size_t max = container_message_max(c), len = 0;
     uint8_t bytes[PLAN_MESSAGE_MAX + 4];
+    bool cut;
 
     if (json_is_string(data) &&
         json_string_length(data) <= 4 * ((size_t)PLAN_MESSAGE_MAX + 2) / 3 &&
         base64_decode(json_string_value(data), json_string_length(data), bytes, &len))
         len = 0;
-    if (len > max)
+    cut = len >= max;
+    if (cut)
         len = max;
     len = strnlen((const char *)bytes, len);
     memcpy(c->status.end.message, bytes, len);
     c->status.end.message[len] = '\0';
+    if (cut)
+        trim_cut(c->status.end.message);
     if (len == 0 && container_plan(c)->message_from_log && c->status.end.exit_code)
         container_log_tail(c, c->status.end.message, max < 2048 ? max : 2048);
     keep_utf8(c->status.end.message);

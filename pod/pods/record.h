@@ -15,10 +15,11 @@
 
 #include "husk/error.h"
 
-#define POD_KEY_BYTES   130u         /* NAME, or NAMESPACE_NAME, of at most 63 bytes each */
-#define POD_UID_BYTES   65u          /* 64 digits of 0-9 a-f */
-#define POD_RECORD_MAX  (8u << 20)   /* bytes of spec.json */
-#define POD_STATE_BYTES (128u << 10) /* every state.json */
+#define POD_KEY_BYTES    130u         /* NAME, or NAMESPACE_NAME, of at most 63 bytes each */
+#define POD_UID_BYTES    65u          /* 64 digits of 0-9 a-f */
+#define POD_RECORD_MAX   (8u << 20)   /* bytes of spec.json */
+#define POD_STATE_BYTES  (128u << 10) /* every state.json */
+#define POD_STATUS_BYTES (POD_STATE_BYTES - 1024u) /* of it, at most, the status */
 
 struct pod_record {
     char uid[POD_UID_BYTES];
@@ -56,6 +57,10 @@ int pod_record_decode(const void *bytes, size_t len, const char *where, struct p
                       struct husk_error *err);
 json_t *pod_record_encode(const struct pod_record *record);
 void pod_record_clear(struct pod_record *record);
+
+/* Takes messages of containers out of a PodStatus that does not fit into a record, those of runs
+ * before first: guests write them, and JSON makes up to 6 bytes of one. */
+void pod_state_fit(json_t *status);
 
 int pod_state_decode(const void *bytes, size_t len, const char *where, struct pod_state *out,
                      struct husk_error *err);

@@ -60,6 +60,7 @@ static int refresh(struct pod *pod)
 
     if (!status)
         return -ENOMEM;
+    pod_state_fit(status);
     json_decref(pod->state.status);
     pod->state.status = status;
     return 0;

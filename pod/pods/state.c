@@ -97,6 +97,33 @@ json_t *pod_state_encode(const struct pod_state *state)
                      "status", state->status);
 }
 
+/* The messages of the containers' `which` ("state", "lastState"). */
+static void drop_messages(const json_t *status, const char *which)
+{
+    static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
+    const char *kind;
+    json_t *container, *what;
+    size_t i;
+
+    for (unsigned k = 0; k < ARRAY_SIZE(lists); k++) {
+        json_array_foreach(json_object_get(status, lists[k]), i, container)
+        {
+            json_object_foreach(json_object_get(container, which), kind, what)
+            {
+                (void)json_object_del(what, "message");
+            }
+        }
+    }
+}
+
+void pod_state_fit(json_t *status)
+{
+    if (json_dumpb(status, NULL, 0, JSON_COMPACT) > POD_STATUS_BYTES)
+        drop_messages(status, "lastState");
+    if (json_dumpb(status, NULL, 0, JSON_COMPACT) > POD_STATUS_BYTES)
+        drop_messages(status, "state");
+}
+
 void pod_state_clear(struct pod_state *state)
 {
     json_decref(state->status);

@@ -393,6 +393,22 @@ def termination_messages(host):
         require("message" not in ended(pod, "fine", status), status)
 
 
+def long_messages(host):
+    """Cut at 4096 bytes, but in no character; and no record is too long for what JSON makes of control characters."""
+    letters = "a" + "\u00e4" * 2100
+    control = "head -c 4096 /dev/zero | tr '\\0' '\\1' > /dev/termination-log; echo told; sleep 3; exit 1"
+    names = ("a", "b", "c")
+    with Pod(host, container("a", f"printf %s '{letters}' > /dev/termination-log; exit 1")) as pod:
+        require(ended(pod, "a", pod.end())["message"] == letters[:2048], "the message that was cut")
+    with Pod(host, *(container(name, control) for name in names), policy="Always") as pod:
+        logs = [pod.directory / "logs" / name / "1.log" for name in names]
+        pod.until(lambda: all(log.exists() and "told" in log.read_text() for log in logs), "their second runs")
+        pod.stop(grace_ms=0)
+        status = pod.seen()["status"]
+        require(status["phase"] == "Failed" and "reason" not in status, status)
+        require(all(pod.of(name, status)["restartCount"] == 1 for name in names), status)
+
+
 # ---- stops ----
 
 
@@ -703,8 +719,10 @@ def killed_at_any_moment(host):
 
 CASES = [two_run_and_exit, one_fails, inits_in_order, an_init_that_fails, an_init_is_tried_again, sidecars,
          restarted, on_failure, what_cannot_be_executed, images_that_are_not_there, a_pull_that_fails,
-         image_pull_secrets,         readiness_gates, liveness_restarts, tcp_and_http_probes, redirects, hooks, a_hook_that_fails,
-         termination_messages, a_probe_with_its_own_grace, a_stop_signal_of_the_pod, a_hook_that_takes_all_the_time,
+         image_pull_secrets,
+         readiness_gates, liveness_restarts, tcp_and_http_probes, redirects, hooks, a_hook_that_fails,
+         termination_messages, long_messages, a_probe_with_its_own_grace, a_stop_signal_of_the_pod,
+         a_hook_that_takes_all_the_time,
          sidecars_after_a_deaf_container,
          stopped_politely, stopped_by_sigterm, stopped_in_any_phase, a_deadline, a_volume_beyond_its_limit,
          removes_itself, executed, attached, archives, dialed, names_and_starts, started_twice, applied,

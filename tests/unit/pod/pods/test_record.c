@@ -211,12 +211,61 @@ static void in_a_store(void **state)
     close(tmp);
 }
 
+/* A PodStatus of so many containers, whose runs have left messages that JSON makes longer. */
+static json_t *status_of(unsigned count, size_t message_len)
+{
+    json_t *list = json_array();
+    char *message = malloc(message_len + 1);
+
+    memset(message, 1, message_len);
+    message[message_len] = '\0';
+    for (unsigned i = 0; i < count; i++) {
+        json_t *ended =
+            json_pack("{s:{s:i, s:s}}", "terminated", "exitCode", 1, "message", message);
+
+        json_array_append_new(list, json_pack("{s:s, s:O, s:o}", "name", "a", "state", ended,
+                                              "lastState", json_deep_copy(ended)));
+        json_decref(ended);
+    }
+    free(message);
+    return json_pack("{s:s, s:o}", "phase", "Running", "containerStatuses", list);
+}
+
+static const char *message_of(const json_t *status, const char *which)
+{
+    const json_t *one = json_array_get(json_object_get(status, "containerStatuses"), 0);
+
+    return json_string_value(
+        json_object_get(json_object_get(json_object_get(one, which), "terminated"), "message"));
+}
+
+static void long_messages(void **state)
+{
+    static const struct {
+        unsigned count;
+        size_t len;
+        bool last, now;
+    } cases[] = {{1, 4096, true, true}, {3, 4096, false, true}, {8, 4096, false, false}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        json_t *status = status_of(cases[i].count, cases[i].len);
+
+        pod_state_fit(status);
+        assert_true(json_dumpb(status, NULL, 0, JSON_COMPACT) <= POD_STATUS_BYTES);
+        assert_int_equal(message_of(status, "lastState") != NULL, cases[i].last);
+        assert_int_equal(message_of(status, "state") != NULL, cases[i].now);
+        json_decref(status);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys),          cmocka_unit_test(records_there_and_back),
         cmocka_unit_test(wrong_records), cmocka_unit_test(a_lost_pod),
         cmocka_unit_test(wrong_states),  cmocka_unit_test(in_a_store),
+        cmocka_unit_test(long_messages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
