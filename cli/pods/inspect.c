@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cli/pod/pod.h"
 #include "cli/pods/pods.h"
 #include "cli/pods/yaml.h"
 
