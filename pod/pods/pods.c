@@ -254,7 +254,8 @@ int pod_remove(struct entry_store *store, struct entry *pod, struct pod_left *le
     int ret = 0;
 
     if (!entry_alive(pod) && has_network(pod)) {
-        if (pod_load_state(pod, &state, NULL) == 0)
+        /* Marks it, for that it stays; plugins that may hang are asked once less without. */
+        if (!left && pod_load_state(pod, &state, NULL) == 0)
             pod_state_clear(&state);
         if (has_network(pod))
             ret = leave_network(pod, left, err);

@@ -216,6 +216,13 @@ def case_network_that_clings(box):
     box.pod("rm", "--force", "kept",
             errors="^husk: kept: some of its network is left on the host: plugin: the CNI plugin failed: never\n$")
     require(box.names() == [] and not copy.exists(), box.names())
+    # The same of one that runs.
+    box.run_pod(sleeper("runs"), options=["-d"])
+    copy = network_record(box, "runs", box.top / "plugins", """echo '{"code": 100, "msg": "never"}'\nexit 1\n""")
+    box.pod("rm", "runs", status=125, errors="runs: runs: stop it first")
+    box.pod("rm", "-f", "runs",
+            errors="^husk: runs: some of its network is left on the host: plugin: the CNI plugin failed: never\n$")
+    require(box.names() == [] and not copy.exists(), box.names())
     del box.environment["CNI_PATH"]
 
 
