@@ -156,9 +156,10 @@ const struct pod_syntax pod_run_syntax = {
         "Run a container of an image, in a microVM of its own. Options after IMAGE are the "
         "command's.\n"
         "\n"
-        "  -d, --detach           in the background; prints the container's id\n"
+        "  -d, --detach           in the background; prints the container's id\n" SHARED_HELP
         "      --detach-keys KEYS default: ctrl-p,ctrl-q\n"
-        "      --sig-proxy=false  without a terminal, do not send signals on\n" SHARED_HELP "\n"
+        "      --sig-proxy=false  without a terminal, do not send signals on\n"
+        "\n"
         "Exit status: the command's; 125 husk failed; 126 the command cannot be executed; 127 it\n"
         "is not there.\n",
     .wants = "an image",
