@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -103,6 +104,85 @@ def service(box):
     require(box.husk("wait", name) == "3\n", "wait")
     box.husk("rm", name)
     nothing_left(box)
+
+
+def updated(box):
+    """Limits in place, of one that runs."""
+    name = box.detached("-m", "128M", "busybox", "sleep", "1000")
+
+    def limits():
+        return box.husk("exec", name, "sh", "-c", "cd /sys/fs/cgroup; cat memory.max pids.max cpu.max").split()
+
+    require(limits() == [str(128 << 20), "max", "max", "100000"], limits())
+    require(box.husk("update", "-m", "64M", "--cpus", "0.5", "--pids-limit", "50", name) == f"{name}\n", "update")
+    require(limits() == [str(64 << 20), "50", "50000", "100000"], limits())
+    box.husk("exec", name, "sh", "-c", HOG, status=137, errors="")
+    used = json.loads(box.husk("stats", "--no-stream", "--format", "json", name))
+    require(used["memory_peak_bytes"] <= 64 << 20, used)
+    box.husk("update", "--pids-limit", "-1", name)
+    require(limits()[1] == "max" and box.inspect(name)["state"]["status"] == "running", limits())
+    box.husk("rm", "-f", name)
+    nothing_left(box)
+
+
+def tap(box):
+    """A network that is the user's: the container is reached, and reaches, through one tap."""
+    def ip(*words):
+        return subprocess.run(["ip", *words], capture_output=True, text=True, check=True).stdout
+
+    ip("tuntap", "add", "ct0", "mode", "tap")
+    ip("address", "add", "10.77.0.1/24", "dev", "ct0")
+    ip("link", "set", "ct0", "up")
+    with subprocess.Popen([sys.executable, "-m", "http.server", "--bind", "10.77.0.1", "--directory", box.top, "8077"],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        (box.top / "served").write_text("by the host\n")
+        network = "tap=ct0,address=10.77.0.2/24,gateway=10.77.0.1,mac=52:54:00:77:00:02"
+        name = box.detached("--network", network, "-h", "inside", "busybox", "sh", "-c",
+                            "while echo by the container | busybox nc -l -p 7000; do :; done")
+        ask = ("exec", name, "busybox", "wget", "-q", "-O", "-", "http://10.77.0.1:8077/served")
+        box.wait_for("the host's answer", lambda: box.start(*ask).communicate(timeout=boxes.PATIENCE_S)[0] ==
+                     b"by the host\n")
+        server.terminate()
+
+    def asked():
+        try:
+            with socket.create_connection(("10.77.0.2", 7000), timeout=boxes.PATIENCE_S) as sock:
+                return sock.makefile().read()
+        except OSError:
+            return None
+
+    box.wait_for("the container's answer", lambda: asked() == "by the container\n")
+    out = box.husk("exec", name, "busybox", "sh", "-c", "ip -4 address; ip route; cat /sys/class/net/*/address /etc/hosts")
+    for text in ("inet 10.77.0.2/24", "default via 10.77.0.1", "52:54:00:77:00:02", "10.77.0.2\tinside"):
+        require(text in out, (text, out))
+    box.husk("rm", "-f", name)
+    ip("link", "delete", "ct0")
+    box.run("--rm", "--network", "tap=ct0", "busybox", "true", status=125, errors="ct0")
+    nothing_left(box)
+
+
+def killed_machine(box):
+    """Its end is the container's, and the record says whose it was."""
+    for words, status in (((), 255), (("--rm",), 255)):
+        name = box.detached(*words, "busybox", "sh", "-c", "echo up; sleep 1000")
+        box.wait_for("its output", lambda: box.husk("logs", name) == "up\n")
+        state = box.inspect(name)["state"]
+        with box.start("wait", name) as waiter, box.start("exec", name, "sleep", "1000") as further, \
+                box.start("attach", "--no-stdin", name) as attached:
+            box.wait_for("the further process", lambda: box.husk("top", name).count("sleep") >= 2)
+            os.kill(state["machine_pid"], signal.SIGKILL)
+            require(waiter.communicate(timeout=boxes.PATIENCE_S)[0] == b"%d\n" % status, "wait")
+            require(further.wait(boxes.PATIENCE_S) == 125 and attached.wait(boxes.PATIENCE_S) == status,
+                    (further.returncode, attached.returncode))
+        box.wait_for("the supervisor's end", lambda: not os.path.exists(f"/proc/{state['supervisor']['pid']}"))
+        if not words:
+            state = box.inspect(name)["state"]
+            require((state["status"], state["machine_pid"]) == ("exited", 0) and "machine" in state["error"], state)
+            require(sorted(path.name for path in (box.state / name).iterdir()) ==
+                    ["control.sock", "errors", "lock", "log", "spec.json", "state.json", "state.spare"],
+                    list((box.state / name).iterdir()))
+            box.husk("rm", name)
+        nothing_left(box)
 
 
 def volumes(box):
@@ -264,6 +344,9 @@ def cases():
     yield "not found", not_found, ()
     yield "service", service, ()
     yield "terminal", terminal, ()
+    yield "updated", updated, ()
+    yield "tap", tap, ()
+    yield "killed machine", killed_machine, ()
     yield "volumes", volumes, ()
     yield "started again", started_again, ()
     yield "a server from a registry", pulled_server, ()
