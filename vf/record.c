@@ -58,6 +58,7 @@ int vf_records_lock(const char *state, struct husk_error *err)
         return error_set(err, -ret, state, "cannot lock the records of drivers",
                          ret == -EBUSY ? "another `husk vf` is at work and does not end" : NULL);
     }
+    (void)unlinkat(fd, NEW_NAME, 0); /* of a writer that was killed */
     return fd;
 }
 

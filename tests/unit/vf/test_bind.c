@@ -122,6 +122,22 @@ static void test_killed(void **state)
     }
 }
 
+/* A record that was being written goes with the next look at the records. */
+static void test_unfinished_record(void **state)
+{
+    struct fake_pci *fake = *state;
+    struct husk_error err = {0};
+    char path[128];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/vf/.new", fake->state);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    fclose(file);
+    assert_int_equal(vf_unbind(&fake->host, FAKE_VF, &err), VF_ALREADY);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void test_probe_fails(void **state)
 {
     struct fake_pci *fake = *state;
@@ -203,9 +219,9 @@ static void test_group(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_there_and_back), CASE(test_without_driver), CASE(test_killed),
-        CASE(test_probe_fails),    CASE(test_refusals),       CASE(test_foreign),
-        CASE(test_damaged_record), CASE(test_group),
+        CASE(test_there_and_back),    CASE(test_without_driver), CASE(test_killed),
+        CASE(test_unfinished_record), CASE(test_probe_fails),    CASE(test_refusals),
+        CASE(test_foreign),           CASE(test_damaged_record), CASE(test_group),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
