@@ -39,7 +39,7 @@ int network_state_open(struct network_state *state, struct husk_error *err)
     int run = -1, ret = 0;
 
     *state = (struct network_state){.dir = -1, .leases = -1, .ports = -1, .pods = -1, .gc = -1};
-    if (mkdir("/run/husk", 0755) < 0 && errno != EEXIST)
+    if (mkdir("/run/husk", 0700) < 0 && errno != EEXIST)
         ret = -errno;
     if (!ret && (run = open("/run/husk", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
         ret = -errno;
