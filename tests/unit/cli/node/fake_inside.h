@@ -33,11 +33,12 @@ int husk_pods_tidy(struct husk_pods *pods, struct husk_error *err)
 
 int husk_pods_watch_fd(struct husk_pods *pods)
 {
-    return -1;
+    return fake_watch_fd;
 }
 
 void husk_pods_watch_clear(struct husk_pods *pods)
 {
+    eventfd_drain(fake_watch_fd);
 }
 
 int husk_pod_wait(struct husk_pods *pods, const char *name, enum husk_pod_condition condition,

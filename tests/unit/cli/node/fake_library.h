@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/io.h"
 #include "husk/pod.h"
 
 #define FAKE_MAX 32
@@ -59,11 +60,16 @@ static void fake_reset(void)
     fake.calls[0] = '\0';
 }
 
+/* Who watches the pods sees each change. */
+static int fake_watch_fd = -1;
+
 static void fake_note(const char *call, const char *name)
 {
     size_t len = strlen(fake.calls);
 
     snprintf(fake.calls + len, sizeof(fake.calls) - len, "%s %s;", call, name);
+    if (fake_watch_fd >= 0)
+        eventfd_signal(fake_watch_fd);
 }
 
 static struct fake_pod *fake_find(const char *name)

@@ -124,6 +124,7 @@ static int setup(void **state)
     fake_reset();
     fake_lines = 3;
     fake_log_fd = eventfd_open();
+    fake_watch_fd = eventfd_open();
     strcpy(f->directory, "/tmp/husk-node-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     snprintf(f->manifests, sizeof(f->manifests), "%s/m", f->directory);
@@ -155,6 +156,7 @@ static int teardown(void **state)
     snprintf(command, sizeof(command), "rm -r %s", f->directory);
     assert_int_equal(system(command), 0);
     close(atomic_exchange(&fake_log_fd, -1));
+    close_fd(&fake_watch_fd);
     free(f);
     return 0;
 }
