@@ -13,7 +13,7 @@
 /* One VF, and through whom its driver is asked. */
 struct target {
     const char *name; /* of the PF, as its user has it */
-    unsigned number, count;
+    unsigned number;
     int ifindex;
 };
 
@@ -63,16 +63,16 @@ static int find_target(const struct vf_host *host, const char *pf, const char *n
         ret = parse_u64(text, 1, INT32_MAX, &ifindex);
     if (ret)
         return error_set(err, -ret, interface, "cannot read the interface's number", NULL);
-    *out = (struct target){
-        .name = name, .number = number, .count = number + 1, .ifindex = (int)ifindex};
+    *out = (struct target){.name = name, .number = number, .ifindex = (int)ifindex};
     return 0;
 }
 
 static int read_settings(const struct target *target, struct rtnl *rtnl, struct vf_settings *out,
                          struct husk_error *err)
 {
-    struct vf_settings *all = calloc(target->count, sizeof(*all));
-    int ret = all ? vf_link_read(rtnl, target->ifindex, all, target->count) : -ENOMEM;
+    const unsigned count = target->number + 1;
+    struct vf_settings *all = calloc(count, sizeof(*all));
+    int ret = all ? vf_link_read(rtnl, target->ifindex, all, count) : -ENOMEM;
 
     if (ret)
         error_set(err, -ret, target->name, "cannot read the settings of its VFs", NULL);

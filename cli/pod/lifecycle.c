@@ -234,7 +234,7 @@ static int recorded_status(const struct entry *container, int *status, struct hu
 static int wait_for(struct pod_target *target, void *arg, struct husk_error *err)
 {
     struct control_message answer;
-    int status, ret;
+    int status = 0, ret;
 
     if (!target->client) {
         ret = recorded_status(target->container, &status, err);
