@@ -467,13 +467,13 @@ static void test_volume_of_nothing(void **state)
 static void test_long_lists(void **state)
 {
     static const struct {
-        const char *list, *format, *last, *where, *why;
+        const char *list, *first, *last, *where, *why;
     } cases[] = {
-        {"volumeMounts", "{name: v, mountPath: /%u},", "{name: v, mountPath: /7}", "", "mountPath"},
-        {"ports", "{containerPort: 1, name: a%u},", "{containerPort: 1, name: a7}", ".name",
+        {"volumeMounts", "{name: v, mountPath: /", "{name: v, mountPath: /7}", "", "mountPath"},
+        {"ports", "{containerPort: 1, name: a", "{containerPort: 1, name: a7}", ".name",
          "name of another port"},
-        {"ports", "{containerPort: 1, hostPort: %u},", "{containerPort: 1, hostPort: 7}",
-         ".hostPort", "another port"},
+        {"ports", "{containerPort: 1, hostPort: ", "{containerPort: 1, hostPort: 7}", ".hostPort",
+         "another port"},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -483,7 +483,7 @@ static void test_long_lists(void **state)
 
         fprintf(out, MAIN "    %s: [", cases[i].list);
         for (unsigned k = 1; k <= 30000; k++)
-            fprintf(out, cases[i].format, k);
+            fprintf(out, "%s%u},", cases[i].first, k);
         fprintf(out, "%s]\n  volumes: [{name: v}]\n", cases[i].last);
         assert_int_equal(fclose(out), 0);
         snprintf(where, sizeof(where), "m.yaml:8: spec.containers[0].%s[30000]%s", cases[i].list,
