@@ -29,13 +29,41 @@ static int load(struct husk_manifest **out, const struct pod_syntax *syntax,
     return 0;
 }
 
+static struct husk_pod_create_options create_options(const struct making_options *wants)
+{
+    struct husk_pod_create_options options = HUSK_POD_CREATE_OPTIONS_INIT;
+
+    options.network = wants->network;
+    options.kernel = wants->kernel;
+    options.publish = wants->publish.items;
+    options.publish_count = wants->publish.count;
+    return options;
+}
+
+/* Also that each can be made: before an image is pulled for one that cannot. */
+static int load_and_check(struct husk_manifest **out, const struct pod_syntax *syntax,
+                          const struct making_options *options, char **files, unsigned count)
+{
+    const struct husk_pod_create_options create = create_options(options);
+    int status = load(out, syntax, options, files, count);
+    struct husk_error err = {0};
+
+    for (unsigned i = 0; !status && i < husk_manifest_pods(*out); i++) {
+        if (husk_pod_check(*out, i, &create, &err)) {
+            cli_error(&err);
+            status = STATUS_MONITOR_ERROR;
+        }
+    }
+    return status;
+}
+
 int making_begin(struct making *out, const struct pod_syntax *syntax,
                  const struct making_options *options, char **files, unsigned count)
 {
     int status;
 
     *out = (struct making){.options = options, .signals = -1};
-    status = load(&out->manifest, syntax, options, files, count);
+    status = load_and_check(&out->manifest, syntax, options, files, count);
     if (status)
         return status;
     out->names = json_array();
@@ -47,20 +75,10 @@ int making_check(const struct pod_syntax *syntax, const struct making_options *o
                  char **files, unsigned count)
 {
     struct husk_manifest *manifest = NULL;
-    int status = load(&manifest, syntax, options, files, count);
+    int status = load_and_check(&manifest, syntax, options, files, count);
 
-    for (unsigned i = 0; !status && i < husk_manifest_pods(manifest); i++) {
-        struct husk_error err = {0};
-        char *objects = NULL;
-
-        if (husk_manifest_pod_objects_json(manifest, i, &objects, &err)) {
-            cli_error(&err);
-            status = STATUS_MONITOR_ERROR;
-        } else {
-            printf("pod/%s valid (dry run)\n", husk_manifest_pod_name(manifest, i));
-        }
-        husk_pod_text_free(objects);
-    }
+    for (unsigned i = 0; !status && i < husk_manifest_pods(manifest); i++)
+        printf("pod/%s valid (dry run)\n", husk_manifest_pod_name(manifest, i));
     husk_manifest_free(manifest);
     return status;
 }
@@ -75,16 +93,10 @@ void making_end(struct making *making)
 
 int making_create(struct making *making, unsigned index, struct husk_error *err)
 {
-    const struct making_options *wants = making->options;
-    struct husk_pod_create_options options = HUSK_POD_CREATE_OPTIONS_INIT;
+    const struct husk_pod_create_options options = create_options(making->options);
     const char *name = husk_manifest_pod_name(making->manifest, index);
-    int ret;
+    int ret = husk_pod_create(making->pods, making->manifest, index, &options, err);
 
-    options.network = wants->network;
-    options.kernel = wants->kernel;
-    options.publish = wants->publish.items;
-    options.publish_count = wants->publish.count;
-    ret = husk_pod_create(making->pods, making->manifest, index, &options, err);
     if (!ret && json_array_append_new(making->names, json_string(name)))
         ret = error_set(err, ENOMEM, name, "cannot be made", NULL);
     return ret;

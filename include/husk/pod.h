@@ -187,6 +187,13 @@ HUSK_API int husk_pod_create(struct husk_pods *pods, const struct husk_manifest 
                              unsigned index, const struct husk_pod_create_options *options,
                              struct husk_error *err);
 
+/*
+ * Whether husk_pod_create() would take the manifest's pod with these options, as far as that does
+ * not depend on which pods there are: its errors but -EEXIST. Nothing is made. options may be NULL.
+ */
+HUSK_API int husk_pod_check(const struct husk_manifest *manifest, unsigned index,
+                            const struct husk_pod_create_options *options, struct husk_error *err);
+
 struct husk_pod_start_options {
     size_t size;
     bool remove; /* the pod removes itself when it has ended */

@@ -42,8 +42,8 @@ static int fill_pod(const json_t *pod, const struct husk_pod_create_options *wan
     return ret || !wants->publish_count ? ret : manifest_check_pod(record->pod, "publish", err);
 }
 
-static int fill_options(const struct husk_pods *pods, const struct husk_pod_create_options *wants,
-                        struct pod_record *record, struct husk_error *err)
+static int fill_options(const struct husk_pod_create_options *wants, struct pod_record *record,
+                        struct husk_error *err)
 {
     int ret = 0;
 
@@ -57,11 +57,10 @@ static int fill_options(const struct husk_pods *pods, const struct husk_pod_crea
     }
     if (!ret && wants->kernel && !realpath(wants->kernel, record->kernel))
         ret = error_set(err, errno, wants->kernel, "cannot be used as the machine's kernel", NULL);
-    memcpy(record->store, pods->images, sizeof(record->store));
     return ret;
 }
 
-static int fill(const struct husk_pods *pods, const struct husk_manifest *manifest, unsigned index,
+static int fill(const struct husk_manifest *manifest, unsigned index,
                 const struct husk_pod_create_options *wants, struct pod_record *record,
                 struct husk_error *err)
 {
@@ -79,11 +78,12 @@ static int fill(const struct husk_pods *pods, const struct husk_manifest *manife
         ret = manifest_objects(manifest, index, &record->objects, err);
     if (!ret)
         ret = fill_pod(pod, wants, record, err);
-    return ret ? ret : fill_options(pods, wants, record, err);
+    return ret ? ret : fill_options(wants, record, err);
 }
 
-int husk_pod_create(struct husk_pods *pods, const struct husk_manifest *manifest, unsigned index,
-                    const struct husk_pod_create_options *options, struct husk_error *err)
+/* Records it in `pods`; with NULL only looks whether that could be. */
+static int make(struct husk_pods *pods, const struct husk_manifest *manifest, unsigned index,
+                const struct husk_pod_create_options *options, struct husk_error *err)
 {
     struct husk_pod_create_options wants;
     struct pod_record *record;
@@ -96,10 +96,24 @@ int husk_pod_create(struct husk_pods *pods, const struct husk_manifest *manifest
     record = calloc(1, sizeof(*record));
     if (!record)
         return error_set(err, ENOMEM, "", "cannot describe the pod", NULL);
-    ret = fill(pods, manifest, index, &wants, record, err);
-    if (!ret)
+    ret = fill(manifest, index, &wants, record, err);
+    if (!ret && pods) {
+        memcpy(record->store, pods->images, sizeof(record->store));
         ret = pod_create(pods->store, record, NULL, err);
+    }
     pod_record_clear(record);
     free(record);
     return ret;
+}
+
+int husk_pod_check(const struct husk_manifest *manifest, unsigned index,
+                   const struct husk_pod_create_options *options, struct husk_error *err)
+{
+    return make(NULL, manifest, index, options, err);
+}
+
+int husk_pod_create(struct husk_pods *pods, const struct husk_manifest *manifest, unsigned index,
+                    const struct husk_pod_create_options *options, struct husk_error *err)
+{
+    return make(pods, manifest, index, options, err);
 }

@@ -107,6 +107,11 @@ def case_dry_run(box):
                    status=125)
     wants = sleeper(volumes=[{"name": "v", "secret": {"secretName": "gone"}}])
     box.refuse("gone", "pod", "run", "--dry-run", box.file(wants), status=125)
+    elsewhere = box.file(changed(sleeper(), ("spec", "containers", 0, "image"), "nowhere.invalid/x"), name="elsewhere")
+    for option, value in (("--network", "wifi"), ("--guest-kernel", "/no/kernel"), ("-p", "80:80/icmp")):
+        box.refuse(value, "pod", "run", "--dry-run", option, value, box.file(sleeper()), status=125)
+        # Nothing is pulled for a pod that cannot be.
+        box.refuse(value, "pod", "run", option, value, elsewhere, status=125)
     require(box.pod("ps", "-A", "-o", "name") == "", "something was made")
 
 
