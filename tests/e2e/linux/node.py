@@ -23,7 +23,7 @@ from pod import answers, boxes, processes
 from e2e import Failure, require
 from husktest import SKIPPED, Skip, any_kernel
 
-KILLS = ("agent", "monitor", "supervisor") * 2
+KILLS = ("agent", "monitor", "supervisor")
 
 
 def manifest(name, generation=1, label="a"):
