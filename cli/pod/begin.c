@@ -75,6 +75,25 @@ int beginning_detached(struct beginning *beginning)
     return STATUS_OK;
 }
 
+/* "attach" is refused when all is over already, as when a machine cannot have what it is to have:
+ * to "start" is then answered why. */
+static int report_early_end(struct beginning *beginning, const struct husk_error *attach)
+{
+    struct control_message answer = {.status = 0};
+    struct husk_error err = *attach;
+    int status = STATUS_OURS;
+
+    if (err.code == EBUSY) {
+        if (!control_client_call(beginning->client, "start", NULL, &answer, &err))
+            err = *attach;
+        status = answer.status ? answer.status : STATUS_OURS;
+        control_message_clear(&answer);
+        control_client_call(beginning->client, "wait", NULL, NULL, NULL);
+    }
+    cli_error(&err);
+    return status;
+}
+
 int beginning_attached(struct beginning *beginning)
 {
     const struct container_spec *record = beginning->record;
@@ -96,11 +115,7 @@ int beginning_attached(struct beginning *beginning)
         ret = session_container_streams(session, &answer, &err);
         control_message_clear(&answer);
     }
-    if (ret) {
-        cli_error(&err);
-        return STATUS_OURS;
-    }
-    return session_run(session);
+    return ret ? report_early_end(beginning, &err) : session_run(session);
 }
 
 void beginning_release(struct beginning *beginning)
