@@ -251,6 +251,7 @@ class Killing:
               lambda: f"{node.host.names()}\n{node.why()}")
 
     def kill_pid(self, pid):
+        require(pid > 0, f"no process: {pid}")
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -272,7 +273,7 @@ class Killing:
             self.node.start()
         elif what == "machine":
             self.machines.add(name)
-            self.kill_pid(self.node.state(name)["machine_pid"])
+            self.kill_pid(until(lambda: self.node.state(name)["machine_pid"], f"a machine of {name}", self.node.why))
         else:
             self.machines.discard(name)
             done = self.node.host.native("pod-state", self.node.host.pods, name, check=False)
