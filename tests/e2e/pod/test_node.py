@@ -257,6 +257,15 @@ class Killing:
         except ProcessLookupError:
             pass  # it was killed with its supervisor
 
+    def supervisor_of(self, name):
+        """None when there is none. One that has just begun has not told yet which process it is."""
+        def look():
+            done = self.node.host.native("pod-state", self.node.host.pods, name, check=False)
+            state = json.loads(done.stdout) if done.returncode == 0 else {"alive": False}
+            return (state["supervisor"]["pid"],) if state["alive"] else (None,)
+
+        return until(lambda: (found := look()) and found[0] != 0 and found, f"a supervisor of {name}", self.node.why)[0]
+
     def one(self):
         """Kills something at some moment; what, in a word."""
         what = self.chance.choice(("agent", "machine", "supervisor", "change, agent", "change, supervisor"))
@@ -276,10 +285,8 @@ class Killing:
             self.kill_pid(until(lambda: self.node.state(name)["machine_pid"], f"a machine of {name}", self.node.why))
         else:
             self.machines.discard(name)
-            done = self.node.host.native("pod-state", self.node.host.pods, name, check=False)
-            state = json.loads(done.stdout) if done.returncode == 0 else {"alive": False}
-            if state["alive"]:
-                self.kill_pid(state["supervisor"]["pid"])
+            if pid := self.supervisor_of(name):
+                self.kill_pid(pid)
         return f"{what} of {name}"
 
 
