@@ -30,7 +30,7 @@ enum http_part {
 struct http_answer {
     enum http_part part;
     int status;                   /* 100 to 599, once the part is beyond the status line */
-    char location[HTTP_PATH_MAX]; /* of the Location field; "": none. Longer ones are cut */
+    char location[HTTP_PATH_MAX]; /* of the Location field; "": none that has room */
     /* The reader's own. */
     char line[HTTP_PATH_MAX + 16]; /* the one that is being read; what has no room is dropped */
     size_t line_len, head_bytes, body_bytes;
