@@ -31,7 +31,8 @@
  * The majors must be equal ("version"). A higher minor adds methods and members. Members that the
  * supervisor does not know are refused in requests; a client ignores members of answers and events,
  * and events, that it does not know. A connection that has not said hello within
- * CONTROL_HELLO_TIMEOUT_MS is closed.
+ * CONTROL_HELLO_TIMEOUT_MS is closed. Beyond CONTROL_CONNECTIONS_MAX of them clients wait, unheard,
+ * until one is closed.
  *
  * REQUESTS
  *

@@ -377,13 +377,21 @@ static bool is_allowed(int fd)
            (peer.uid == geteuid() || peer.uid == 0);
 }
 
+/* Beyond CONTROL_CONNECTIONS_MAX clients wait in the socket's backlog: some of those that are held
+ * may have hung up already, unnoticed yet, and nobody is to be refused because of them. */
 static void on_connect(void *arg, uint32_t events)
 {
     struct server *server = arg;
 
     (void)events;
     for (unsigned i = 0; i < ACCEPT_A_TURN; i++) {
-        int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd;
+
+        if (server->count >= CONTROL_CONNECTIONS_MAX) {
+            (void)event_source_watch(server->source, 0);
+            return;
+        }
+        fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd < 0) {
             /* Without descriptors the next turn would find the same again at once. */

@@ -380,8 +380,9 @@ class Report:
             function(*arguments)
         except (Failure, Refused, EOFError, OSError, KeyError, AssertionError) as error:
             self.failed += 1
-            line = traceback.extract_tb(error.__traceback__)[1].lineno
-            print(f"FAILED: {name} (line {line}): {type(error).__name__}: {error}", flush=True)
+            steps = " < ".join(f"{pathlib.Path(step.filename).name}:{step.lineno}"
+                               for step in reversed(traceback.extract_tb(error.__traceback__)[1:]))
+            print(f"FAILED: {name} ({steps}): {type(error).__name__}: {error}", flush=True)
         else:
             self.passed += 1
 

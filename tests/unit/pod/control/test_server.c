@@ -7,10 +7,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -80,10 +82,13 @@ static int set_up(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     const struct server_callbacks callbacks = {
         .request = on_request, .closed = on_closed, .arg = f};
+    const struct sockaddr_un any = {.sun_family = AF_UNIX};
 
     *state = f;
     f->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (event_loop_create(&f->loop) ||
+    /* The kernel chooses a name that is in no directory: unix(7), autobind. */
+    if (bind(f->listener, (const struct sockaddr *)&any, sizeof(any.sun_family)) ||
+        listen(f->listener, SOMAXCONN) || event_loop_create(&f->loop) ||
         server_open(f->loop, NULL, f->listener,
                     json_pack("{s:s, s:s}", "container", "web", "container_id", "0123"), &callbacks,
                     &f->server))
@@ -271,6 +276,44 @@ static void the_end_of_a_client_is_told(void **state)
     control_client_close(two);
 }
 
+static int connect_to(const struct fixture *f)
+{
+    struct sockaddr_un name;
+    socklen_t len = sizeof(name);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(getsockname(f->listener, (struct sockaddr *)&name, &len), 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&name, len), 0);
+    return fd;
+}
+
+/* Whoever comes while all places are taken is not refused: the others may have gone, unnoticed. */
+static void waits_for_a_place(void **state)
+{
+    static const char hello[] = "{\"husk\":{\"major\":1,\"minor\":0}}";
+    struct pollfd late = {.events = POLLIN};
+    uint32_t len = sizeof(hello) - 1;
+    struct fixture *f = *state;
+    int fds[CONTROL_CONNECTIONS_MAX];
+    struct control_client *client;
+
+    for (unsigned i = 0; i < CONTROL_CONNECTIONS_MAX; i++)
+        fds[i] = connect_to(f);
+    late.fd = connect_to(f);
+    assert_int_equal(write(late.fd, &len, sizeof(len)), sizeof(len));
+    assert_int_equal(write(late.fd, hello, len), len);
+    assert_int_equal(poll(&late, 1, 200), 0);
+    for (unsigned i = 0; i < CONTROL_CONNECTIONS_MAX; i++)
+        close(fds[i]);
+    assert_int_equal(poll(&late, 1, 60000), 1);
+    assert_int_equal(read(late.fd, &len, sizeof(len)), sizeof(len));
+    close(late.fd);
+
+    assert_int_equal(control_client_open(connect_to(f), &client, NULL), 0);
+    assert_int_equal(control_client_call(client, "echo", NULL, NULL, NULL), 0);
+    control_client_close(client);
+}
+
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -282,6 +325,7 @@ int main(void)
         WITH_SERVER(descriptors_come_along),
         WITH_SERVER(too_many_at_once),
         WITH_SERVER(the_end_of_a_client_is_told),
+        WITH_SERVER(waits_for_a_place),
         cmocka_unit_test(no_supervisor),
         cmocka_unit_test(start_up_errors),
     };
