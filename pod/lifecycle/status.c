@@ -54,11 +54,17 @@ static json_t *terminated(const struct container_end *end)
     return json_pack("{s:o}", "terminated", state);
 }
 
-static json_t *state_of(const struct container_status *container)
+/* Between two runs; when the pod ends there is no next one, and what was the last counts. */
+static bool waits(const struct container_status *container, bool ending)
+{
+    return container->phase == CONTAINER_WAITING || (container->backs_off && !ending);
+}
+
+static json_t *state_of(const struct container_status *container, bool ending)
 {
     json_t *state;
 
-    if (container->phase == CONTAINER_TERMINATED)
+    if (container->phase == CONTAINER_TERMINATED && !waits(container, ending))
         return terminated(&container->end);
     state = json_object();
     if (container->phase == CONTAINER_RUNS) {
@@ -81,14 +87,15 @@ static void put_resources(json_t *object, const json_t *resources)
         json_object_set(object, "allocatedResources", requests);
 }
 
-static json_t *container_json(const struct container_status *container)
+static json_t *container_json(const struct container_status *container, bool ending)
 {
-    json_t *json =
-        json_pack("{s:s, s:s, s:s, s:b, s:b, s:i, s:o, s:o}", "name", container->name, "image",
-                  container->image, "imageID", container->image_id, "ready", (int)container->ready,
-                  "started", (int)container->started, "restartCount", (int)container->restarts,
-                  "state", state_of(container), "lastState",
-                  container->last.known ? terminated(&container->last) : json_object());
+    bool between = container->phase == CONTAINER_TERMINATED && waits(container, ending);
+    const struct container_end *last = between ? &container->end : &container->last;
+    json_t *json = json_pack(
+        "{s:s, s:s, s:s, s:b, s:b, s:i, s:o, s:o}", "name", container->name, "image",
+        container->image, "imageID", container->image_id, "ready", (int)container->ready, "started",
+        (int)container->started, "restartCount", (int)container->restarts, "state",
+        state_of(container, ending), "lastState", last->known ? terminated(last) : json_object());
 
     put_text(json, "containerID", container->container_id);
     put_text(json, "stopSignal", container->stop_signal);
@@ -102,7 +109,8 @@ static json_t *containers_json(const struct pod_status_input *input, bool main_o
 
     for (unsigned i = 0; i < input->count; i++) {
         if ((input->containers[i].kind == RESTART_MAIN) == main_ones)
-            json_array_append_new(list, container_json(&input->containers[i]));
+            json_array_append_new(
+                list, container_json(&input->containers[i], input->ending || input->ended));
     }
     return list;
 }

@@ -33,6 +33,7 @@ struct container_status {
     char container_id[STATUS_ID_BYTES]; /* "husk://UID/NAME/N"; "": it has never been made */
     enum restart_kind kind;
     enum container_phase phase;
+    bool backs_off; /* terminated, and waits for its next run: told as waiting until the pod ends */
     char reason[STATUS_REASON_BYTES];   /* of waiting: "PodInitializing", "CrashLoopBackOff", … */
     char message[STATUS_MESSAGE_BYTES]; /* of waiting */
     uint64_t started_ns;                /* of this run */
@@ -52,6 +53,7 @@ struct pod_status_input {
     enum restart_policy policy;
     bool machine_ready;     /* it runs, with its network */
     bool initialized;       /* all init containers have done what they had to */
+    bool ending;            /* nothing is started any more */
     bool ended;             /* nothing runs any more, nor will */
     const char *reason;     /* of the pod: "Evicted", "DeadlineExceeded", …; NULL or "" */
     const char *message;    /* likewise; with a reason an ended pod has failed */

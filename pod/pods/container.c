@@ -215,6 +215,7 @@ static void reset_run(struct container *c)
     c->processes.connector = c->pod->ops->connector(c->pod->machine);
     if (c->status.phase == CONTAINER_TERMINATED)
         c->status.last = c->status.end;
+    c->status.backs_off = false;
     c->status.end = (struct container_end){.known = false};
     c->status.phase = CONTAINER_WAITING;
     snprintf(c->status.reason, sizeof(c->status.reason), "ContainerCreating");

@@ -23,8 +23,7 @@ static void wait_for(struct container *c, uint64_t delay_ns)
     c->waiting = delay_ns > 0;
     if (!c->waiting)
         return;
-    status->last = status->end;
-    status->phase = CONTAINER_WAITING;
+    status->backs_off = true;
     snprintf(status->reason, sizeof(status->reason), "%s",
              strcmp(status->end.reason, "CreateContainerError") != 0 ? "CrashLoopBackOff"
                                                                      : "CreateContainerError");
@@ -50,6 +49,8 @@ static void settle(struct container *c)
     if (!strcmp(status->end.reason, "CreateContainerError"))
         verdict = RESTART_AGAIN;
     if (verdict == RESTART_AGAIN) {
+        if (c->pod->ending)
+            return;
         ran_ns = status->end.started_ns ? monotonic_ns() - c->ran_since_ns : 0;
         wait_for(c, backoff_failed(&c->backoff, ran_ns));
         return;

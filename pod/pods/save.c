@@ -34,6 +34,7 @@ static json_t *make_status(struct pod *pod)
         .policy = pod->policy,
         .machine_ready = pod->phase == POD_RUNNING,
         .initialized = pod->initialized,
+        .ending = pod->ending,
         .ended = pod->phase == POD_OVER,
         .reason = pod->reason,
         .message = pod->message,

@@ -121,6 +121,21 @@ def restarted(host):
         require("running" in pod.of("b", status)["state"], "b was restarted, too")
         status = pod.stop()
         require(status["phase"] == "Failed", status)
+        require((ended(pod, "a", status)["exitCode"], ended(pod, "a", status)["containerID"]) == (1, last), status)
+        require(ended(pod, "b", status)["exitCode"] == 137, status)
+
+
+def stopped_after_a_restart(host):
+    """The end that the stop brings is no reason for a back-off, nor one that went before."""
+    once = container("a", f"test -e /shared/x || {{ touch /shared/x; exit 4; }}; {POLITE}",
+                     volumeMounts=[{"name": "shared", "mountPath": "/shared"}])
+    with Pod(host, once, policy="Always", volumes=[{"name": "shared", "emptyDir": {}}]) as pod:
+        pod.until_status(lambda s: pod.of("a", s)["restartCount"] == 1 and "running" in pod.of("a", s)["state"],
+                         "its second run")
+        pod.until(lambda: "ready" in pod.text("a", 1), "ready")
+        status = pod.stop()
+        require(ended(pod, "a", status)["exitCode"] == 9, status)
+        require(pod.of("a", status)["lastState"]["terminated"]["exitCode"] == 4, status)
 
 
 def on_failure(host):
@@ -718,7 +733,7 @@ def killed_at_any_moment(host):
 
 
 CASES = [two_run_and_exit, one_fails, inits_in_order, an_init_that_fails, an_init_is_tried_again, sidecars,
-         restarted, on_failure, what_cannot_be_executed, images_that_are_not_there, a_pull_that_fails,
+         restarted, stopped_after_a_restart, on_failure, what_cannot_be_executed, images_that_are_not_there, a_pull_that_fails,
          image_pull_secrets,
          readiness_gates, liveness_restarts, tcp_and_http_probes, redirects, hooks, a_hook_that_fails,
          termination_messages, long_messages, a_probe_with_its_own_grace, a_stop_signal_of_the_pod,

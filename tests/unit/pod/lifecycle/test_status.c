@@ -191,6 +191,44 @@ static void containers_have_their_states(void **state)
     json_decref(resources);
 }
 
+/* The object at "state" or "lastState" of the last container, by its kind; NULL when it is another.
+ */
+static const json_t *state_of_web(const json_t *status, const char *which, const char *kind)
+{
+    const json_t *web = json_array_get(json_object_get(status, "containerStatuses"), 0);
+
+    return json_object_get(json_object_get(web, which), kind);
+}
+
+static void a_back_off_is_over_when_the_pod_ends(void **state)
+{
+    const json_t *one;
+    json_t *status;
+
+    ends(&containers[0], 0);
+    ends(&containers[2], 3);
+    containers[2].last = (struct container_end){.known = true, .exit_code = 2};
+    containers[2].backs_off = true;
+    strcpy(containers[2].reason, "CrashLoopBackOff");
+    input.initialized = true;
+    check("Running", "True", "False");
+    status = pod_status_json(&input);
+    assert_string_equal(text(state_of_web(status, "state", "waiting"), "reason"),
+                        "CrashLoopBackOff");
+    one = state_of_web(status, "lastState", "terminated");
+    assert_int_equal(json_integer_value(json_object_get(one, "exitCode")), 3);
+    json_decref(status);
+    input.ending = true;
+    status = pod_status_json(&input);
+    one = state_of_web(status, "state", "terminated");
+    assert_int_equal(json_integer_value(json_object_get(one, "exitCode")), 3);
+    one = state_of_web(status, "lastState", "terminated");
+    assert_int_equal(json_integer_value(json_object_get(one, "exitCode")), 2);
+    json_decref(status);
+    input.ended = true;
+    check("Failed", "True", "False");
+}
+
 static void addresses_are_listed(void **state)
 {
     static const char *const ips[] = {"10.0.0.2", "fd00::2"};
@@ -217,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup(an_unready_container_is_named, setup),
         cmocka_unit_test_setup(a_change_has_its_time, setup),
         cmocka_unit_test_setup(containers_have_their_states, setup),
+        cmocka_unit_test_setup(a_back_off_is_over_when_the_pod_ends, setup),
         cmocka_unit_test_setup(addresses_are_listed, setup),
     };
 
