@@ -64,16 +64,21 @@ static void leave_phase(struct pod *pod)
     }
 }
 
-void pod_ending_stop(struct pod *pod, uint64_t grace_ms)
+void pod_ending_begin(struct pod *pod, uint64_t grace_ms)
 {
     uint64_t at = monotonic_ns() + grace_ms * MS_NS;
 
     if (pod->ending && pod->kill_at_ns && at >= pod->kill_at_ns)
         return;
     pod->ending = true;
-    pod->at_once |= grace_ms == 0;
     pod->kill_at_ns = at;
     leave_phase(pod);
+}
+
+void pod_ending_stop(struct pod *pod, uint64_t grace_ms)
+{
+    pod->at_once |= grace_ms == 0;
+    pod_ending_begin(pod, grace_ms);
 }
 
 void pod_ending_fail(struct pod *pod, const char *reason, const char *message, uint64_t grace_ms)

@@ -188,10 +188,8 @@ void flow_now(void *arg)
     if (pod->phase != POD_RUNNING)
         return;
     flow_settle(pod);
-    if (!pod->ending && flow_mains_done(pod)) {
-        pod->ending = true;
-        pod->kill_at_ns = monotonic_ns() + pod_ending_grace_ms(pod) * MS_NS;
-    }
+    if (!pod->ending && flow_mains_done(pod))
+        pod_ending_begin(pod, pod_ending_grace_ms(pod));
     if (pod->ending) {
         end_containers(pod);
         return;

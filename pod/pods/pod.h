@@ -151,7 +151,10 @@ void flow_settle(struct pod *pod);
 bool flow_mains_done(const struct pod *pod);
 
 /* ending.c */
-/* Nothing is started any more: containers end within grace_ms, then the pod. */
+/* Nothing is started any more: containers end within grace_ms, then the pod; those that cannot be
+ * ended go with the machine. An earlier end counts. */
+void pod_ending_begin(struct pod *pod, uint64_t grace_ms);
+/* On request: a grace of 0 means without hooks and signals. */
 void pod_ending_stop(struct pod *pod, uint64_t grace_ms);
 /* The same because the pod has failed. */
 void pod_ending_fail(struct pod *pod, const char *reason, const char *message, uint64_t grace_ms);

@@ -395,6 +395,19 @@ def sidecars_after_a_deaf_container(host):
         require(ended(pod, "s", status)["exitCode"] == 0 and "asked" in pod.text("s"), status)
 
 
+def a_sidecar_that_cannot_be_killed(host):
+    """Main containers have ended, and the guest does nothing any more: the machine is turned off."""
+    deaf = container("s", DEAF, restartPolicy="Always")
+    with Pod(host, container("a", "sleep 1"), inits=[deaf], grace=5) as pod:
+        pod.until_status(lambda s: "terminated" in pod.of("a", s)["state"], "the end of a")
+        machine = pod.seen()["machine_pid"]
+        with open(f"/proc/{machine}/task/{machine}/children", encoding="ascii") as file:
+            agent = int(file.read())
+        os.kill(agent, signal.SIGSTOP)
+        status = pod.end()
+        require(status["phase"] == "Succeeded" and ended(pod, "s", status)["exitCode"] == 137, status)
+
+
 # ---- messages ----
 
 
@@ -738,7 +751,7 @@ CASES = [two_run_and_exit, one_fails, inits_in_order, an_init_that_fails, an_ini
          readiness_gates, liveness_restarts, tcp_and_http_probes, redirects, hooks, a_hook_that_fails,
          termination_messages, long_messages, a_probe_with_its_own_grace, a_stop_signal_of_the_pod,
          a_hook_that_takes_all_the_time,
-         sidecars_after_a_deaf_container,
+         sidecars_after_a_deaf_container, a_sidecar_that_cannot_be_killed,
          stopped_politely, stopped_by_sigterm, stopped_in_any_phase, a_deadline, a_volume_beyond_its_limit,
          removes_itself, executed, attached, archives, dialed, names_and_starts, started_twice, applied,
          applied_while_all_goes_on, another_deadline, the_machine_is_killed, a_machine_that_is_not_to_come_back, a_machine_that_does_not_come_up,
