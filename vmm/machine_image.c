@@ -26,7 +26,7 @@
 #include "husk/husk.h"
 #include "image/protocol.h"
 #include "vmm/config.h"
-#include "vmm/process/spawn.h"
+#include "jail/spawn.h"
 
 #define ANSWER_MS 120000 /* its CPU time is limited to half of that; the rest is the disk's */
 #define END_MS    5000

@@ -11,7 +11,7 @@
 #include "vmm/process/channel.h"
 #include "vmm/process/client.h"
 #include "vmm/process/limits.h"
-#include "vmm/process/spawn.h"
+#include "jail/spawn.h"
 
 #define KERNEL_FORMAT_MAX 32u
 

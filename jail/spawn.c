@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Starting husk-vmm: see spawn.h.
+ * Starting a program that goes to jail: see spawn.h.
  *
  * clone(2) with CLONE_VM and CLONE_VFORK: the child borrows the caller's memory until it executes
  * the program, so that nothing of a large caller is copied. Between the two it may only make system
  * calls.
  */
-#include "vmm/process/spawn.h"
+#include "jail/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,17 +25,16 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "jail/jail.h"
-#include "vmm/process/protocol.h"
 
 #define STACK_BYTES 65536u
-#define FIRST_FREE  (PROTOCOL_EVENTS_FD + 1)
+#define FIRST_FREE  (SPAWN_SECOND_FD + 1)
 
 /* What the borrowed memory carries over, and back. */
 struct start {
     const char *path;
     const char *name;
     const char *id;
-    int control_fd, events_fd, null_fd;
+    int first_fd, second_fd, null_fd;
     unsigned namespaces;
     uid_t uid; /* effective ids of the caller */
     gid_t gid;
@@ -59,8 +58,8 @@ static int arrange_descriptors(const struct start *start)
         return -1;
 #endif
     if (place(start->null_fd, STDIN_FILENO) || place(start->null_fd, STDOUT_FILENO) ||
-        place(err_fd, STDERR_FILENO) || place(start->control_fd, PROTOCOL_CONTROL_FD) ||
-        place(start->events_fd, PROTOCOL_EVENTS_FD))
+        place(err_fd, STDERR_FILENO) || place(start->first_fd, SPAWN_FIRST_FD) ||
+        place(start->second_fd, SPAWN_SECOND_FD))
         return -1;
     return close_range(FIRST_FREE, ~0u, 0);
 }
@@ -91,7 +90,7 @@ __attribute__((no_sanitize("address"))) static int run_program(void *arg)
 }
 
 /* Duplicates out of the way of the places that the child fills. */
-static int prepare(struct start *start, int control_fd, int events_fd)
+static int prepare(struct start *start, int first_fd, int second_fd)
 {
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -99,9 +98,9 @@ static int prepare(struct start *start, int control_fd, int events_fd)
         return -errno;
     start->null_fd = fcntl(null_fd, F_DUPFD_CLOEXEC, FIRST_FREE);
     close_fd(&null_fd);
-    start->control_fd = fcntl(control_fd, F_DUPFD_CLOEXEC, FIRST_FREE);
-    start->events_fd = fcntl(events_fd, F_DUPFD_CLOEXEC, FIRST_FREE);
-    return start->null_fd < 0 || start->control_fd < 0 || start->events_fd < 0 ? -errno : 0;
+    start->first_fd = fcntl(first_fd, F_DUPFD_CLOEXEC, FIRST_FREE);
+    start->second_fd = fcntl(second_fd, F_DUPFD_CLOEXEC, FIRST_FREE);
+    return start->null_fd < 0 || start->first_fd < 0 || start->second_fd < 0 ? -errno : 0;
 }
 
 /* Blocks signals meanwhile: a handler must not run on the child's borrowed memory. */
@@ -150,8 +149,8 @@ int child_spawn(const struct child_program *program, const char *id, int first_f
     struct start start = {.path = path,
                           .name = program->name,
                           .id = id,
-                          .control_fd = -1,
-                          .events_fd = -1,
+                          .first_fd = -1,
+                          .second_fd = -1,
                           .null_fd = -1,
                           .uid = geteuid(),
                           .gid = getegid()};
@@ -168,8 +167,8 @@ int child_spawn(const struct child_program *program, const char *id, int first_f
     if (stack != MAP_FAILED)
         munmap(stack, STACK_BYTES);
     close_fd(&start.null_fd);
-    close_fd(&start.control_fd);
-    close_fd(&start.events_fd);
+    close_fd(&start.first_fd);
+    close_fd(&start.second_fd);
     free(path);
     return ret ? error_set(err, -ret, program->path, program->what, NULL) : 0;
 }

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Starting husk-vmm, or husk-image, as a child of the calling process, of which nothing gets into
- * it: no descriptors, signal dispositions, environment, directory, terminal or session. Its end is
- * known from a pidfd, so that a caller who waits for any child may take its status without harm.
+ * Starting a program that goes to jail by itself (husk-vmm, husk-image) as a child of the calling
+ * process, of which nothing gets into it: no descriptors, signal dispositions, environment,
+ * directory, terminal or session. Its end is known from a pidfd, so that a caller who waits for any
+ * child may take its status without harm.
  */
-#ifndef HUSK_VMM_PROCESS_SPAWN_H
-#define HUSK_VMM_PROCESS_SPAWN_H
+#ifndef HUSK_JAIL_SPAWN_H
+#define HUSK_JAIL_SPAWN_H
 
 #include <stddef.h>
 #include <sys/types.h>
 
 #include "husk/error.h"
+
+#define SPAWN_FIRST_FD  3
+#define SPAWN_SECOND_FD 4
 
 struct child {
     pid_t pid;
@@ -25,8 +29,8 @@ struct child_program {
 };
 
 /*
- * Run a program with `id` as its argument, first_fd and second_fd as descriptors 3 and 4 (see the
- * protocol.h of vmm/process/ and image/) and standard input, output and error on /dev/null, in the
+ * Run a program with `id` as its argument, first_fd and second_fd as descriptors 3 and 4 (what they
+ * are says the protocol.h of each) and standard input, output and error on /dev/null, in the
  * most new namespaces that the host permits (jail_clone_flags()). Both descriptors stay the
  * caller's. Blocks until the program has been executed. 0 or -errno with err filled.
  */
