@@ -23,6 +23,7 @@ struct making {
     struct mounts_plan mounts;
     char **words; /* the command, ours */
     unsigned word_count;
+    size_t word_bytes;
     char **env; /* NAME=VALUE, ours */
     unsigned env_count;
 };
@@ -60,6 +61,23 @@ static int find_image(struct making *m, struct husk_error *err)
 
 /* ---- the command ---- */
 
+/* Words can be made of values many times over; "create" has to hold them all. */
+static int add_word(struct making *m, const json_t *word, const char *where, struct husk_error *err)
+{
+    char **place = &m->words[m->word_count];
+    int ret = expand(json_string_value(word), m->variables, place, NULL, NULL);
+
+    if (ret)
+        return plan_refuse(err, -ret, where, "is longer than %u bytes with what it refers to",
+                           EXPAND_MAX);
+    m->word_count++;
+    m->word_bytes += strlen(*place) + 1;
+    return m->word_bytes <= HUSK_AGENT_FRAME_MAX
+               ? 0
+               : plan_refuse(err, E2BIG, where, "is more than %u bytes with what it refers to",
+                             HUSK_AGENT_FRAME_MAX);
+}
+
 static int add_own(struct making *m, const json_t *list, const char *name, struct husk_error *err)
 {
     char where[PLAN_WHERE_BYTES];
@@ -67,17 +85,13 @@ static int add_own(struct making *m, const json_t *list, const char *name, struc
     size_t index;
     int ret = 0;
 
+    plan_where(where, "%s.%s", m->out->field, name);
     json_array_foreach(list, index, word)
     {
-        if (!ret) {
-            ret =
-                expand(json_string_value(word), m->variables, &m->words[m->word_count], NULL, NULL);
-            m->word_count += ret == 0;
-        }
+        if (!ret)
+            ret = add_word(m, word, where, err);
     }
-    return ret ? plan_refuse(err, -ret, plan_where(where, "%s.%s", m->out->field, name),
-                             "is longer than %u bytes with what it refers to", EXPAND_MAX)
-               : 0;
+    return ret;
 }
 
 static int add_images(struct making *m, const struct image_words *list, struct husk_error *err)

@@ -31,11 +31,12 @@ static int append(struct buffer *out, const char *bytes, size_t len)
     return 0;
 }
 
-/* What stands at a '$'; *used is how much of the text it is. */
-static int reference(const char *text, const json_t *variables, struct buffer *out, size_t *used,
-                     const char **missing_at, size_t *missing)
+/* What stands at a '$'; *used is how much of the text it is. `close` is the text's last ')': one
+ * that opens behind it is none, and is not looked through for its end. */
+static int reference(const char *text, const char *close, const json_t *variables,
+                     struct buffer *out, size_t *used, const char **missing_at, size_t *missing)
 {
-    const char *end = text[1] == '(' ? strchr(text, ')') : NULL;
+    const char *end = text[1] == '(' && text < close ? strchr(text, ')') : NULL;
     const json_t *value;
     size_t len;
 
@@ -63,6 +64,7 @@ int expand(const char *text, const json_t *variables, char **out, const char **m
            size_t *missing)
 {
     struct buffer buffer = {.bytes = NULL};
+    const char *last = strrchr(text, ')'), *close = last ? last : text;
     int ret = append(&buffer, "", 0);
 
     if (missing)
@@ -73,7 +75,7 @@ int expand(const char *text, const json_t *variables, char **out, const char **m
         if (used)
             ret = append(&buffer, text, used);
         else
-            ret = reference(text, variables, &buffer, &used, missing_at, missing);
+            ret = reference(text, close, variables, &buffer, &used, missing_at, missing);
         text += used;
     }
     if (ret) {

@@ -14,6 +14,7 @@
 /*
  * `variables` is an object of texts by name. *out is the caller's. *missing (may be NULL) becomes
  * the length of the first name that there is no variable for, found at *missing_at in the text.
+ * Each byte of the text is looked at a few times at most, whatever is in it.
  * -E2BIG when the result is longer than EXPAND_MAX; -ENOMEM.
  */
 int expand(const char *text, const json_t *variables, char **out, const char **missing_at,

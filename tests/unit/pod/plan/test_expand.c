@@ -26,6 +26,9 @@ static const struct {
     {"$$$$(A)", "$$(A)", NULL},
     {"$A", "$A", NULL},
     {"$(A", "$(A", NULL},
+    {"$(A)$(A", "1$(A", NULL},
+    {")$(A$(", ")$(A$(", NULL},
+    {"$(A)$", "1$", NULL},
     {"$(A$(A)", "$(A$(A)", "A$(A"},
     {"$()", "$()", ""},
     {"$", "$", NULL},
@@ -70,9 +73,30 @@ static void has_an_end(void **state)
     free(half);
 }
 
+/* Were the rest of the text looked through at each of them, until the result is too long, this
+ * would take hours. */
+static void many_that_do_not_end(void **state)
+{
+    size_t len = 64u << 20;
+    char *texts = malloc(len + 1), *out;
+    json_t *none = json_object();
+
+    assert_non_null(texts);
+    for (size_t i = 0; i < len; i += 2)
+        memcpy(texts + i, "$(", 2);
+    texts[len] = '\0';
+    assert_int_equal(expand(texts, none, &out, NULL, NULL), -E2BIG);
+    assert_int_equal(expand(texts + len - EXPAND_MAX, none, &out, NULL, NULL), 0);
+    assert_string_equal(out, texts + len - EXPAND_MAX);
+    free(out);
+    json_decref(none);
+    free(texts);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(expands), cmocka_unit_test(has_an_end)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(expands), cmocka_unit_test(has_an_end),
+                                       cmocka_unit_test(many_that_do_not_end)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,6 +207,13 @@ static void names_what_cannot_be(void **state)
     }
 }
 
+static json_t *first_container(const json_t *file)
+{
+    const json_t *spec = json_object_get(json_object_get(file, "pod"), "spec");
+
+    return json_array_get(json_object_get(spec, "containers"), 0);
+}
+
 /* A variable that is all of another one twice, many times over. */
 static void bounds_what_variables_become(void **state)
 {
@@ -219,14 +226,33 @@ static void bounds_what_variables_become(void **state)
     for (int i = 1; i < 64; i++)
         json_array_append_new(env, json_pack("{s:o, s:o}", "name", json_sprintf("V%d", i), "value",
                                              json_sprintf("$(V%d)$(V%d)", i - 1, i - 1)));
-    json_object_set_new(
-        json_array_get(
-            json_object_get(json_object_get(json_object_get(file, "pod"), "spec"), "containers"),
-            0),
-        "env", env);
+    json_object_set_new(first_container(file), "env", env);
     fixture_init(&f, file);
     assert_int_equal(plan_build(&f.input, &plan, &err), -E2BIG);
     assert_string_equal(err.where, "spec.containers[0].env[14].value");
+    fixture_clear(&f);
+}
+
+/* Each is short enough, and all together are not. */
+static void bounds_what_words_become(void **state)
+{
+    json_t *file = fixture_file("minimal"), *args = json_array();
+    struct husk_error err = {.code = 0};
+    char value[100 << 10];
+    struct fixture f;
+    struct pod_plan plan;
+
+    memset(value, 'x', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    for (int i = 0; i < 4000; i++)
+        json_array_append_new(args, json_string("$(LONG)"));
+    json_object_set_new(first_container(file), "args", args);
+    json_object_set_new(first_container(file), "env",
+                        json_pack("[{s:s, s:s}]", "name", "LONG", "value", value));
+    fixture_init(&f, file);
+    assert_int_equal(plan_build(&f.input, &plan, &err), -E2BIG);
+    assert_string_equal(err.where, "spec.containers[0].args");
+    assert_non_null(strstr(err.why, "1048576 bytes"));
     fixture_clear(&f);
 }
 
@@ -236,6 +262,7 @@ int main(void)
         cmocka_unit_test(makes_of_pods),
         cmocka_unit_test(names_what_cannot_be),
         cmocka_unit_test(bounds_what_variables_become),
+        cmocka_unit_test(bounds_what_words_become),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
