@@ -206,7 +206,8 @@ struct husk_pod_start_options {
 
 /*
  * Starts its supervisor, and returns: what becomes of the pod is in its status. A pod that has
- * ended starts anew. -EALREADY while it runs. options may be NULL.
+ * ended starts anew: as soon as its status says that it has. -EALREADY while it runs. options may
+ * be NULL.
  */
 HUSK_API int husk_pod_start(struct husk_pods *pods, const char *name,
                             const struct husk_pod_start_options *options, struct husk_error *err);

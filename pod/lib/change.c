@@ -57,7 +57,7 @@ static int apply(struct entry *pod, const char *name, const json_t *manifest, co
                  json_t **changed, struct husk_error *err)
 {
     struct pod_record record = {.uid = ""};
-    bool alive = entry_alive(pod);
+    bool alive = !pod_is_over(pod);
     json_t *wanted = NULL;
     int ret = pod_load_record(pod, &record, err);
 

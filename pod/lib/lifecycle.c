@@ -64,7 +64,7 @@ int husk_pod_stop(struct husk_pods *pods, const char *name, int64_t grace_second
     ret = pods_find(pods, name, &pod, err);
     if (ret)
         return ret;
-    if (entry_alive(pod))
+    if (!pod_is_over(pod))
         ret = stop(pod, name, grace_seconds, false, err);
     entry_close(pod);
     return ret;
@@ -111,7 +111,7 @@ int husk_pod_remove(struct husk_pods *pods, const char *name, bool force, struct
     ret = pods_find(pods, name, &pod, err);
     if (ret)
         return ret;
-    if (entry_alive(pod))
+    if (!pod_is_over(pod))
         ret = error_set(err, EBUSY, name, "runs", "stop it first, or remove it by force");
     else
         ret = pod_remove(pods->store, pod, NULL, err);

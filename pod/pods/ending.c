@@ -214,10 +214,13 @@ static bool may_leave(const struct pod *pod)
 
 static void end_supervisor(struct pod *pod)
 {
-    if (!pod->finished && !recorded(pod))
-        return;
-    if (!pod->finished)
+    if (!pod->finished) {
+        pod->last_word = true;
+        pod->last_word = recorded(pod);
+        if (!pod->last_word)
+            return;
         finish(pod);
+    }
     if (may_leave(pod))
         event_loop_stop(pod->loop);
     else

@@ -98,7 +98,8 @@ struct pod {
     bool failed;         /* its end is a failure whatever its containers say */
     uint64_t kill_at_ns; /* monotonic; of the stop; 0: none */
     char reason[STATUS_REASON_BYTES], message[512]; /* of the pod */
-    bool torn_down, finished, record_failed;
+    bool last_word; /* the end is told, and in the record: nobody hears of it before */
+    bool finished, record_failed;
     uint64_t leave_at_ns;
 
     struct event_timer *phase_timer;    /* how long LOST, POWER_OFF and OVER may last */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -19,6 +20,8 @@
 #include "pod/store/spawn.h"
 
 #define NETWORK_FILE "network.json"
+#define LEAVE_TRIES  2000u /* looks at a supervisor whose pod has ended */
+#define LEAVE_NS     5000000
 
 static int read_id(const struct entry *pod, char id[ENTRY_ID_BYTES])
 {
@@ -144,6 +147,29 @@ static int read_state(const struct entry *pod, void *arg, struct husk_error *err
     return ret;
 }
 
+/* It has ended, or has removed itself. */
+static bool end_is_recorded(const struct entry *pod)
+{
+    struct pod_state state = {.status = NULL};
+    int ret = read_state(pod, &state, NULL);
+    bool ended = ret == -ENOENT || (!ret && pod_state_ended(&state));
+
+    pod_state_clear(&state);
+    return ended;
+}
+
+bool pod_is_over(const struct entry *pod)
+{
+    const struct timespec moment = {.tv_nsec = LEAVE_NS};
+
+    for (unsigned i = 0; entry_alive(pod); i++) {
+        if (i == LEAVE_TRIES || !end_is_recorded(pod))
+            return false;
+        nanosleep(&moment, NULL);
+    }
+    return true;
+}
+
 static bool has_network(const struct entry *pod)
 {
     return faccessat(pod->dir, NETWORK_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
@@ -220,8 +246,10 @@ int pod_start(struct entry_store *store, struct entry *pod, bool remove, const c
               struct husk_error *err)
 {
     struct starting starting = {.remove = remove};
-    int ret = entry_revive(store, pod, before_start, &starting, err);
+    int ret;
 
+    (void)pod_is_over(pod); /* else it is refused next */
+    ret = entry_revive(store, pod, before_start, &starting, err);
     return ret ? ret : entry_spawn(pod, program, err);
 }
 
@@ -253,7 +281,7 @@ int pod_remove(struct entry_store *store, struct entry *pod, struct pod_left *le
     struct pod_state state = {.status = NULL};
     int ret = 0;
 
-    if (!entry_alive(pod) && has_network(pod)) {
+    if (pod_is_over(pod) && has_network(pod)) {
         /* Marks it, for that it stays; plugins that may hang are asked once less without. */
         if (!left && pod_load_state(pod, &state, NULL) == 0)
             pod_state_clear(&state);

@@ -35,7 +35,8 @@ int pod_create(struct entry_store *store, const struct pod_record *record, struc
  * descriptor of the first connection, for control_client_open(), which reports what went wrong
  * before the supervisor could serve. One that has ended starts anew; what a dead supervisor left on
  * the host is taken back before, for which it blocks. `remove`: it removes itself at its end.
- * -EALREADY while it is alive; -ENOENT when it was removed meanwhile.
+ * -EALREADY while it is alive, but for one whose end is recorded (pod_is_over()); -ENOENT when it
+ * was removed meanwhile.
  */
 int pod_start(struct entry_store *store, struct entry *pod, bool remove, const char *program,
               struct husk_error *err);
@@ -69,6 +70,13 @@ void pod_apply_drop(const struct entry *pod, const char *name);
 /* Whether it is such a name. */
 bool pod_apply_name_valid(const char *name);
 
+/*
+ * Whether it has no supervisor. The end of a pod is in its record a moment before its supervisor
+ * has gone, so that it is in any case: who has read it there may act upon it, and that moment, of
+ * ten seconds at most, is waited for here.
+ */
+bool pod_is_over(const struct entry *pod);
+
 /* For who holds the lock. On a full disk, too, once the pod has ended. */
 int pod_save_state(const struct entry *pod, const struct pod_state *state, struct husk_error *err);
 
@@ -78,7 +86,7 @@ struct pod_left {
     struct husk_error why;
 };
 
-/* Removes one that is dead, with what it still has on the host. -EBUSY while it is alive. What
+/* Removes one that is over, with what it still has on the host. -EBUSY while it is not. What
  * cannot be taken back keeps the pod without `left`; with it the pod goes, and that is told. */
 int pod_remove(struct entry_store *store, struct entry *pod, struct pod_left *left,
                struct husk_error *err);

@@ -35,7 +35,7 @@ static json_t *make_status(struct pod *pod)
         .machine_ready = pod->phase == POD_RUNNING,
         .initialized = pod->initialized,
         .ending = pod->ending,
-        .ended = pod->phase == POD_OVER,
+        .ended = pod->last_word,
         .reason = pod->reason,
         .message = pod->message,
         .qos_class = pod->planned ? pod->plan.qos_class : "",

@@ -466,6 +466,17 @@ def stopped_in_any_phase(host):
             require(not (pod.directory / "network.json").exists(), "the network is still there")
 
 
+def started_as_soon_as_it_has_ended(host):
+    """Whoever reads in the record that it has ended can start it: its supervisor may be about to leave."""
+    with Pod(host, container("a", SLEEP)) as pod:
+        for _ in range(10):
+            pod.client.call("stop", grace_ms=0)
+            pod.until(lambda: pod.seen()["status"]["phase"] == "Failed", "its end")
+            pod.client.close()
+            pod.start()
+        pod.stop(grace_ms=0)
+
+
 def a_deadline(host):
     with Pod(host, container("a", SLEEP), grace=1, activeDeadlineSeconds=1) as pod:
         status = pod.end()
@@ -752,7 +763,7 @@ CASES = [two_run_and_exit, one_fails, inits_in_order, an_init_that_fails, an_ini
          termination_messages, long_messages, a_probe_with_its_own_grace, a_stop_signal_of_the_pod,
          a_hook_that_takes_all_the_time,
          sidecars_after_a_deaf_container, a_sidecar_that_cannot_be_killed,
-         stopped_politely, stopped_by_sigterm, stopped_in_any_phase, a_deadline, a_volume_beyond_its_limit,
+         stopped_politely, stopped_by_sigterm, stopped_in_any_phase, started_as_soon_as_it_has_ended, a_deadline, a_volume_beyond_its_limit,
          removes_itself, executed, attached, archives, dialed, names_and_starts, started_twice, applied,
          applied_while_all_goes_on, another_deadline, the_machine_is_killed, a_machine_that_is_not_to_come_back, a_machine_that_does_not_come_up,
          the_supervisor_is_killed, killed_at_any_moment]

@@ -14,28 +14,8 @@
 #include <unistd.h>
 
 #include "pod/pods/lost.h"
-#include "pod/pods/pods.h"
 #include "pod/store/files.h"
-
-static const char pod_text[] =
-    "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"web\", \"namespace\": "
-    "\"default\"}, \"spec\": {\"containers\": [{\"name\": \"a\", \"image\": \"busybox\", "
-    "\"imagePullPolicy\": \"IfNotPresent\", \"terminationMessagePath\": \"/dev/termination-log\", "
-    "\"terminationMessagePolicy\": \"File\"}], \"restartPolicy\": \"Never\", "
-    "\"terminationGracePeriodSeconds\": 10, \"dnsPolicy\": \"ClusterFirst\"}}";
-
-static struct pod_record make(const char *key)
-{
-    struct pod_record record = {.created_ns = 7};
-
-    assert_int_equal(pod_uid_new(record.uid), 0);
-    snprintf(record.key, sizeof(record.key), "%s", key);
-    snprintf(record.network, sizeof(record.network), "none");
-    record.pod = json_loads(pod_text, 0, NULL);
-    record.objects = json_pack("{s:{}, s:{}}", "configMaps", "secrets");
-    assert_non_null(record.pod);
-    return record;
-}
+#include "tests/unit/pod/pods/record_fixture.h"
 
 static void keys(void **state)
 {
@@ -70,7 +50,7 @@ static char *text_of(json_t *document)
 
 static void records_there_and_back(void **state)
 {
-    struct pod_record record = make("web"), again;
+    struct pod_record record = fixture_record("web"), again;
     char *text = text_of(pod_record_encode(&record)), *text_again;
     struct husk_error err;
 
@@ -86,7 +66,7 @@ static void records_there_and_back(void **state)
 
 static void refuse(const char *member, json_t *value)
 {
-    struct pod_record record = make("web"), again;
+    struct pod_record record = fixture_record("web"), again;
     json_t *document = pod_record_encode(&record);
     struct husk_error err = {.code = 0};
     char *text;
@@ -167,7 +147,7 @@ static void wrong_states(void **state)
 static void in_a_store(void **state)
 {
     char directory[] = "/tmp/husk-pods-XXXXXX", path[64];
-    struct pod_record record = make("web"), read;
+    struct pod_record record = fixture_record("web"), read;
     struct entry_store *store;
     struct entry *pod = NULL;
     struct pod_state seen;
