@@ -9,6 +9,7 @@
 #include "cli/image/actions.h"
 #include "cli/image/progress.h"
 #include "cli/image/show.h"
+#include "cli/image/users.h"
 #include "pod/image/load.h"
 #include "pod/image/registry.h"
 
@@ -104,6 +105,16 @@ static struct adding *begin(const struct image_options *options, struct husk_err
     return adding;
 }
 
+/* A failure is followed by the removal of what no image needs. */
+static int open_store(const char *path, struct image_store **out, struct husk_error *err)
+{
+    int ret = image_store_open(path, true, out, err);
+
+    if (ret == 0)
+        image_store_set_users(*out, image_users_layers, (char *)path);
+    return ret;
+}
+
 int action_pull(const struct image_options *options, const char *path, struct husk_error *err)
 {
     struct adding *adding = begin(options, err);
@@ -112,7 +123,7 @@ int action_pull(const struct image_options *options, const char *path, struct hu
     int ret = adding ? reference_parse(options->words[0], &reference, err) : -ENOMEM;
 
     if (ret == 0)
-        ret = image_store_open(path, true, &store, err);
+        ret = open_store(path, &store, err);
     if (ret == 0)
         ret = pull(adding, store, &reference, err);
     if (ret == 0 && options->json) {
@@ -146,7 +157,7 @@ int action_load(const struct image_options *options, const char *path, struct hu
     struct load_options load = {
         .name = options->name, .only = options->only, .loaded = loaded, .loaded_arg = adding};
     struct image_store *store = NULL;
-    int ret = adding ? image_store_open(path, true, &store, err) : -ENOMEM;
+    int ret = adding ? open_store(path, &store, err) : -ENOMEM;
 
     if (ret == 0) {
         adding->all = options->json ? json_array() : NULL;

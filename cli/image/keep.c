@@ -9,6 +9,7 @@
 #include "cli/image/actions.h"
 #include "cli/image/progress.h"
 #include "cli/image/show.h"
+#include "cli/image/users.h"
 #include "pod/image/store.h"
 
 static int print(json_t *document, struct husk_error *err)
@@ -29,6 +30,8 @@ static int open_if_there(const char *path, struct image_store **out, struct husk
         *out = NULL;
         return 0;
     }
+    if (ret == 0)
+        image_store_set_users(*out, image_users_layers, (char *)path);
     return ret;
 }
 
@@ -93,12 +96,53 @@ int action_inspect(const struct image_options *options, const char *path, struct
     return ret;
 }
 
+struct removal {
+    const char *path; /* the store's */
+    const char *only; /* the name that goes; NULL: all of the image */
+    struct digest id;
+    struct husk_error *err;
+};
+
+static int refuse_used(void *arg, const struct image_record *record)
+{
+    const struct removal *removal = arg;
+    struct image_user user;
+    int ret;
+
+    if (!digest_equal(&record->config, &removal->id) ||
+        (removal->only && strcmp(removal->only, record->name) != 0))
+        return 0;
+    ret = image_users_find(removal->path, record->name, &user, removal->err);
+    if (ret || !user.kind)
+        return ret;
+    return error_set(removal->err, EBUSY, record->name, "is in use",
+                     "the %s \"%s\" has it: remove that first, or use --force", user.kind,
+                     user.name);
+}
+
+/* Before any name of it goes. By force only the names go: the layers of a container stay as long as
+ * it does. */
+static int check_unused(struct image_store *store, const char *path, const char *text,
+                        const struct image_record *record, struct husk_error *err)
+{
+    char name[REFERENCE_TEXT_BYTES];
+    struct reference reference;
+    struct removal removal = {.path = path, .id = record->config, .err = err};
+
+    if (reference_parse(text, &reference, NULL) == 0 &&
+        !strcmp(reference_format(&reference, name), record->name))
+        removal.only = record->name;
+    return image_store_each(store, refuse_used, &removal, err);
+}
+
 /* All names of what `text` means: an ID may have several. */
-static int remove_all(struct image_store *store, const char *path, const char *text,
+static int remove_all(struct image_store *store, const char *path, const char *text, bool force,
                       struct image_record *record, json_t *removed, struct husk_error *err)
 {
     int ret = find(store, path, text, record, err);
 
+    if (ret == 0 && !force)
+        ret = check_unused(store, path, text, record, err);
     while (ret == 0) {
         char name[REFERENCE_TEXT_BYTES];
         struct digest id = record->config;
@@ -131,7 +175,7 @@ int action_rm(const struct image_options *options, const char *path, struct husk
                      : error_set(err, ENOMEM, path, "cannot be read", NULL);
 
     for (unsigned k = 0; record && ret == 0 && k < options->word_count; k++)
-        ret = remove_all(store, path, options->words[k], record, removed, err);
+        ret = remove_all(store, path, options->words[k], options->force, record, removed, err);
     if (json_array_size(removed)) {
         /* While somebody adds images, the layers wait for the next prune. */
         int swept = image_store_collect(store, &collected, ret ? NULL : err);

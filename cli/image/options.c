@@ -93,6 +93,7 @@ static const struct option {
     {"--auth-file", true, ACTION_PULL},
     {"--user", true, ACTION_PULL},
     {"--plain-http", false, ACTION_PULL},
+    {"--force", false, ACTION_RM},
     {"--name", true, ACTION_LOAD},
     {"--only", true, ACTION_LOAD},
 };
@@ -101,13 +102,16 @@ static void set_flag(struct image_options *out, const char *option)
 {
     out->json |= !strcmp(option, "--json");
     out->quiet |= !strcmp(option, "--quiet");
+    out->force |= !strcmp(option, "--force");
     out->plain_http |= !strcmp(option, "--plain-http");
 }
 
 /* The option at argv[*i], and its value: in the same word after '=', or in the next. */
 static int take_option(struct image_options *out, int argc, char **argv, int *i, unsigned *given)
 {
-    const char *word = !strcmp(argv[*i], "-q") ? "--quiet" : argv[*i];
+    const char *word = !strcmp(argv[*i], "-q")   ? "--quiet"
+                       : !strcmp(argv[*i], "-f") ? "--force"
+                                                 : argv[*i];
     size_t len = strcspn(word, "=");
 
     for (unsigned k = 0; k < ARRAY_SIZE(options); k++) {

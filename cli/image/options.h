@@ -22,7 +22,7 @@ struct image_options {
     char **words; /* what the action is about */
     unsigned word_count;
     const char *store; /* NULL: the default */
-    bool json, quiet, plain_http;
+    bool json, quiet, plain_http, force;
     struct platform platform;                             /* os "": this machine's */
     unsigned threads;                                     /* 0: the default */
     const char *ca_file, *auth_file, *user, *name, *only; /* NULL: not given */

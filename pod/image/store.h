@@ -125,15 +125,25 @@ int image_store_find(struct image_store *store, const char *text, struct image_r
 int image_store_remove(struct image_store *store, const struct image_record *record,
                        struct husk_error *err);
 
+/*
+ * Who needs layers although no image may need them any more, and they are not in use at the moment:
+ * asked whenever garbage is collected, it calls keep(to, ...) for each of them, and returns its
+ * first non-zero result; -errno with err (which may be NULL) filled: nothing is removed.
+ */
+typedef int (*image_store_users_fn)(void *arg, int (*keep)(void *to, const struct digest *layer),
+                                    void *to, struct husk_error *err);
+void image_store_set_users(struct image_store *store, image_store_users_fn users, void *arg);
+
 struct store_collected {
     unsigned layers, blobs, leftovers; /* removed */
-    unsigned in_use;                   /* layers that no image needs, but somebody has open */
+    unsigned in_use; /* layers that no image needs, but somebody has open, or users need */
     uint64_t bytes;
 };
 
 /*
- * Removes everything that no image needs and that nobody uses. -EBUSY while somebody adds to the
- * store; -EBADMSG, with nothing removed, when a record cannot be read. Not between begin and end.
+ * Removes everything that neither an image nor a user needs and that nobody has open. -EBUSY while
+ * somebody adds to the store; -EBADMSG, with nothing removed, when a record cannot be read. Not
+ * between begin and end.
  */
 int image_store_collect(struct image_store *store, struct store_collected *out,
                         struct husk_error *err);

@@ -49,9 +49,20 @@ static int mark_image(void *arg, const struct image_record *record)
     return ret;
 }
 
+static int mark_layer(void *to, const struct digest *layer)
+{
+    return mark(to, store_layer_name, layer);
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(a, b);
+}
+
+static void sort(struct marks *marks)
+{
+    if (marks->count)
+        qsort(marks->names, marks->count, STORE_NAME_BYTES, compare_names);
 }
 
 static bool marked(const struct marks *marks, const char *name)
@@ -84,8 +95,14 @@ static void sweep_file(const struct image_store *store, const char *name, unsign
     close_fd(&fd);
 }
 
-static int sweep(const struct image_store *store, const char *directory, const struct marks *marks,
-                 unsigned *removed, struct store_collected *out, struct husk_error *err)
+/* What stays: of images, and, though no image may need it, of users. */
+struct staying {
+    struct marks images, users;
+};
+
+static int sweep(const struct image_store *store, const char *directory,
+                 const struct staying *staying, unsigned *removed, struct store_collected *out,
+                 struct husk_error *err)
 {
     DIR *dir = store_list(store, directory);
     struct dirent *entry;
@@ -99,17 +116,40 @@ static int sweep(const struct image_store *store, const char *directory, const s
             strlen(entry->d_name) > DIGEST_HEX_LENGTH + sizeof(STORE_LAYER_SUFFIX) - 1)
             continue; /* none of ours */
         snprintf(name, sizeof(name), "%.16s/%.100s", directory, entry->d_name);
-        if (!marked(marks, name))
+        if (marked(&staying->images, name))
+            continue;
+        if (marked(&staying->users, name))
+            out->in_use++;
+        else
             sweep_file(store, name, removed, out);
     }
     closedir(dir);
     return 0;
 }
 
+static int mark_all(struct image_store *store, struct staying *staying, struct husk_error *err)
+{
+    int ret = image_store_each(store, mark_image, &staying->images, err);
+
+    if (ret == 0 && store->users)
+        ret = store->users(store->users_arg, mark_layer, &staying->users, err);
+    if (ret == -ENOMEM)
+        store_error(store, ENOMEM, NULL, "cannot be read", err);
+    sort(&staying->images);
+    sort(&staying->users);
+    return ret;
+}
+
+void image_store_set_users(struct image_store *store, image_store_users_fn users, void *arg)
+{
+    store->users = users;
+    store->users_arg = arg;
+}
+
 int image_store_collect(struct image_store *store, struct store_collected *out,
                         struct husk_error *err)
 {
-    struct marks marks = {0};
+    struct staying staying = {.images = {0}};
     int ret;
 
     memset(out, 0, sizeof(*out));
@@ -119,20 +159,17 @@ int image_store_collect(struct image_store *store, struct store_collected *out,
                              "wait until other `husk image` commands have ended");
         return store_error(store, errno, "lock", "cannot be locked", err);
     }
-    ret = image_store_each(store, mark_image, &marks, err);
-    if (ret == -ENOMEM)
-        store_error(store, ENOMEM, NULL, "cannot be read", err);
-    if (marks.count)
-        qsort(marks.names, marks.count, STORE_NAME_BYTES, compare_names);
+    ret = mark_all(store, &staying, err);
     if (ret == 0)
-        ret = sweep(store, STORE_LAYERS, &marks, &out->layers, out, err);
+        ret = sweep(store, STORE_LAYERS, &staying, &out->layers, out, err);
     if (ret == 0)
-        ret = sweep(store, STORE_BLOBS, &marks, &out->blobs, out, err);
+        ret = sweep(store, STORE_BLOBS, &staying, &out->blobs, out, err);
     if (ret == 0) {
         out->leftovers += store_empty(store, STORE_NEW, &out->bytes);
         out->leftovers += store_empty(store, STORE_PARTIAL, &out->bytes);
     }
-    free(marks.names);
+    free(staying.images.names);
+    free(staying.users.names);
     flock(store->lock, LOCK_UN);
     return ret;
 }

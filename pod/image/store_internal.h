@@ -23,6 +23,8 @@ struct image_store {
     char path[PATH_MAX];
     int dir;
     int lock; /* an open file description of our own */
+    image_store_users_fn users;
+    void *users_arg;
 };
 
 /* "layers/HEX.erofs" and the like, from the store's directory. */

@@ -17,6 +17,7 @@
 #include "pod/network/network.h"
 #include "pod/pods/lost.h"
 #include "pod/store/files.h"
+#include "pod/store/kinds.h"
 #include "pod/store/spawn.h"
 
 #define NETWORK_FILE "network.json"
@@ -41,9 +42,9 @@ _Static_assert(POD_KEY_BYTES <= ENTRY_NAME_BYTES, "a key fits into an entry");
 const struct entry_kind pod_kind = {
     .one = "pod",
     .many = "pods",
-    .format = "husk-pods 1\n",
-    .variable = "HUSK_PODS",
-    .leaf = "pods",
+    .format = PODS_FORMAT,
+    .variable = PODS_VARIABLE,
+    .leaf = PODS_LEAF,
     .verb = "supervise-pod",
     .starter = "`husk pod start`",
     .list_hint = "`husk pod ps` lists all",

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "pod/machine/scratch.h"
+#include "pod/store/kinds.h"
 #include "pod/store/spawn.h"
 
 #define STATUS_SUPERVISOR_DIED 255
@@ -34,9 +35,9 @@ _Static_assert(CONTAINER_NAME_BYTES <= ENTRY_NAME_BYTES, "a name fits into an en
 const struct entry_kind container_kind = {
     .one = "container",
     .many = "containers",
-    .format = "husk-containers 1\n",
-    .variable = "HUSK_STATE",
-    .leaf = "containers",
+    .format = CONTAINERS_FORMAT,
+    .variable = CONTAINERS_VARIABLE,
+    .leaf = CONTAINERS_LEAF,
     .verb = "supervise",
     .starter = "`husk run`",
     .list_hint = "`husk ps -a` lists all",

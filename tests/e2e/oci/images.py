@@ -105,7 +105,8 @@ class Store:
         self.path = pathlib.Path(path) if path else self.top / "store"
         self.environment = {name: value for name, value in os.environ.items()
                             if name not in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR") and not name.endswith("_proxy")}
-        self.environment.update(HUSK_STORE=str(self.path), HOME=str(self.top))
+        self.environment.update(HUSK_STORE=str(self.path), HOME=str(self.top),
+                                HUSK_STATE=str(self.top / "containers"), HUSK_PODS=str(self.top / "pods"))
 
     def __enter__(self):
         return self

@@ -52,6 +52,9 @@ static void test_good(void **state)
     assert_int_equal(o.word_count, 3);
     assert_int_equal(parse(&o, "image rm -- --odd"), 0);
     assert_string_equal(o.words[0], "--odd");
+    assert_false(o.force);
+    assert_int_equal(parse(&o, "image rm -f a"), 0);
+    assert_true(o.force);
     assert_int_equal(parse(&o, "image prune"), 0);
     assert_int_equal(parse(&o, "image inspect x"), 0);
 }

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "pod/image/store.h"
 
 struct fixture {
@@ -144,6 +145,43 @@ static void test_find(void **state)
     assert_string_equal(err.where, "docker.io/library/a:2");
     assert_int_equal(image_store_find(f->store, "NOT A NAME", &record, &err), -EINVAL);
     assert_int_equal(image_store_find(f->store, "../../version", &record, &err), -EINVAL);
+}
+
+static int need_layer(void *arg, int (*keep)(void *to, const struct digest *layer), void *to,
+                      struct husk_error *err)
+{
+    (void)err;
+    return keep(to, arg);
+}
+
+static int need_what_nobody_knows(void *arg, int (*keep)(void *to, const struct digest *layer),
+                                  void *to, struct husk_error *err)
+{
+    (void)arg;
+    (void)keep;
+    (void)to;
+    return error_set(err, EACCES, "somebody", "cannot be read", NULL);
+}
+
+static void test_layers_that_are_needed_stay(void **state)
+{
+    struct fixture *f = *state;
+    struct digest needed = add_layer(f, "layer"), other = add_layer(f, "other layer");
+    struct store_collected collected;
+    struct husk_error err;
+
+    image_store_set_users(f->store, need_what_nobody_knows, NULL);
+    assert_int_equal(image_store_collect(f->store, &collected, &err), -EACCES);
+    assert_int_not_equal(image_store_layer_bytes(f->store, &other), 0);
+    image_store_set_users(f->store, need_layer, &needed);
+    assert_int_equal(image_store_collect(f->store, &collected, &err), 0);
+    assert_int_equal(collected.in_use, 1);
+    assert_int_equal(collected.layers, 1);
+    assert_int_not_equal(image_store_layer_bytes(f->store, &needed), 0);
+    assert_int_equal(image_store_layer_bytes(f->store, &other), 0);
+    image_store_set_users(f->store, NULL, NULL);
+    assert_int_equal(image_store_collect(f->store, &collected, &err), 0);
+    assert_int_equal(image_store_layer_bytes(f->store, &needed), 0);
 }
 
 static void test_layers_in_use_stay(void **state)
@@ -300,6 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_STORE(test_images_come_and_go),
         WITH_STORE(test_find),
+        WITH_STORE(test_layers_that_are_needed_stay),
         WITH_STORE(test_layers_in_use_stay),
         WITH_STORE(test_no_collection_while_adding),
         WITH_STORE(test_leftovers_go),
