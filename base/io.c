@@ -47,6 +47,16 @@ int dup_nonblocking(int fd, int access)
     return own < 0 ? -errno : own;
 }
 
+int open_again(int fd, int flags)
+{
+    char path[32];
+    int again;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    again = open(path, flags | O_CLOEXEC);
+    return again < 0 ? -errno : again;
+}
+
 int pread_full(int fd, void *buf, size_t len, uint64_t offset)
 {
     uint8_t *at = buf;

@@ -23,6 +23,10 @@ void close_fd(int *fd);
  */
 int dup_nonblocking(int fd, int access);
 
+/* Opens once more, with these flags of open(2), the file that `fd` (which may be O_PATH) has open:
+ * an open file description of its own, whatever paths lead to by now. The descriptor or -errno. */
+int open_again(int fd, int flags);
+
 /* Exactly `len` bytes at `offset`: -ENODATA when the file ends before. */
 int pread_full(int fd, void *buf, size_t len, uint64_t offset);
 

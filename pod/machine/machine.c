@@ -222,6 +222,27 @@ static int add_scratch(struct pod_machine *machine, struct husk_vm *vm, struct h
     return ret;
 }
 
+/* One that is held is the file that was looked at, whatever has become of its path. */
+static int add_disk(const struct pod_machine_disk *disk, const char *id, struct husk_vm *vm,
+                    struct husk_error *err)
+{
+    struct husk_drive_options drive = HUSK_DRIVE_OPTIONS_INIT;
+    int ret;
+
+    drive.id = id;
+    drive.path = disk->path;
+    drive.read_only = disk->read_only;
+    if (disk->held) {
+        drive.fd = open_again(disk->fd, disk->read_only ? O_RDONLY : O_RDWR);
+        if (drive.fd < 0)
+            return error_set(err, -drive.fd, disk->path, "cannot use the file as a disk", NULL);
+    }
+    ret = husk_vm_add_drive(vm, &drive, err);
+    if (ret)
+        close_fd(&drive.fd);
+    return ret;
+}
+
 static int add_drives(struct pod_machine *machine, struct husk_vm *vm, struct husk_error *err)
 {
     char id[24];
@@ -230,13 +251,8 @@ static int add_drives(struct pod_machine *machine, struct husk_vm *vm, struct hu
     if (!ret)
         ret = add_scratch(machine, vm, err);
     for (unsigned i = 0; !ret && i < machine->options.disk_count; i++) {
-        struct husk_drive_options drive = HUSK_DRIVE_OPTIONS_INIT;
-
         snprintf(id, sizeof(id), "disk%u", i + 1);
-        drive.id = id;
-        drive.path = machine->options.disks[i].path;
-        drive.read_only = machine->options.disks[i].read_only;
-        ret = husk_vm_add_drive(vm, &drive, err);
+        ret = add_disk(&machine->options.disks[i], id, vm, err);
     }
     return ret;
 }

@@ -47,7 +47,9 @@
 struct pod_machine_disk {
     char volume[HUSK_AGENT_NAME_MAX + 1]; /* begins with none of "layer", "scratch" */
     char path[PATH_MAX];                  /* absolute: a regular file or a block device */
-    char type[16];                        /* "ext4" or "erofs" */
+    bool held; /* whoever looked at it holds it in `fd` (O_PATH), which is opened in place of the */
+    int fd;    /* path: that may lead to another file by now. Borrowed; in no record */
+    char type[16]; /* "ext4" or "erofs" */
     bool read_only;
 };
 

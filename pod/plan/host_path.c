@@ -32,10 +32,27 @@ static int check_type(const char *type, const struct stat *info, const char *whe
     return 0;
 }
 
+/* What was looked at is what the machine has: its descriptor is kept, and the path names it. */
+static int hold(int fd, const char *path, const char *where, struct plan_host_path *out,
+                struct husk_error *err)
+{
+    char *real = realpath(path, NULL);
+    int kept = real ? open_again(fd, O_PATH) : -errno;
+
+    if (kept >= 0)
+        snprintf(out->path, sizeof(out->path), "%s", real);
+    free(real);
+    if (kept < 0)
+        return plan_refuse(err, -kept, where, "%s: %s", path, error_text(-kept));
+    out->kind = PLAN_HOST_DISK;
+    out->held = true;
+    out->fd = kept;
+    return 0;
+}
+
 static int find_disk(int fd, const struct stat *info, const char *path, const char *where,
                      struct plan_host_path *out, struct husk_error *err)
 {
-    char *real;
     int ret = volumes_probe(fd, out->fstype, &out->readonly);
 
     if (ret)
@@ -48,13 +65,7 @@ static int find_disk(int fd, const struct stat *info, const char *path, const ch
     if (strcmp(out->fstype, "ext4") != 0 && strcmp(out->fstype, "erofs") != 0)
         return plan_refuse(err, ENOTSUP, where,
                            "holds %s; the guest mounts ext2, ext3, ext4 and erofs", out->fstype);
-    real = realpath(path, NULL);
-    if (!real)
-        return plan_refuse(err, errno, where, "%s: %s", path, error_text(errno));
-    snprintf(out->path, sizeof(out->path), "%s", real);
-    free(real);
-    out->kind = PLAN_HOST_DISK;
-    return 0;
+    return hold(fd, path, where, out, err);
 }
 
 static int read_file(int fd, const struct stat *info, const char *path, const char *where,
@@ -86,17 +97,15 @@ static int open_checked(const char *path, const char *type, const char *where, s
                         int *out, struct husk_error *err)
 {
     int fd = open(path, O_PATH | O_CLOEXEC), ret;
-    char self[32];
 
     if (fd < 0)
         return plan_refuse(err, errno, where, "%s: %s", path, error_text(errno));
     ret = fstat(fd, info) < 0 ? plan_refuse(err, errno, where, "%s: %s", path, error_text(errno))
                               : check_type(type, info, where, err);
     if (!ret) {
-        snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-        *out = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        *out = open_again(fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
         if (*out < 0)
-            ret = plan_refuse(err, errno, where, "%s: %s", path, error_text(errno));
+            ret = plan_refuse(err, -*out, where, "%s: %s", path, error_text(-*out));
     }
     close_fd(&fd);
     return ret;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "pod/plan/part.h"
 #include "pod/plan/volumes.h"
 #include "pod/spec/sysctl.h"
@@ -194,6 +195,10 @@ void plan_clear(struct pod_plan *plan)
     }
     free(plan->containers);
     free(plan->limits);
+    for (unsigned i = 0; plan->machine && i < plan->machine->disk_count; i++) {
+        if (plan->machine->disks[i].held)
+            close_fd(&plan->machine->disks[i].fd);
+    }
     free(plan->machine);
     json_decref(plan->pod);
     json_decref(plan->requests);

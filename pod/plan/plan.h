@@ -57,6 +57,8 @@ enum plan_host_kind {
 struct plan_host_path {
     enum plan_host_kind kind;
     char path[PATH_MAX]; /* of a disk, absolute and without links */
+    bool held;           /* of a disk: it is `fd`, wherever the path leads by now */
+    int fd;              /* O_PATH; given to the plan, which closes it */
     char fstype[32];     /* of a disk */
     bool readonly;       /* of a disk: cannot be written to */
     uint8_t *bytes;      /* of a file: its contents, given to the plan, which frees them */

@@ -12,6 +12,7 @@
 
 #include "base/base64.h"
 #include "base/checked.h"
+#include "base/io.h"
 #include "pod/manifest/quantity.h"
 #include "pod/plan/payload.h"
 
@@ -109,6 +110,7 @@ static bool is_readonly(const struct plan *plan, const char *volume)
     return true;
 }
 
+/* The plan has its descriptor on success. */
 static int add_disk(struct plan *plan, const json_t *volume, const struct plan_host_path *host,
                     const char *name, const char *where, struct husk_error *err)
 {
@@ -120,6 +122,8 @@ static int add_disk(struct plan *plan, const json_t *volume, const struct plan_h
                            POD_MACHINE_DISKS_MAX);
     snprintf(disk->volume, sizeof(disk->volume), "%s", name);
     memcpy(disk->path, host->path, sizeof(disk->path));
+    disk->held = host->held;
+    disk->fd = host->fd;
     snprintf(disk->type, sizeof(disk->type), "%.15s", host->fstype);
     disk->read_only = host->readonly || is_readonly(plan, plan_text(volume, "name"));
     machine->disk_count++;
@@ -162,6 +166,8 @@ static int add_host_path(struct plan *plan, const json_t *volume, const char *na
         in->arg, plan_text(source, "path"), plan_text(source, "type"), where, host, err);
     if (!ret && host->kind == PLAN_HOST_DISK) {
         ret = add_disk(plan, volume, host, name, where, err);
+        if (ret && host->held)
+            close_fd(&host->fd);
     } else if (!ret) {
         ret = add_file(plan, host, name, err);
         if (!ret)

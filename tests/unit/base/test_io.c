@@ -112,12 +112,36 @@ static void test_whole_file(void **state)
     rmdir(directory);
 }
 
+static void the_same_file_is_opened_again(void **state)
+{
+    char path[] = "/tmp/husk-io-XXXXXX", byte;
+    int fd = mkstemp(path), again, named;
+
+    assert_true(fd >= 0);
+    named = open(path, O_PATH | O_CLOEXEC);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(write(fd, "x", 1), 1);
+    again = open_again(named, O_RDONLY);
+    assert_true(again >= 0);
+    assert_int_equal(read(again, &byte, 1), 1);
+    assert_int_equal(byte, 'x');
+    assert_int_not_equal(fcntl(again, F_GETFD) & FD_CLOEXEC, 0);
+    close(again);
+    close(named);
+    close(fd);
+    assert_int_equal(open_again(fd, O_RDONLY), -ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pipe),    cmocka_unit_test(test_file_keeps_its_offset),
-        cmocka_unit_test(test_socket),  cmocka_unit_test(test_terminal_master),
-        cmocka_unit_test(test_nothing), cmocka_unit_test(test_whole_file),
+        cmocka_unit_test(the_same_file_is_opened_again),
+        cmocka_unit_test(test_pipe),
+        cmocka_unit_test(test_file_keeps_its_offset),
+        cmocka_unit_test(test_socket),
+        cmocka_unit_test(test_terminal_master),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_whole_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "pod/machine/machine.h"
@@ -158,6 +159,52 @@ static void holds_its_layers(void **state)
     assert_int_equal(collected.layers, LAYERS);
 }
 
+/* Whether the file is open here in another way than by name only. */
+static bool is_open(const struct stat *file)
+{
+    for (int fd = 0; fd < 256; fd++) {
+        int flags = fcntl(fd, F_GETFL);
+        struct stat info;
+
+        if (flags >= 0 && !(flags & O_PATH) && fstat(fd, &info) == 0 &&
+            info.st_dev == file->st_dev && info.st_ino == file->st_ino)
+            return true;
+    }
+    return false;
+}
+
+/* What its path leads to by now does not matter. */
+static void has_the_disk_that_was_looked_at(void **state)
+{
+    struct fixture *f = *state;
+    struct pod_machine_disk *disk = &f->options.disks[0];
+    struct pod_machine *machine;
+    struct stat file;
+    struct husk_vm *vm;
+    int fd;
+
+    f->options.disk_count = 1;
+    strcpy(disk->volume, "data");
+    strcpy(disk->type, "ext4");
+    strcpy(disk->path, "/tmp/husk-disk-XXXXXX");
+    fd = mkstemp(disk->path);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, 1 << 20), 0);
+    assert_int_equal(fstat(fd, &file), 0);
+    close(fd);
+    disk->held = true;
+    disk->fd = open(disk->path, O_PATH | O_CLOEXEC);
+    assert_true(disk->fd >= 0);
+    assert_int_equal(unlink(disk->path), 0);
+    assert_int_equal(pod_machine_create(&f->place, &f->options, &machine, NULL), 0);
+    assert_int_equal(pod_machine_new_vm(machine, &vm, NULL), 0);
+    assert_true(is_open(&file));
+    husk_vm_free(vm);
+    assert_false(is_open(&file));
+    pod_machine_destroy(machine);
+    close(disk->fd);
+}
+
 static void takes_as_many_layers_as_an_image_has(void **state)
 {
     struct fixture *f = *state;
@@ -275,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(asks_for_what_it_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(holds_its_layers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(joins_the_images_of_a_pod, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(has_the_disk_that_was_looked_at, set_up, tear_down),
         cmocka_unit_test_setup_teardown(takes_as_many_layers_as_an_image_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_more_layers_than_a_disk_has_parts, set_up,
                                         tear_down),

@@ -78,7 +78,8 @@ static void copies_a_file(void **state)
 static void takes_an_image_for_a_disk(void **state)
 {
     struct plan_host_path *out = calloc(1, sizeof(*out));
-    char command[160];
+    struct stat looked_at, held;
+    char command[160], moved[64];
 
     write_file("disk", "", 4 << 20);
     snprintf(command, sizeof(command), "PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 %s",
@@ -91,6 +92,16 @@ static void takes_an_image_for_a_disk(void **state)
     assert_string_equal(out->fstype, "ext4");
     assert_false(out->readonly);
     assert_null(out->bytes);
+    /* It is what was looked at, also when another is there now. */
+    assert_int_equal(stat(path_of("disk"), &looked_at), 0);
+    snprintf(moved, sizeof(moved), "%s", path_of("moved"));
+    assert_int_equal(rename(path_of("disk"), moved), 0);
+    write_file("disk", "another", 0);
+    assert_true(out->held);
+    assert_int_equal(fstat(out->fd, &held), 0);
+    assert_int_equal(held.st_ino, looked_at.st_ino);
+    close(out->fd);
+    assert_int_equal(rename(moved, path_of("disk")), 0);
     /* Who says that it is a file has it as one. */
     assert_int_equal(look(path_of("link"), "File", out, NULL), 0);
     assert_int_equal(out->kind, PLAN_HOST_FILE);
