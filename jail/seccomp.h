@@ -13,7 +13,7 @@
  *     API ─▶ BUILD ─▶ VCPU, IO            (an arrow: allows all that the next does)
  *                 └─▶ CONTROL ─▶ DISK
  *
- * IMAGE stands alone: a process of one thread.
+ * IMAGE and PROBE stand alone: processes of one thread.
  *
  * Builds with sanitizers or coverage have no filters, for their run-time libraries open files and
  * signal as they like: seccomp_built_in() says so, and installing does nothing.
@@ -31,6 +31,7 @@ enum seccomp_thread {
     SECCOMP_BUILD,   /* of a jailed VM: builds it from descriptors, starts its threads */
     SECCOMP_API,     /* of a process that opens files, builds and controls its VM itself */
     SECCOMP_IMAGE,   /* of the process that looks for a kernel on a disk image; makes no thread */
+    SECCOMP_PROBE,   /* of the process that speaks with a pod for a probe; makes no thread */
     SECCOMP_THREADS, /* number of kinds */
 };
 

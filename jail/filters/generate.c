@@ -20,8 +20,8 @@
 #include "jail/filters/programs.h"
 #include "jail/filters/rules.h"
 
-static const char *const kind_names[SECCOMP_THREADS] = {"vcpu",  "io",  "disk", "control",
-                                                        "build", "api", "image"};
+static const char *const kind_names[SECCOMP_THREADS] = {"vcpu",  "io",  "disk",  "control",
+                                                        "build", "api", "image", "probe"};
 
 static bool applies(const struct rule *rule, unsigned kind)
 {

@@ -4,11 +4,11 @@
  * process. The columns of seccomp.h's kinds:
  *
  *   V vCPU, I I/O, D disk, C control of a jailed VM, B building it, A the API and everything else,
- *   R reading a disk image
+ *   R reading a disk image, P speaking with a pod for a probe
  *
  * A rule names who needs the call by itself; rules_heirs() adds the kinds that must allow it
- * because threads inherit filters: B allows all but what only A and R need, and A everything but
- * what only R needs, which is no thread's parent or child.
+ * because threads inherit filters: B allows all but what only A, R and P need, and A everything but
+ * what only R and P need, which are no thread's parent or child.
  *
  * Arguments are compared in their low 32 bits where the kernel reads an int, for the C library may
  * extend its sign.
@@ -53,8 +53,10 @@
 #define B (1u << SECCOMP_BUILD)
 #define A (1u << SECCOMP_API)
 #define R (1u << SECCOMP_IMAGE)
+#define P (1u << SECCOMP_PROBE)
 
 #define EVERY_THREAD  (V | I | D | C)
+#define LONER         (R | P)
 #define DEVICE_THREAD (V | I | C) /* whoever may act on a device, holding its lock */
 
 #define INT_BITS      0xffffffffull
@@ -104,40 +106,40 @@ const struct rule rules[] = {
     /* Locks, condition variables, joining. No other command: priority inheritance and requeueing
      * are what the kernel's futexes were broken by. */
     ALLOW_IF(EVERY_THREAD, futex, FUTEX(FUTEX_WAIT)),
-    ALLOW_IF(EVERY_THREAD, futex, FUTEX(FUTEX_WAKE)),
+    ALLOW_IF(EVERY_THREAD | P, futex, FUTEX(FUTEX_WAKE)),
     ALLOW_IF(EVERY_THREAD, futex, FUTEX(FUTEX_WAIT_BITSET)),
 
     /* malloc: never memory that can be executed, never a file. */
-    ALLOW_IF_BOTH(EVERY_THREAD | R, mmap, WITHOUT(2, PROT_EXEC), WITH(3, MAP_ANONYMOUS)),
-    ALLOW_IF(EVERY_THREAD | R, mprotect, WITHOUT(2, PROT_EXEC)),
-    ALLOW(EVERY_THREAD | R, munmap),
-    ALLOW(EVERY_THREAD | R, mremap),
-    ALLOW(EVERY_THREAD | R, brk),
+    ALLOW_IF_BOTH(EVERY_THREAD | LONER, mmap, WITHOUT(2, PROT_EXEC), WITH(3, MAP_ANONYMOUS)),
+    ALLOW_IF(EVERY_THREAD | LONER, mprotect, WITHOUT(2, PROT_EXEC)),
+    ALLOW(EVERY_THREAD | LONER, munmap),
+    ALLOW(EVERY_THREAD | LONER, mremap),
+    ALLOW(EVERY_THREAD | LONER, brk),
     ALLOW(EVERY_THREAD, sched_getaffinity), /* how many arenas are worth while */
     /* Freed memory, and the stack of a thread that ends. */
-    ALLOW_IF(EVERY_THREAD | R, madvise, INT(2, MADV_DONTNEED)),
+    ALLOW_IF(EVERY_THREAD | LONER, madvise, INT(2, MADV_DONTNEED)),
 
     /* The end of a thread; signals are blocked in it meanwhile. */
     ALLOW(EVERY_THREAD, exit),
-    ALLOW(EVERY_THREAD | R, rt_sigprocmask),
+    ALLOW(EVERY_THREAD | LONER, rt_sigprocmask),
 
     /* The C library found its state broken, or a program's own check failed: abort(). */
-    ALLOW(EVERY_THREAD | R, getpid),
-    ALLOW(EVERY_THREAD | R, gettid),
-    SIGNAL_SELF(EVERY_THREAD | R, SIGABRT),
+    ALLOW(EVERY_THREAD | LONER, getpid),
+    ALLOW(EVERY_THREAD | LONER, gettid),
+    SIGNAL_SELF(EVERY_THREAD | LONER, SIGABRT),
 
     /* Waits with a timeout that SIGSTOP or a freezer interrupted are taken up again by it. */
-    ALLOW(EVERY_THREAD | R, restart_syscall),
+    ALLOW(EVERY_THREAD | LONER, restart_syscall),
 
     /* Usually without a system call; not where the host's clock source needs the kernel. */
-    ALLOW(EVERY_THREAD | R, clock_gettime),
-    ALLOW(EVERY_THREAD | R, gettimeofday),
-    ALLOW(EVERY_THREAD | R, time),
+    ALLOW(EVERY_THREAD | LONER, clock_gettime),
+    ALLOW(EVERY_THREAD | LONER, gettimeofday),
+    ALLOW(EVERY_THREAD | LONER, time),
 
     /* Eventfds: kicks, interrupts, wake-ups, finished disk requests. Consoles, taps, timers. Lines
      * of log. */
-    ALLOW(EVERY_THREAD | R, read),
-    ALLOW(EVERY_THREAD | R, write),
+    ALLOW(EVERY_THREAD | LONER, read),
+    ALLOW(EVERY_THREAD | LONER, write),
     ALLOW(EVERY_THREAD, writev),  /* a log stream of the C library; packets to a tap */
     ALLOW(EVERY_THREAD, sendmsg), /* lines of log and events, from a jailed VM */
     IOCTL(EVERY_THREAD, TCGETS),  /* isatty() of who logs to a terminal */
@@ -160,7 +162,7 @@ const struct rule rules[] = {
      * is in flight), or by a pause: what is watched and what is timed changes. */
     ALLOW(DEVICE_THREAD, epoll_ctl),
     ALLOW(DEVICE_THREAD, timerfd_settime),
-    ALLOW(DEVICE_THREAD, poll),
+    ALLOW(DEVICE_THREAD | P, poll),
     ALLOW(DEVICE_THREAD, ppoll),
     ALLOW(DEVICE_THREAD, io_uring_enter), /* the ring itself is restricted to disk transfers */
     ALLOW(DEVICE_THREAD | R, close),      /* connections of a socket device */
@@ -232,8 +234,8 @@ const struct rule rules[] = {
     ALLOW(I | C, recvfrom),
     ALLOW(I | C | R, sendto),
     ALLOW(I | C, recvmsg), /* C: requests of the library, with descriptors */
-    /* Entropy for the guest. */
-    ALLOW(I, getrandom),
+    /* Entropy for the guest; for TLS. */
+    ALLOW(I | P, getrandom),
     /* The socket device: programs of the host connect, and are connected to. Unix sockets only; in
      * jail there is one directory in which one can be found. */
     ALLOW(I, accept4),
@@ -253,7 +255,7 @@ const struct rule rules[] = {
     ALLOW(D, clock_nanosleep), /* before asking again after EAGAIN */
 
     /* The end of the process. */
-    ALLOW(C | R, exit_group),
+    ALLOW(C | LONER, exit_group),
     ALLOW(C, epoll_wait), /* an event loop without a thread of its own yet, or any more */
     ALLOW(C, epoll_pwait),
     /* Another file for a disk, while the VM runs: checked, locked, put behind a new engine. */

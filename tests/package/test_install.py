@@ -77,6 +77,7 @@ def test_install():
     call("cmake", "--install", BUILD, environment={"DESTDIR": str(DEST)})
     for path in (f"{BINDIR}/husk", f"{BINDIR}/husk-firecracker", f"{LIBEXECDIR}/husk/husk-vmm",
                  f"{LIBEXECDIR}/husk/husk-image", f"{LIBEXECDIR}/husk/husk-pod", f"{LIBEXECDIR}/husk/husk-node",
+                 f"{LIBEXECDIR}/husk/husk-probe",
                  f"{LIBDIR}/libhusk-pod.so.0", f"{LIBDIR}/libhusk-pod.a", f"{LIBDIR}/pkgconfig/husk-pod.pc",
                  f"{LIBDIR}/libhusk.so", f"{LIBDIR}/libhusk.so.0", f"{LIBDIR}/libhusk.a",
                  f"{LIBDIR}/pkgconfig/husk.pc", f"{LIBDIR}/cmake/husk/husk-config.cmake"):

@@ -52,12 +52,14 @@
 #define B (1u << SECCOMP_BUILD)
 #define A (1u << SECCOMP_API)
 #define R (1u << SECCOMP_IMAGE)
+#define P (1u << SECCOMP_PROBE)
 
 #define NOBODY   0u
 #define EVERYONE (V | I | D | C | B | A)
 #define MAKERS   (C | B | A) /* of threads, and all that is shared with BUILD */
 
-static const char *const kind_names[] = {"vcpu", "io", "disk", "control", "build", "api", "image"};
+static const char *const kind_names[] = {"vcpu",  "io",  "disk",  "control",
+                                         "build", "api", "image", "probe"};
 
 /* What a try works with; made before the filter is on. */
 struct room {
@@ -453,6 +455,13 @@ static bool try_watch(struct room *room)
            timerfd_settime(room->timer, 0, &when, NULL) == 0 && poll(&poll_fd, 1, 0) == 0;
 }
 
+static bool try_poll(struct room *room)
+{
+    struct pollfd poll_fd = {.fd = room->event, .events = POLLOUT};
+
+    return poll(&poll_fd, 1, -1) == 1;
+}
+
 static bool try_loop(struct room *room)
 {
     struct epoll_event event;
@@ -566,7 +575,7 @@ tries[] = {
     {"an x32 number", try_foreign_number, NOBODY},
 
     /* What everyone does. */
-    {"memory, eventfds, clocks", try_work, EVERYONE | R},
+    {"memory, eventfds, clocks", try_work, EVERYONE | R | P},
     {"locks", try_locks, EVERYONE},
     {"a line of log by message", try_log, EVERYONE},
 
@@ -594,7 +603,7 @@ tries[] = {
     {"watching and timing", try_watch, V | I | MAKERS},
     {"the event loop", try_loop, I | MAKERS},
     {"packets", try_packets, I | MAKERS},
-    {"entropy", try_entropy, I | B | A},
+    {"entropy", try_entropy, I | B | A | P},
     {"disk requests", try_disk, D | MAKERS},
     {"statistics", try_statistics, MAKERS},
 };
@@ -678,14 +687,14 @@ static void attempt_in_child(const struct try *try, enum seccomp_thread kind)
 }
 
 /* Its process has one thread, and can end none. */
-static void attempt_alone(const struct try *try)
+static void attempt_alone(const struct try *try, enum seccomp_thread kind)
 {
     const struct rlimit no_core = {0, 0};
     struct room room = {0};
 
     setrlimit(RLIMIT_CORE, &no_core);
     furnish(&room);
-    if (seccomp_install(SECCOMP_IMAGE))
+    if (seccomp_install(kind))
         _exit(EXIT_FAILURE);
     _exit(try->run(&room) ? EXIT_SUCCESS : EXIT_FAILURE);
 }
@@ -698,8 +707,8 @@ static int run_try(const struct try *try, enum seccomp_thread kind)
 
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        if (kind == SECCOMP_IMAGE)
-            attempt_alone(try);
+        if (kind == SECCOMP_IMAGE || kind == SECCOMP_PROBE)
+            attempt_alone(try, kind);
         attempt_in_child(try, kind);
     }
     assert_true(pid > 0);
@@ -768,6 +777,14 @@ static void test_build(void **state)
 static void test_api(void **state)
 {
     check_kind(SECCOMP_API);
+}
+
+static void test_probe(void **state)
+{
+    static const struct try wait = {"waiting", try_poll, P};
+
+    check_kind(SECCOMP_PROBE);
+    assert_int_equal(run_try(&wait, SECCOMP_PROBE), 0);
 }
 
 static void test_image(void **state)
@@ -899,6 +916,7 @@ int main(void)
         cmocka_unit_test(test_build),
         cmocka_unit_test(test_api),
         cmocka_unit_test(test_image),
+        cmocka_unit_test(test_probe),
         cmocka_unit_test(test_inheritance),
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_stop_and_continue),
