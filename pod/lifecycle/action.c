@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "pod/lifecycle/fetch.h"
+#include "pod/lifecycle/speech.h"
 
 #define SECOND_NS     UINT64_C(1000000000)
 #define REDIRECTS_MAX 10u
@@ -30,13 +31,24 @@ struct action {
     bool own_host; /* the Host is that of the handler's headers, if one is */
     unsigned redirects;
     struct fetch *fetch;
+    struct speaker *speaker; /* of TLS on the connection of `fetch` */
 };
+
+/* -1 when there is none. */
+static int hush(struct action *action)
+{
+    struct speaker *speaker = action->speaker;
+
+    action->speaker = NULL;
+    return speaker ? action->host.hush(action->host.arg, speaker) : -1;
+}
 
 static void destroy(struct action *action)
 {
     if (action->begun)
         action->host.cancel(action->host.arg, action);
     fetch_destroy(action->fetch);
+    (void)hush(action);
     event_timer_remove(action->timer);
     json_decref(action->handler);
     free(action);
@@ -57,6 +69,14 @@ static void fail(struct action *action, const char *what, const char *why)
 
     snprintf(text, sizeof(text), "%s: %s", what, why);
     finish(action, ACTION_FAILED, text);
+}
+
+/* It could not be done, which says nothing of what it was to be done with. */
+static void be_unable(struct action *action, const struct husk_error *error)
+{
+    char text[ACTION_TEXT_BYTES];
+
+    finish(action, ACTION_UNKNOWN, error_format(error, text, sizeof(text)));
 }
 
 static void on_timer(void *arg)
@@ -109,8 +129,8 @@ static void redirect(struct action *action, const struct http_answer *answer)
 
     if (ret == -EXDEV) {
         take_status(action, answer->status);
-    } else if (ret || next.tls) {
-        fail(action, "httpGet", "the answer leads to something that is no http address");
+    } else if (ret) {
+        fail(action, "httpGet", "the answer leads to something that is no http or https address");
     } else if (++action->redirects >= REDIRECTS_MAX) {
         fail(action, "httpGet", "stopped after 10 redirects");
     } else {
@@ -118,6 +138,7 @@ static void redirect(struct action *action, const struct http_answer *answer)
         action->own_host &= !named;
         fetch_destroy(action->fetch);
         action->fetch = NULL;
+        (void)hush(action);
         ret = connect_to_target(action);
         if (ret)
             fail(action, "httpGet", error_text(-ret));
@@ -127,8 +148,11 @@ static void redirect(struct action *action, const struct http_answer *answer)
 static void on_answer(void *arg, int ret, const struct http_answer *answer)
 {
     struct action *action = arg;
+    const char *why = ret ? speech_failure(hush(action)) : NULL;
 
-    if (ret == -ENODATA)
+    if (why)
+        fail(action, "httpGet", why);
+    else if (ret == -ENODATA)
         fail(action, "httpGet", "the connection ended without an answer");
     else if (ret == -EPROTO)
         fail(action, "httpGet", "the answer is no HTTP, or is cut short");
@@ -140,18 +164,37 @@ static void on_answer(void *arg, int ret, const struct http_answer *answer)
         take_status(action, answer->status);
 }
 
+/* *fd becomes what is inside of TLS. */
+static int enter_tls(struct action *action, int *fd, struct husk_error *err)
+{
+    const struct action_host *host = &action->host;
+    struct probe_request request;
+    int outer = *fd;
+
+    *fd = -1;
+    speech_tls(action->target.host, &request);
+    return host->speak(host->arg, &request, outer, fd, &action->speaker, err);
+}
+
 static void begin_http(struct action *action, int fd)
 {
     char *request = http_request(json_object_get(action->http, "httpHeaders"), &action->target,
                                  action->own_host);
-    int ret = -ENOMEM;
+    struct husk_error error = {0};
+    int ret = request ? 0 : error_set(&error, ENOMEM, "httpGet", "cannot ask", NULL);
 
-    if (request)
+    if (ret == 0 && action->target.tls)
+        ret = enter_tls(action, &fd, &error);
+    if (ret == 0) {
         ret = fetch_start(action->host.loop, fd, request, on_answer, action, &action->fetch);
-    else
+        if (ret)
+            error_set(&error, -ret, "httpGet", "cannot ask", NULL);
+    } else {
+        free(request);
         close_fd(&fd);
+    }
     if (ret)
-        finish(action, ACTION_UNKNOWN, error_text(-ret));
+        be_unable(action, &error);
 }
 
 /* ---- what the host says ---- */
@@ -235,6 +278,7 @@ static int find_target(struct action *action, const struct action_options *optio
     if (strlen(host) >= sizeof(target->host))
         return -EINVAL;
     memcpy(target->host, host, strlen(host) + 1);
+    target->tls = speech_is_tls(where);
     ret = http_set_path(target, json_string_value(json_object_get(where, "path")));
     return ret ? -EINVAL
                : find_port(json_object_get(where, "port"), options->container, &target->port);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What a probe or a hook does, once: exec, httpGet, tcpSocket or sleep of a Pod object's handler.
- * How a command is run in the container, and how a connection into the pod is made, is the host's.
+ * How a command is run in the container, how a connection into the pod is made, and who speaks on
+ * it where more than HTTP is spoken, is the host's.
  *
  * Everything happens on the loop's thread; callbacks come from the loop, never from within
  * action_start(). What answers is hostile: see http_answer.h.
@@ -15,10 +16,12 @@
 
 #include "base/event_loop.h"
 #include "husk/error.h"
+#include "probe/protocol.h"
 
 #define ACTION_TEXT_BYTES 256u
 
 struct action;
+struct speaker;
 
 struct action_host {
     struct event_loop *loop;
@@ -31,6 +34,15 @@ struct action_host {
     /* What was begun is not wanted any more: a command is ended. Called once at most for each, and
      * not after the end was told. */
     void (*cancel)(void *arg, struct action *action);
+    /*
+     * Has a program of its own speak on a connection that was made, as `request` says (its
+     * namespaces are the host's). Takes fd in any case. *plain_fd is the caller's end of what it
+     * passes on; it closes the other at its end. Does not wait for the pod. 0 or -errno.
+     */
+    int (*speak)(void *arg, const struct probe_request *request, int fd, int *plain_fd,
+                 struct speaker **speaker, struct husk_error *err);
+    /* Ends it: enum probe_end if it had ended by itself, else -1. Once for each speaker. */
+    int (*hush)(void *arg, struct speaker *speaker);
     void *arg;
 };
 
@@ -38,7 +50,8 @@ enum action_result {
     ACTION_SUCCEEDED,
     ACTION_WARNED,  /* it succeeded, and `text` says what is to be told all the same */
     ACTION_FAILED,  /* `text` says how */
-    ACTION_UNKNOWN, /* it could not be done at all: a probe asks again as if it had not */
+    ACTION_UNKNOWN, /* it could not be done at all, as `text` says: a probe asks again as if it had
+                       not */
 };
 
 typedef void (*action_fn)(void *arg, enum action_result result, const char *text);

@@ -81,7 +81,9 @@ static void on_done(void *arg, enum action_result result, const char *text)
 
     probe->action = NULL;
     if (result == ACTION_UNKNOWN) {
+        snprintf(line, sizeof(line), "%s probe errored: %s", probe_kind_name(probe->kind), text);
         arm_next(probe);
+        probe->callbacks.unhealthy(probe->callbacks.arg, probe, line);
         return;
     }
     if (result == ACTION_WARNED) {

@@ -24,7 +24,8 @@ struct probe_callbacks {
     /* The result now counts as such; also when it did before only if it is a failure that ends a
      * container. Not from within a call here. The probe may be destroyed. */
     void (*result)(void *arg, struct probe *probe, bool success);
-    /* A single failure, for people: "Readiness probe failed: …". */
+    /* A single failure, for people: "Readiness probe failed: …"; also what does not count, because
+     * the probe could not be made: "Readiness probe errored: …". */
     void (*unhealthy)(void *arg, struct probe *probe, const char *text);
     /* It succeeded, but: "Readiness probe warning: …". */
     void (*warned)(void *arg, struct probe *probe, const char *text);

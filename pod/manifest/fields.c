@@ -211,7 +211,7 @@ static const struct schema_object header = {"httpHeaders", header_fields};
     {                                                                \
         .name = "port", .type = SCHEMA_PORT, .flags = FIELD_REQUIRED \
     }
-static const char *const schemes[] = {"HTTP", NULL};
+static const char *const schemes[] = {"HTTP", "HTTPS", NULL};
 FIELDS(http_fields) = {
     {.name = "path", .type = SCHEMA_TEXT, .format = FORMAT_URL_PATH, .fallback = "/"},
     PORT,

@@ -8,8 +8,6 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -19,28 +17,7 @@
 
 #include "base/error.h"
 #include "base/io.h"
-
-/* $HUSK_OCI, or husk-oci beside this program, or as installed. */
-static void find_program(char path[PATH_MAX])
-{
-    const char *given = secure_getenv("HUSK_OCI");
-    char self[PATH_MAX - 16], *slash;
-    ssize_t len;
-
-    if (given) {
-        snprintf(path, PATH_MAX, "%s", given);
-        return;
-    }
-    len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    self[len > 0 ? len : 0] = '\0';
-    slash = strrchr(self, '/');
-    if (slash) {
-        snprintf(path, PATH_MAX, "%.*s/husk-oci", (int)(slash - self), self);
-        if (access(path, X_OK) == 0)
-            return;
-    }
-    snprintf(path, PATH_MAX, "%s/husk-oci", HUSK_LIBEXEC_DIR);
-}
+#include "pod/pods/programs.h"
 
 /* What the child has on its descriptors. */
 struct streams {
@@ -129,7 +106,7 @@ int puller_start(const char *reference, const char *store, const char *auths, in
     int said[2] = {-1, -1}, ret = 0;
     char path[PATH_MAX], *arguments[10];
 
-    find_program(path);
+    program_find("husk-oci", "HUSK_OCI", path);
     make_words(arguments, reference, store, auths != NULL);
     *pidfd = *words = -1;
     streams.null = open("/dev/null", O_RDWR | O_CLOEXEC);

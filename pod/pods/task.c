@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "pod/pods/pod.h"
+#include "pod/pods/speaker.h"
 
 #define STREAM_TIMEOUT_MS 30000u
 #define DIAL_TIMEOUT_MS   (HUSK_AGENT_DIAL_TIMEOUT_MS + 5000u)
@@ -319,6 +320,21 @@ static int start_connection(void *arg, struct action *action, const char *addres
     return ret;
 }
 
+/* ---- who speaks on them ---- */
+
+static int speak(void *arg, const struct probe_request *request, int fd, int *plain_fd,
+                 struct speaker **speaker, struct husk_error *err)
+{
+    (void)arg;
+    return speaker_start(request, fd, plain_fd, speaker, err);
+}
+
+static int hush(void *arg, struct speaker *speaker)
+{
+    (void)arg;
+    return speaker_end(speaker);
+}
+
 /* ---- the end ---- */
 
 static void cancel(void *arg, struct action *action)
@@ -343,6 +359,8 @@ struct action_host task_host(struct container *container)
                                 .exec = start_command,
                                 .connect = start_connection,
                                 .cancel = cancel,
+                                .speak = speak,
+                                .hush = hush,
                                 .arg = container};
 }
 

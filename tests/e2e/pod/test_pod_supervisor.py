@@ -3,9 +3,6 @@
 """The life of a pod under its supervisor, with the real agent on this host: the order of containers, restarts,
 probes and hooks, messages, stops, what clients ask, a machine and a supervisor that are killed."""
 import base64
-import contextlib
-import ctypes
-import http.server
 import io
 import json
 import os
@@ -14,7 +11,6 @@ import signal
 import socket
 import sys
 import tarfile
-import threading
 import time
 
 from native_pod import Failure, Pod, Refused, container, groups, images, main, probe, require
@@ -246,87 +242,6 @@ def tcp_and_http_probes(host):
     other = container("b", SLEEP, startupProbe=probe(tcpSocket={"port": 8080}, failureThreshold=30))
     with Pod(host, one, other, grace=1) as pod:
         pod.until_status(lambda s: pod.of("a", s)["ready"] and pod.of("b", s)["started"], "both probes")
-        pod.stop(grace_ms=0)
-
-
-class Web(http.server.BaseHTTPRequestHandler):
-    """/far leads to another host, /again to itself, /N to the one before and at last to /good. The body is long."""
-
-    def do_GET(self):  # pylint: disable=invalid-name
-        number = self.path[1:]
-        self.server.seen.append(self.path)
-        where = {"/far": "http://192.0.2.1/", "/again": "again", "/1": "/good"}.get(
-            self.path, str(int(number) - 1) if number.isdigit() else None)
-        self.send_response(302 if where else 200 if self.path == "/good" else 404)
-        if where:
-            self.send_header("Location", where)
-        self.send_header("Content-Length", str(1 << 20))
-        self.end_headers()
-        try:
-            self.wfile.write(b"x" * (1 << 20))
-        except OSError:
-            self.server.seen.append("closed")
-
-    def log_message(self, *_arguments):
-        pass
-
-
-def network_of(pod):
-    """The network namespace of a pod: that of a process which the agent, the machine here, has started."""
-    children = f"/proc/{(pid := pod.seen()['machine_pid'])}/task/{pid}/children"
-    with open(children, encoding="ascii") as file:
-        spaces = [os.open(f"/proc/{child}/ns/net", os.O_RDONLY) for child in file.read().split()]
-    own = os.stat("/proc/self/ns/net").st_ino
-    found = [space for space in spaces if os.fstat(space).st_ino != own]
-    for space in spaces:
-        if space not in found[:1]:
-            os.close(space)
-    require(found, "the pod has no network of its own")
-    return found[0]
-
-
-@contextlib.contextmanager
-def web_server(pod, context=None):
-    """In the pod's network, on port 8080 of its loopback. What it was asked for is in `seen`."""
-    own, libc = os.open("/proc/thread-self/ns/net", os.O_RDONLY), ctypes.CDLL(None, use_errno=True)
-    pods = network_of(pod)
-    require(libc.setns(pods, 0) == 0, "setns")
-    try:
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Web)
-    finally:
-        require(libc.setns(own, 0) == 0, "setns back")
-        os.close(own)
-        os.close(pods)
-    with server:
-        server.seen = []
-        if context:
-            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def web_probe(path, scheme="HTTP"):
-    return probe(httpGet={"path": path, "port": 8080, "host": "localhost", "scheme": scheme},
-                 failureThreshold=1, timeoutSeconds=10)
-
-
-def redirects(host):
-    paths = {"good": "/3", "far": "/far", "again": "/again", "none": "/none"}
-    all_of_them = [container(name, SLEEP, readinessProbe=web_probe(path)) for name, path in paths.items()]
-    with Pod(host, *all_of_them) as pod:
-        pod.running(*paths)
-        with web_server(pod) as server:
-            pod.until_status(lambda s: pod.of("good", s)["ready"] and pod.of("far", s)["ready"], "both are ready")
-            pod.until(lambda: server.seen.count("/again") >= 10 and "/none" in server.seen, "what is asked for")
-            for path in "/3", "/2", "/1", "/good", "/far":
-                require(path in server.seen, server.seen)
-            pod.until(lambda: "closed" in server.seen, "a connection that is closed before the end of its body")
-            require(not pod.of("again")["ready"] and not pod.of("none")["ready"], pod.status())
         pod.stop(grace_ms=0)
 
 
@@ -759,7 +674,7 @@ def killed_at_any_moment(host):
 CASES = [two_run_and_exit, one_fails, inits_in_order, an_init_that_fails, an_init_is_tried_again, sidecars,
          restarted, stopped_after_a_restart, on_failure, what_cannot_be_executed, images_that_are_not_there, a_pull_that_fails,
          image_pull_secrets,
-         readiness_gates, liveness_restarts, tcp_and_http_probes, redirects, hooks, a_hook_that_fails,
+         readiness_gates, liveness_restarts, tcp_and_http_probes, hooks, a_hook_that_fails,
          termination_messages, long_messages, a_probe_with_its_own_grace, a_stop_signal_of_the_pod,
          a_hook_that_takes_all_the_time,
          sidecars_after_a_deaf_container, a_sidecar_that_cannot_be_killed,

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "pod/lifecycle/probe.h"
 
 #define TURNS_MAX 2000u
@@ -21,6 +22,9 @@ static struct {
     struct action_host host;
     struct action *asked; /* of the host, and not answered */
     unsigned execs, connects, cancels;
+    unsigned speaks, hushes;
+    int speak_error, speaker_end;
+    struct probe_request request;
     char address[64];
     uint16_t port;
     char command[64];
@@ -59,6 +63,28 @@ static void cancel(void *arg, struct action *action)
     t.asked = NULL;
 }
 
+/* TLS that changes nothing: the bytes are those of the connection. */
+static int speak(void *arg, const struct probe_request *request, int fd, int *plain_fd,
+                 struct speaker **speaker, struct husk_error *err)
+{
+    t.speaks++;
+    t.request = *request;
+    if (t.speak_error) {
+        close(fd);
+        return error_set(err, -t.speak_error, "husk-probe", "cannot start", NULL);
+    }
+    *plain_fd = fd;
+    *speaker = (struct speaker *)&t;
+    return 0;
+}
+
+static int hush(void *arg, struct speaker *speaker)
+{
+    t.hushes++;
+    assert_ptr_equal(speaker, &t);
+    return t.speaker_end;
+}
+
 static void on_done(void *arg, enum action_result result, const char *text)
 {
     t.done++;
@@ -70,7 +96,8 @@ static int setup(void **state)
 {
     memset(&t, 0, sizeof(t));
     memset(&told, 0, sizeof(told));
-    t.host = (struct action_host){.exec = exec, .connect = connect_to, .cancel = cancel};
+    t.host = (struct action_host){
+        .exec = exec, .connect = connect_to, .cancel = cancel, .speak = speak, .hush = hush};
     if (event_loop_create(&t.loop))
         return -1;
     t.host.loop = t.loop;
@@ -224,6 +251,68 @@ static void http_tells_by_its_status(void **state)
     assert_string_equal(t.text, "httpGet: the answer is no HTTP, or is cut short");
     serve(get_up, "", got);
     assert_string_equal(t.text, "httpGet: the connection ended without an answer");
+}
+
+static const char get_secret[] =
+    "{\"handler\": {\"httpGet\": {\"path\": \"/up\", \"port\": 443, \"scheme\": \"HTTPS\"}}}";
+
+static void https_has_a_speaker_for_each_connection(void **state)
+{
+    char got[512];
+
+    t.speaker_end = -1;
+    serve(get_secret, "HTTP/1.1 200 OK\r\n\r\n", got);
+    assert_memory_equal(got, "GET /up HTTP/1.1\r\nHost: 10.0.0.7:443\r\n", 38);
+    assert_true(t.speaks == 1 && t.hushes == 1 && t.result == ACTION_SUCCEEDED);
+    assert_int_equal(t.request.speech, PROBE_TLS);
+    assert_string_equal(t.request.name, "");
+    t.done = 0;
+    begin(get_secret, 0);
+    hand_over("HTTP/1.1 302 There\r\nLocation: http://10.0.0.7:81/\r\n\r\n", got);
+    assert_true(t.speaks == 2 && t.hushes == 2);
+    hand_over("HTTP/1.1 302 There\r\nLocation: https://10.0.0.7/\r\n\r\n", got);
+    assert_true(t.speaks == 2 && t.port == 443);
+    hand_over("HTTP/1.1 200 OK\r\n\r\n", got);
+    assert_true(t.speaks == 3 && t.hushes == 3 && t.result == ACTION_SUCCEEDED);
+}
+
+static void what_a_speaker_met_is_told(void **state)
+{
+    char got[512];
+
+    t.speaker_end = PROBE_END_CUT;
+    serve(get_secret, "", got);
+    assert_int_equal(t.result, ACTION_FAILED);
+    assert_string_equal(t.text, "httpGet: the connection ended in the TLS handshake");
+    t.speaker_end = PROBE_END_WELL;
+    serve(get_secret, "", got);
+    assert_string_equal(t.text, "httpGet: the connection ended without an answer");
+    assert_int_equal(t.hushes, 2);
+}
+
+static void a_late_speaker_is_ended(void **state)
+{
+    int ends[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    begin(get_secret, 1000000);
+    action_connected(t.asked, ends[0]);
+    wait_until(&t.done, 1);
+    assert_true(t.hushes == 1 && t.result == ACTION_FAILED && t.cancels == 0);
+    close(ends[1]);
+}
+
+static void without_a_speaker_nothing_is_known(void **state)
+{
+    int ends[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    t.speak_error = -ENOENT;
+    begin(get_secret, 0);
+    action_connected(t.asked, ends[0]);
+    assert_true(t.done == 1 && t.result == ACTION_UNKNOWN && t.hushes == 0);
+    assert_string_equal(t.text, "husk-probe: cannot start: No such file or directory");
+    close(ends[1]);
 }
 
 static void redirects_are_followed_on_the_same_host(void **state)
@@ -433,6 +522,10 @@ int main(void)
         TEST(a_late_command_is_ended),
         TEST(ports_have_names),
         TEST(http_tells_by_its_status),
+        TEST(https_has_a_speaker_for_each_connection),
+        TEST(what_a_speaker_met_is_told),
+        TEST(a_late_speaker_is_ended),
+        TEST(without_a_speaker_nothing_is_known),
         TEST(redirects_are_followed_on_the_same_host),
         TEST(redirects_to_elsewhere_are_a_warning),
         TEST(redirects_have_an_end),
