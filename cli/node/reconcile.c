@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "cli/node/changes.h"
 #include "cli/node/plan.h"
 #include "cli/node/problems.h"
 #include "cli/node/reconcile.h"
@@ -311,6 +312,15 @@ static void do_retire(struct round *round, const struct action *action)
         action->pod ? "its description has changed" : "no file describes it any more");
 }
 
+static void say_changed(struct round *round, const struct action *action, const char *changed)
+{
+    char *fields = changes_described(changed);
+
+    say(round, action->seen->name, action->seen->uid, "Changed", "from %s%s",
+        file_of(round, action), fields ? fields : "");
+    free(fields);
+}
+
 /* Where some of it cannot be changed, nothing was. */
 static void do_apply(struct round *round, const struct action *action)
 {
@@ -338,8 +348,7 @@ static void do_apply(struct round *round, const struct action *action)
     if (ret)
         note_try(round, action);
     if (!outcome(round, action, OPERATION_APPLY, "FailedApply", ret, &err))
-        say(round, action->seen->name, action->seen->uid, "Changed", "from %s: %s",
-            file_of(round, action), changed);
+        say_changed(round, action, changed);
     free(changed);
 }
 

@@ -214,8 +214,9 @@ HUSK_API int husk_pod_start(struct husk_pods *pods, const char *name,
 
 /*
  * What has been changed of a pod's description, put to work. *changed is an array of the fields
- * that were changed in place. -EEXIST when some of the changes cannot be made while it runs; err
- * names the first of these fields, and nothing is changed. -ENOENT when there is no such pod.
+ * that were changed in place, such as "metadata.labels[app]". -EEXIST when some of the changes
+ * cannot be made while it runs; err names the first of these fields, and nothing is changed.
+ * -ENOENT when there is no such pod.
  */
 HUSK_API int husk_pod_apply(struct husk_pods *pods, const struct husk_manifest *manifest,
                             unsigned index, char **changed, struct husk_error *err);

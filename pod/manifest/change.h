@@ -17,7 +17,8 @@
 
 /*
  * Both are canonical Pod objects (manifest.h) of the same name. *changed is a new reference to an
- * array of the paths that differ, [] when nothing does, such as "spec.containers[0].resources".
+ * array of the paths that differ, [] when nothing does, such as "spec.containers[0].resources" or
+ * "metadata.labels[app]".
  * -EEXIST when one of the differences cannot be made in place: err->where is the first such path,
  * and *changed is there all the same. -ENOMEM, with *changed NULL.
  */

@@ -21,6 +21,37 @@ static int note(struct comparing *comparing, bool in_place)
     return json_array_append_new(comparing->changed, json_string(path)) ? -ENOMEM : 0;
 }
 
+static int note_key(struct comparing *comparing, const char *key, bool in_place)
+{
+    size_t len = strlen(comparing->path);
+    int ret;
+
+    snprintf(comparing->path + len, sizeof(comparing->path) - len, "[%s]", key);
+    ret = note(comparing, in_place);
+    comparing->path[len] = '\0';
+    return ret;
+}
+
+/* A map that can be changed in place, key by key; each may be missing as a whole. */
+static int compare_map(struct comparing *comparing, const json_t *before, const json_t *after)
+{
+    const char *key;
+    json_t *value;
+    int ret = 0;
+
+    json_object_foreach((json_t *)before, key, value)
+    {
+        if (!ret && !json_equal(value, json_object_get(after, key)))
+            ret = note_key(comparing, key, true);
+    }
+    json_object_foreach((json_t *)after, key, value)
+    {
+        if (!ret && !json_object_get(before, key))
+            ret = note_key(comparing, key, true);
+    }
+    return ret;
+}
+
 static int compare_object(struct comparing *comparing, const struct schema_object *object,
                           const json_t *before, const json_t *after);
 
@@ -47,6 +78,8 @@ static int compare_field(struct comparing *comparing, const struct schema_field 
 {
     if (before == after || (before && after && json_equal(before, after)))
         return 0;
+    if (field->type == SCHEMA_MAP && (field->flags & FIELD_IN_PLACE))
+        return compare_map(comparing, before, after);
     if (field->flags & (FIELD_IN_PLACE | FIELD_NO_EFFECT))
         return note(comparing, true);
     if (before && after && field->type == SCHEMA_OBJECT)

@@ -42,6 +42,8 @@ def changed_in_place(host):
         require(uid(pod) == uid(before), "it is another pod")
         require(pod["status"]["containerStatuses"] == before["status"]["containerStatuses"], "its containers changed")
         node.until_event("Changed", "web")
+        event = node.events("Changed", "web")[0]
+        require(event["message"].endswith("web.json: metadata.labels[tier]"), event)
         require(not node.events("Replacing"), node.why())
 
 

@@ -547,7 +547,7 @@ def applied_while_all_goes_on(host):
              inits=[container("first", "true")]) as pod:
         def change(word):
             pod.record["pod"]["metadata"]["labels"] = {"n": word}
-            require(apply(pod) == ["metadata.labels"], "changed")
+            require(apply(pod) == ["metadata.labels[n]"], "changed")
 
         pod.running("web")
         for number in range(20):  # while the hook and the first probes are under way

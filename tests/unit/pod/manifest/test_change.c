@@ -38,8 +38,10 @@ static const struct {
     const char *fixed;
 } cases[] = {
     {plain, plain, "", NULL},
-    {plain, HEAD ", labels: {a: b}" SPEC TAIL, "metadata.labels", NULL},
-    {HEAD ", annotations: {a: b}" SPEC TAIL, plain, "metadata.annotations", NULL},
+    {plain, HEAD ", labels: {a: b}" SPEC TAIL, "metadata.labels[a]", NULL},
+    {HEAD ", annotations: {a: b}" SPEC TAIL, plain, "metadata.annotations[a]", NULL},
+    {HEAD ", labels: {a: b, c: d}" SPEC TAIL, HEAD ", labels: {a: b, c: e}" SPEC TAIL,
+     "metadata.labels[c]", NULL},
     {plain, HEAD SPEC ", resources: {limits: {cpu: 1}}" TAIL, "spec.containers[0].resources", NULL},
     {plain, HEAD SPEC "}], terminationGracePeriodSeconds: 3}}",
      "spec.terminationGracePeriodSeconds", NULL},
