@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/parse.h"
@@ -21,6 +22,7 @@
 #define ADDRESSES_MAX 64
 #define ROUTES_MAX    256
 #define MESSAGE_MAX   512
+#define MAC_TRIES     500u /* of 10 ms */
 
 /* One message to the kernel, with room for its attributes. */
 struct message {
@@ -185,6 +187,20 @@ static unsigned index_of_mac(const char *mac)
     return index;
 }
 
+/* A card's driver makes its interface when the card has answered, which may be after the module was
+ * loaded. */
+static unsigned wait_for_mac(const char *mac)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    unsigned index = index_of_mac(mac);
+
+    for (unsigned i = 0; !index && i < MAC_TRIES; i++) {
+        nanosleep(&pause, NULL);
+        index = index_of_mac(mac);
+    }
+    return index;
+}
+
 static int find_interface(const struct node *params, unsigned *index, struct husk_error *err)
 {
     const char *name = NULL, *mac = NULL;
@@ -196,7 +212,7 @@ static int find_interface(const struct node *params, unsigned *index, struct hus
         return ret;
     if (!name == !mac)
         return node_error(params, EINVAL, err, "wants one of interface, mac");
-    *index = name ? if_nametoindex(name) : index_of_mac(mac);
+    *index = name ? if_nametoindex(name) : wait_for_mac(mac);
     if (!*index)
         return error_set(err, ENOENT, name ? name : mac, "the guest has no such interface", "%s",
                          "");

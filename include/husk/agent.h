@@ -273,7 +273,7 @@
  * network.set    {"interface": NAME or "mac": TEXT, "addresses": ["10.1.2.3/24", …], "mtu": N,
  *                 "routes": [{"to": "0.0.0.0/0", "via": "10.1.2.1"}, …]}
  *     Brings an interface up with these addresses (IPv4 or IPv6) and routes, in addition to those it
- *     has. "via" may be left out.
+ *     has. "via" may be left out. An interface that is named by its MAC is waited for, for 5 seconds.
  *
  * THE GUEST
  *

@@ -32,12 +32,10 @@ static const char *const basic_modules[] = {
     "virtio_balloon",
 };
 static const char *const network_modules[] = {"virtio_net", "af_packet"};
-/* Drivers of virtual functions of network cards. */
-static const char *const passthrough_modules[] = {
-    "virtio_pci", "igbvf", "ixgbevf", "iavf", "mlx5_core", "bnxt_en", "ena",
-};
+/* With a device of the host: of the others, and its own driver. */
+static const char *const pci_modules[] = {"virtio_pci"};
 #define CHOSEN_MAX \
-    (ARRAY_SIZE(basic_modules) + ARRAY_SIZE(network_modules) + ARRAY_SIZE(passthrough_modules))
+    (ARRAY_SIZE(basic_modules) + ARRAY_SIZE(network_modules) + ARRAY_SIZE(pci_modules) + 1)
 
 static int open_agent(struct husk_error *err)
 {
@@ -53,7 +51,8 @@ static int open_agent(struct husk_error *err)
                   : fd;
 }
 
-static void choose_modules(const struct initrd_needs *needs, const char *names[CHOSEN_MAX + 1])
+static void choose_modules(const struct initrd_needs *needs, const char *driver,
+                           const char *names[CHOSEN_MAX + 1])
 {
     size_t count = 0;
 
@@ -61,8 +60,10 @@ static void choose_modules(const struct initrd_needs *needs, const char *names[C
         names[count++] = basic_modules[i];
     for (size_t i = 0; needs->network && i < ARRAY_SIZE(network_modules); i++)
         names[count++] = network_modules[i];
-    for (size_t i = 0; needs->passthrough && i < ARRAY_SIZE(passthrough_modules); i++)
-        names[count++] = passthrough_modules[i];
+    for (size_t i = 0; needs->device && i < ARRAY_SIZE(pci_modules); i++)
+        names[count++] = pci_modules[i];
+    if (driver[0])
+        names[count++] = driver;
     names[count] = NULL;
 }
 
@@ -141,12 +142,19 @@ int initrd_open(const struct guest_kernel *kernel, const struct initrd_needs *ne
                 struct husk_error *err)
 {
     struct recipe recipe = {.tree = kernel->modules, .agent = open_agent(err)};
+    char driver[MODULE_NAME_BYTES] = "";
     struct digest digest;
-    int ret;
+    int ret = 0;
 
     if (recipe.agent < 0 || !kernel->modules[0])
         return recipe.agent;
-    choose_modules(needs, recipe.names);
+    if (needs->device)
+        ret = module_for_device(recipe.tree, needs->device, driver, err);
+    if (ret) {
+        close_fd(&recipe.agent);
+        return ret;
+    }
+    choose_modules(needs, driver, recipe.names);
     ret = identify(recipe.tree, recipe.agent, recipe.names, &digest);
     if (ret)
         error_set(err, -ret, recipe.tree, cannot_make, NULL);

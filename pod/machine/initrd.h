@@ -17,7 +17,8 @@
 /* What else than disks and sockets the machine has. */
 struct initrd_needs {
     bool network;
-    bool passthrough; /* that of a device of the host; then all devices are on the PCI bus */
+    const char *device; /* the modalias of a device of the host, which brings all devices to the PCI
+                           bus; or NULL */
 };
 
 /* A descriptor for reading, the caller's; or -errno with err filled. The first time that a kernel

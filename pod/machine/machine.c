@@ -18,12 +18,15 @@
 #include "base/beside.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/sysfs.h"
 #include "pod/machine/console.h"
 #include "pod/machine/initrd.h"
 #include "pod/machine/kernel.h"
 #include "pod/machine/network.h"
 #include "pod/machine/scratch.h"
 #include "pod/machine/vmlinux.h"
+
+#define MODALIAS_BYTES 128u
 
 #define GUEST_CID 3u /* the first that a guest may have; each machine has its own socket */
 
@@ -51,15 +54,30 @@ static const char no_memory[] = "cannot prepare the machine";
 
 /* ---- opening ---- */
 
+/* What the device of the host is, by which its driver is found; "" without one. */
+static int read_device(const char *address, char modalias[MODALIAS_BYTES], struct husk_error *err)
+{
+    int ret = 0;
+
+    modalias[0] = '\0';
+    if (address[0])
+        ret = sysfs_read("/sys", modalias, MODALIAS_BYTES, "bus/pci/devices/%s/modalias", address);
+    return ret ? error_set(err, -ret, address, "cannot give the device to the machine",
+                           ret == -ENOENT ? "there is no such PCI device" : NULL)
+               : 0;
+}
+
 static int open_parts(struct pod_machine *machine, const struct pod_machine_place *place,
                       struct husk_error *err)
 {
-    const struct initrd_needs needs = {
-        .network = machine_has_network(&machine->options.network),
-        .passthrough = machine->options.network.vfio[0] != '\0',
-    };
+    const struct pod_machine_network *network = &machine->options.network;
+    char modalias[MODALIAS_BYTES];
+    const struct initrd_needs needs = {.network = machine_has_network(network),
+                                       .device = network->vfio[0] ? modalias : NULL};
     int ret = guest_kernel_choose(machine->options.kernel, &machine->kernel, err);
 
+    if (!ret)
+        ret = read_device(network->vfio, modalias, err);
     if (!ret)
         ret = layers_open(place->store, place->images, place->image_count, &machine->layers, err);
     if (ret)

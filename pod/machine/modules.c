@@ -5,6 +5,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,22 +16,21 @@
 #include "base/error.h"
 
 #define MODULE_BYTES_MAX (64u << 20)
-#define NAME_BYTES       128u
 
 static const char cannot_collect[] = "cannot collect the kernel's modules";
 
 /* ---- which ---- */
 
 /* "kernel/fs/erofs/erofs.ko.xz" is "erofs"; a dash is as good as an underscore (kmod). */
-static void module_name(const char *path, char name[NAME_BYTES])
+static void module_name(const char *path, char name[MODULE_NAME_BYTES])
 {
     const char *slash = strrchr(path, '/');
     const char *base = slash ? slash + 1 : path;
     const char *end = strstr(base, ".ko");
     size_t len = end ? (size_t)(end - base) : strlen(base);
 
-    if (len >= NAME_BYTES)
-        len = NAME_BYTES - 1;
+    if (len >= MODULE_NAME_BYTES)
+        len = MODULE_NAME_BYTES - 1;
     memcpy(name, base, len);
     name[len] = '\0';
     for (char *at = name; *at; at++)
@@ -55,7 +55,7 @@ static FILE *open_index(const char *tree, const char *file, struct husk_error *e
 /* The line of `index` whose module is `name`, in *line without its newline; 1 or 0. */
 static int find_line(FILE *index, const char *name, char **line, size_t *size)
 {
-    char wanted[NAME_BYTES], found[NAME_BYTES];
+    char wanted[MODULE_NAME_BYTES], found[MODULE_NAME_BYTES];
 
     module_name(name, wanted);
     rewind(index);
@@ -149,6 +149,54 @@ void module_list_clear(struct module_list *list)
         free(list->paths[--list->count]);
 }
 
+/* ---- for a device ---- */
+
+/* "alias PATTERN MODULE" (depmod(8)). */
+static bool is_alias_line(char *line, const char *modalias, char name[MODULE_NAME_BYTES])
+{
+    char *save = NULL, *word = strtok_r(line, " \n", &save);
+    const char *pattern = word && !strcmp(word, "alias") ? strtok_r(NULL, " \n", &save) : NULL;
+    const char *module = pattern ? strtok_r(NULL, " \n", &save) : NULL;
+
+    if (!module || fnmatch(pattern, modalias, 0) != 0)
+        return false;
+    module_name(module, name);
+    return true;
+}
+
+/* "MODULE.alias=PATTERN" (Documentation/kbuild/kbuild.rst, modules.builtin.modinfo). */
+static bool is_builtin_entry(const char *entry, const char *modalias)
+{
+    const char *pattern = strstr(entry, ".alias=");
+
+    return pattern && fnmatch(pattern + strlen(".alias="), modalias, 0) == 0;
+}
+
+int module_for_device(const char *tree, const char *modalias, char name[MODULE_NAME_BYTES],
+                      struct husk_error *err)
+{
+    FILE *aliases = open_index(tree, "modules.alias", err), *builtin;
+    bool found = false;
+    char *line = NULL;
+    size_t size = 0;
+
+    if (!aliases)
+        return -errno;
+    while (!found && getline(&line, &size, aliases) > 0)
+        found = is_alias_line(line, modalias, name);
+    fclose(aliases);
+    builtin = found ? NULL : open_index(tree, "modules.builtin.modinfo", NULL);
+    while (builtin && !found && getdelim(&line, &size, '\0', builtin) > 0) {
+        found = is_builtin_entry(line, modalias);
+        name[0] = '\0';
+    }
+    if (builtin)
+        fclose(builtin);
+    free(line);
+    return found ? 0
+                 : error_set(err, ENOENT, tree, cannot_collect, "it has no driver of %s", modalias);
+}
+
 /* ---- the archive ---- */
 
 /* A file, or with bytes NULL a directory. */
@@ -214,7 +262,7 @@ static int read_module(const char *path, char **bytes, size_t *len, struct husk_
 static int add_module(struct archive *out, const char *tree, const char *path, FILE *list,
                       struct husk_error *err)
 {
-    char source[PATH_MAX], name[NAME_BYTES], target[NAME_BYTES + 16];
+    char source[PATH_MAX], name[MODULE_NAME_BYTES], target[MODULE_NAME_BYTES + 16];
     char *bytes;
     size_t len;
     int ret;

@@ -13,7 +13,8 @@
 
 #include "husk/error.h"
 
-#define MODULES_MAX 64u /* of all that are needed, dependencies included */
+#define MODULES_MAX       64u  /* of all that are needed, dependencies included */
+#define MODULE_NAME_BYTES 128u /* with its NUL */
 
 struct module_list {
     char *paths[MODULES_MAX]; /* below the tree, ours; each after what it needs */
@@ -28,6 +29,14 @@ struct module_list {
 int module_list_read(const char *tree, const char *const *names, struct module_list *out,
                      struct husk_error *err);
 void module_list_clear(struct module_list *list);
+
+/*
+ * The module that drives a device which calls itself `modalias` (of sysfs), by TREE/modules.alias;
+ * "" when the driver is built in, by TREE/modules.builtin.modinfo. -ENOENT with err naming the tree
+ * when there is none.
+ */
+int module_for_device(const char *tree, const char *modalias, char name[MODULE_NAME_BYTES],
+                      struct husk_error *err);
 
 /* Writes the archive to fd, from where it stands. Blocks: a second for twenty compressed modules.
  */

@@ -60,7 +60,8 @@ static json_t *addresses_of(const struct pod_machine_network *network)
     return list;
 }
 
-/* A tap's interface is the only one of its kind; what a function's is called is its driver's. */
+/* A tap's interface is the only one of its kind, and told its MTU by its device; what a function's
+ * is called is its driver's. */
 json_t *machine_network_params(const struct pod_machine_network *network)
 {
     const uint8_t *mac = network->mac;
@@ -68,7 +69,9 @@ json_t *machine_network_params(const struct pod_machine_network *network)
 
     snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
              mac[4], mac[5]);
-    return json_pack("{ss so so}", network->vfio[0] ? "mac" : "interface",
-                     network->vfio[0] ? text : "eth0", "addresses", addresses_of(network), "routes",
-                     pod_machine_routes_json(network));
+    if (!network->vfio[0])
+        return json_pack("{ss so so}", "interface", "eth0", "addresses", addresses_of(network),
+                         "routes", pod_machine_routes_json(network));
+    return json_pack("{ss si so so}", "mac", text, "mtu", (int)network->mtu, "addresses",
+                     addresses_of(network), "routes", pod_machine_routes_json(network));
 }

@@ -152,6 +152,7 @@ static void joins_agent_and_modules(void **state)
 {
     struct guest_kernel kernel = {.path = ""};
     const struct initrd_needs none = {.network = false}, network = {.network = true};
+    const struct initrd_needs device = {.network = true, .device = "pci:v1d2"};
     struct husk_error err;
     struct stat agent, with;
     int fd;
@@ -173,6 +174,15 @@ static void joins_agent_and_modules(void **state)
     close(fd);
     assert_true(shell("f=husk/initrd/*; test \"$(head -c 5 $f)\" = agent && "
                       "tail -c +9 $f | grep -q virtio_net.ko"));
+    /* With the driver of a device, which must be there. */
+    assert_int_equal(initrd_open(&kernel, &device, &err), -ENOENT);
+    assert_true(shell("echo alias 'pci:v1d*' vf >t/modules.alias; echo k/vf.ko: >>t/modules.dep; "
+                      "echo driver >t/k/vf.ko; echo virtio_pci.ko >>t/modules.builtin"));
+    fd = initrd_open(&kernel, &device, &err);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_true(shell("grep -q modules/vf.ko husk/initrd/* && rm -r husk/initrd"));
+    close(initrd_open(&kernel, &network, &err));
     fd = initrd_open(&kernel, &none, &err);
     assert_true(fd >= 0);
     close(fd);

@@ -64,6 +64,30 @@ static void lists_each_behind_what_it_needs(void **state)
     assert_int_equal(list.count, 0);
 }
 
+static void finds_the_driver_of_a_device(void **state)
+{
+    static const char modalias[] = "pci:v00008086d000010CAsv00001AF4sd00001100bc02sc00i00";
+    char name[MODULE_NAME_BYTES] = "";
+    struct husk_error err;
+
+    assert_int_equal(module_for_device(tree, modalias, name, &err), -ENOENT);
+    assert_non_null(strstr(err.where, "modules.alias"));
+    write_file("modules.alias", "# Aliases extracted from modules themselves.\n\nalias\nalias x\n"
+                                "alias pci:v00008086d00001520sv*sd*bc*sc*i* other\n"
+                                "alias pci:v00008086d000010CAsv*sd*bc*sc*i* my-driver\n");
+    assert_int_equal(module_for_device(tree, modalias, name, &err), 0);
+    assert_string_equal(name, "my_driver");
+    write_file("modules.alias", "alias pci:v00008086d00001520sv*sd*bc*sc*i* other\n");
+    assert_int_equal(module_for_device(tree, modalias, name, &err), -ENOENT);
+    assert_string_equal(err.where, tree);
+    assert_non_null(strstr(err.why, modalias));
+    write_file("modules.builtin.modinfo", "a.alias=x");
+    assert_int_equal(module_for_device(tree, modalias, name, &err), -ENOENT);
+    write_file("modules.builtin.modinfo", "a.alias=pci:v00008086d*");
+    assert_int_equal(module_for_device(tree, modalias, name, &err), 0);
+    assert_string_equal(name, "");
+}
+
 static void names_what_is_missing(void **state)
 {
     static const char *const names[] = {"low", "lo", NULL};
@@ -138,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lists_each_behind_what_it_needs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(finds_the_driver_of_a_device, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_what_is_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(takes_no_more_than_it_may, set_up, tear_down),
         cmocka_unit_test_setup_teardown(writes_them_uncompressed, set_up, tear_down),
