@@ -16,8 +16,6 @@
 #include "vf/change.h"
 #include "vf/set.h"
 
-static const struct vf_host this_host = {.sysfs = "/sys", .dev = "/dev", .state = "/run/husk"};
-
 static int print_json(json_t *document)
 {
     int ret = document ? json_dumpf(document, stdout, JSON_INDENT(2)) : -1;
@@ -39,7 +37,7 @@ static int list(const char (*pfs)[PCI_ADDRESS_SIZE], unsigned count, bool json)
     int ret = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        json_t *pf = vf_report_pf(&this_host, rtnl, pfs[i]);
+        json_t *pf = vf_report_pf(&vf_this_host, rtnl, pfs[i]);
 
         if (pf && !json)
             vf_report_print(stdout, pf);
@@ -66,10 +64,10 @@ static int run_list(const struct vf_options *options, struct husk_error *err)
     if (!pfs)
         return error_set(err, ENOMEM, "vf", "cannot list", NULL);
     if (options->pf) {
-        ret = pci_find_pf(&this_host, options->pf, pfs[0], err);
+        ret = pci_find_pf(&vf_this_host, options->pf, pfs[0], err);
         count = ret ? ret : 1;
     } else {
-        count = pci_list_pfs(&this_host, pfs, PCI_PF_MAX);
+        count = pci_list_pfs(&vf_this_host, pfs, PCI_PF_MAX);
         ret =
             count < 0 ? error_set(err, -count, "/sys/bus/pci/devices", "cannot be read", NULL) : 0;
     }
@@ -85,14 +83,14 @@ static int run_list(const struct vf_options *options, struct husk_error *err)
 static int change_pf(const struct vf_options *options, struct husk_error *err)
 {
     char pf[1][PCI_ADDRESS_SIZE];
-    int ret = pci_find_pf(&this_host, options->pf, pf[0], err);
+    int ret = pci_find_pf(&vf_this_host, options->pf, pf[0], err);
 
     if (ret)
         return ret;
-    ret = options->action == VF_CREATE ? vf_create(&this_host, pf[0], options->number, err)
+    ret = options->action == VF_CREATE ? vf_create(&vf_this_host, pf[0], options->number, err)
           : options->action == VF_REMOVE
-              ? vf_remove(&this_host, pf[0], err)
-              : vf_set(&this_host, pf[0], options->pf, options->number, &options->settings, err);
+              ? vf_remove(&vf_this_host, pf[0], err)
+              : vf_set(&vf_this_host, pf[0], options->pf, options->number, &options->settings, err);
     if (ret < 0)
         return ret;
     if (ret == VF_ALREADY && !options->json)
@@ -107,19 +105,19 @@ static int change_driver(const struct vf_options *options, struct husk_error *er
 {
     struct pci_function function = {0}, other;
     json_t *document;
-    int ret = options->action == VF_BIND ? vf_bind(&this_host, options->address, err)
-                                         : vf_unbind(&this_host, options->address, err);
+    int ret = options->action == VF_BIND ? vf_bind(&vf_this_host, options->address, err)
+                                         : vf_unbind(&vf_this_host, options->address, err);
 
     if (ret < 0)
         return ret;
-    if (pci_function_read(&this_host, options->address, &function))
+    if (pci_function_read(&vf_this_host, options->address, &function))
         return error_set(err, ENODEV, options->address, "is not there any more",
                          "somebody removed it meanwhile");
     if (ret == VF_ALREADY && !options->json)
         cli_message("vf: %s: %s already", options->address,
                     options->action == VF_BIND ? "is bound to vfio-pci"
                                                : "is not bound to vfio-pci");
-    if (options->action == VF_BIND && vf_group_blocker(&this_host, &function, &other))
+    if (options->action == VF_BIND && vf_group_blocker(&vf_this_host, &function, &other))
         cli_message("vf: %s: IOMMU group %d also holds %s with driver %s: a VM can have it when "
                     "that is bound or without driver, too",
                     options->address, function.iommu_group, other.address, other.driver);

@@ -32,6 +32,8 @@ struct vf_host {
     void *opaque;
 };
 
+extern const struct vf_host vf_this_host;
+
 struct pci_function {
     char address[PCI_ADDRESS_SIZE];
     char driver[PCI_DRIVER_SIZE]; /* "" without one */

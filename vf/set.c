@@ -70,7 +70,7 @@ static int find_target(const struct vf_host *host, const char *pf, const char *n
 static int read_settings(const struct target *target, struct rtnl *rtnl, struct vf_settings *out,
                          struct husk_error *err)
 {
-    const unsigned count = target->number + 1;
+    const unsigned count = target->number + 1; /* the kernel tells of all */
     struct vf_settings *all = calloc(count, sizeof(*all));
     int ret = all ? vf_link_read(rtnl, target->ifindex, all, count) : -ENOMEM;
 

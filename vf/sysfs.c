@@ -11,6 +11,8 @@
 #include "base/io.h"
 #include "vf/pci.h"
 
+const struct vf_host vf_this_host = {.sysfs = "/sys", .dev = "/dev", .state = "/run/husk"};
+
 /* An attribute's store function sees one write as one value, so it is never split. */
 static int store_file(const char *path, const char *text)
 {

@@ -21,7 +21,7 @@ const char node_help[] =
     "\n"
     "      --manifests DIRECTORY  files *.yaml, *.yml and *.json of Kubernetes objects\n"
     "      --listen SOCKET        serve the HTTP API on this unix socket\n"
-    "      --network NETWORK      none, bridge or cni:NAME; default: as husk pod run\n"
+    "      --network NETWORK      none, bridge, cni:NAME or vf:PF; default: as husk pod run\n"
     "      --guest-kernel FILE    the guests' kernel; default: it is searched for\n"
     "      --node-name NAME       what this host is called; default: its host name\n"
     "      --resync SECONDS       look at everything at least so often; default: 20\n"

@@ -54,7 +54,7 @@ static const struct pod_option create_options[] = {
 
 #define MAKING_HELP                                                                        \
     "  -f, --filename FILE    one more file\n"                                             \
-    "      --network none|bridge|cni:NAME\n"                                               \
+    "      --network none|bridge|cni:NAME|vf:PF\n"                                         \
     "                         default: the host's first CNI configuration, else bridge\n"  \
     "  -p, --publish [ADDRESS:]HOST:CONTAINER[/tcp|udp|sctp]\n"                            \
     "                         a port of the host leads to one of the pod\n"                \

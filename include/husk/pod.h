@@ -163,8 +163,9 @@ HUSK_API int husk_pods_tidy(struct husk_pods *pods, struct husk_error *err);
 
 struct husk_pod_create_options {
     size_t size;
-    /* "none"; "bridge", husk's own; "cni:NAME", a conf-list of /etc/cni/net.d. NULL: the
-     * first conf-list that there is, else "bridge" (docs/networks.md). */
+    /* "none"; "bridge", husk's own; "cni:NAME", a conf-list of /etc/cni/net.d; "vf:PF", a
+     * virtual function of a card. NULL: the first conf-list that there is, else "bridge"
+     * (docs/networks.md). */
     const char *network;
     const char *kernel; /* the guest's; NULL: it is searched for, as for containers */
     /* Ports of the host: "[ADDRESS:]HOST:CONTAINER[/tcp|udp|sctp]", as hostPort of the container

@@ -3,7 +3,6 @@
 #include "pod/network/bridge_config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,15 +11,13 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/io.h"
 #include "pod/image/json.h"
+#include "pod/network/config_file.h"
 #include "pod/network/link.h"
 
-#define CONFIG_FILE      "/etc/husk/network.json"
-#define CONFIG_BYTES_MAX 65536u
-#define CANDIDATES       16u /* 10.187/16 and those behind it */
-#define MTU_DEFAULT      1500u
-#define MTU_MIN          1280u /* of IPv6: RFC 8200, section 5 */
+#define CANDIDATES  16u /* 10.187/16 and those behind it */
+#define MTU_DEFAULT 1500u
+#define MTU_MIN     1280u /* of IPv6: RFC 8200, section 5 */
 
 static const char wrong[] = "cannot set up the bridge of pods";
 
@@ -66,38 +63,19 @@ static int take_mtu(const json_t *bridge, struct bridge_wish *out, const char *w
     return 0;
 }
 
-static int check_names(const json_t *object, const char *const *names, const char *where,
-                       struct husk_error *err)
-{
-    const char *name;
-    json_t *value;
-
-    json_object_foreach((json_t *)object, name, value)
-    {
-        const char *const *known = names;
-
-        while (*known && strcmp(*known, name) != 0)
-            known++;
-        if (!*known)
-            return error_set(err, EINVAL, where, wrong, "\"%s\" is unknown", name);
-    }
-    return 0;
-}
-
 int bridge_wish_parse(const void *bytes, size_t len, const char *where, struct bridge_wish *out,
                       struct husk_error *err)
 {
-    static const char *const outer[] = {"bridge", NULL};
     static const char *const inner[] = {"ipv4", "ipv6", "mtu", NULL};
-    json_t *document = image_json_parse(bytes, len, where, err);
+    json_t *document = config_file_parse(bytes, len, where, err);
     const json_t *bridge = NULL;
-    int ret = document ? check_names(document, outer, where, err) : -EINVAL;
+    int ret = document ? 0 : -EINVAL;
 
     *out = (struct bridge_wish){.mtu = 0};
     if (!ret)
         ret = image_json_member(document, "bridge", JSON_OBJECT, false, &bridge, where, err);
     if (!ret && bridge) {
-        ret = check_names(bridge, inner, where, err);
+        ret = config_check_names(bridge, inner, where, err);
         if (!ret)
             ret = take_prefix(bridge, "ipv4", AF_INET, &out->has_ip4, &out->ip4, where, err);
         if (!ret)
@@ -113,19 +91,14 @@ int bridge_wish_parse(const void *bytes, size_t len, const char *where, struct b
 
 static int read_wish(struct bridge_wish *wish, struct husk_error *err)
 {
-    const char *path = secure_getenv("HUSK_NETWORK_CONFIG");
     char *bytes;
     size_t len;
-    int ret;
+    int ret = config_file_read(&bytes, &len, err);
 
     *wish = (struct bridge_wish){.mtu = 0};
-    ret = read_file_at(AT_FDCWD, path ? path : CONFIG_FILE, CONFIG_BYTES_MAX, &bytes, &len);
-    if (ret == -ENOENT && !path)
-        return 0;
-    path = path ? path : CONFIG_FILE;
-    if (ret)
-        return error_set(err, -ret, path, wrong, NULL);
-    ret = bridge_wish_parse(bytes, len, path, wish, err);
+    if (ret || !bytes)
+        return ret;
+    ret = bridge_wish_parse(bytes, len, config_file_path(), wish, err);
     free(bytes);
     return ret;
 }

@@ -11,21 +11,25 @@
 static const char wrong[] = "cannot choose the pod's network";
 
 /* CNI's specification, section 1: "a string … must start with an alphanumeric character, followed
- * by any combination of one or more alphanumeric characters, underscore, dot or hyphen"; a PCI
- * address has colons, too. */
-static bool is_name(const char *text)
+ * by any combination of one or more alphanumeric characters, underscore, dot or hyphen"; `more` may
+ * be among these, too. */
+static bool is_name(const char *text, const char *more)
 {
     static const char alphanumeric[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    static const char rest[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+    size_t len = strlen(text);
 
-    return text[0] && strchr(alphanumeric, text[0]) && strspn(text, rest) == strlen(text) &&
-           strlen(text) < MODE_NAME_BYTES;
+    for (size_t i = 0; i < len; i++) {
+        if (!strchr(alphanumeric, text[i]) && (i == 0 || !strchr(more, text[i])))
+            return false;
+    }
+    return len > 0 && len < MODE_NAME_BYTES;
 }
 
-static int take_name(struct network_mode *mode, const char *name, struct husk_error *err)
+static int take_name(struct network_mode *mode, const char *name, const char *more,
+                     struct husk_error *err)
 {
-    if (!is_name(name))
+    if (!is_name(name, more))
         return error_set(err, EINVAL, "network", wrong, "\"%s\" is no name", name);
     memcpy(mode->name, name, strlen(name) + 1);
     return 0;
@@ -44,8 +48,12 @@ int network_mode_parse(const char *text, struct network_mode *out, struct husk_e
     }
     if (!strncmp(text, "cni:", 4)) {
         out->kind = NETWORK_CNI;
-        return take_name(out, text + 4, err);
+        return take_name(out, text + 4, "_.-", err);
     }
-    return error_set(err, EINVAL, "network", wrong, "\"%s\" is none of none, bridge, cni:NAME",
-                     text);
+    if (!strncmp(text, "vf:", 3)) {
+        out->kind = NETWORK_VF;
+        return take_name(out, text + 3, "_.-:@", err);
+    }
+    return error_set(err, EINVAL, "network", wrong,
+                     "\"%s\" is none of none, bridge, cni:NAME, vf:PF", text);
 }

@@ -5,6 +5,7 @@
  *     none
  *     bridge
  *     cni:NAME
+ *     vf:PF       an interface or a PCI address
  *
  * Pure functions.
  */
@@ -16,11 +17,11 @@
 #define MODE_NAME_BYTES 64u
 #define MODE_BYTES      128u /* of the whole text, its NUL included */
 
-enum network_kind { NETWORK_NONE, NETWORK_BRIDGE, NETWORK_CNI };
+enum network_kind { NETWORK_NONE, NETWORK_BRIDGE, NETWORK_CNI, NETWORK_VF };
 
 struct network_mode {
     enum network_kind kind;
-    char name[MODE_NAME_BYTES]; /* of the conf-list */
+    char name[MODE_NAME_BYTES]; /* of the conf-list, or the PF */
 };
 
 /* -EINVAL with err->where "network". */

@@ -96,6 +96,13 @@ static int check_request(const struct pod_network_request *request,
     if (request->isolated && record->mode.kind != NETWORK_BRIDGE)
         return error_set(err, EINVAL, "metadata.annotations[husk.dev/isolated]", wrong,
                          "only the network \"bridge\" isolates pods");
+    if (request->port_count && record->mode.kind == NETWORK_VF)
+        return error_set(err, EINVAL, "spec.containers", wrong,
+                         "no port of the host leads to a pod on a virtual function: it is reached "
+                         "by its own address");
+    if (request->ingress_bits && record->mode.kind == NETWORK_VF)
+        return error_set(err, EINVAL, "metadata.annotations[kubernetes.io/ingress-bandwidth]",
+                         wrong, "a card limits only what a virtual function sends");
     if (request->port_count && record->mode.kind == NETWORK_NONE)
         return error_set(err, EINVAL, "spec.containers", wrong,
                          "a pod without a network has no port to publish");
@@ -112,6 +119,8 @@ static int take_way_down(const struct network_record *record, const struct netwo
         return bridge_way_down(record, state, err);
     case NETWORK_CNI:
         return cni_way_down(record, state, err);
+    case NETWORK_VF:
+        return vf_way_down(record, state, err);
     default:
         return 0;
     }
@@ -130,8 +139,9 @@ static int take_way_up(const struct pod_network_request *request, struct network
         ret = network_record_save(record, state, request->dir, err);
     if (ret)
         return ret;
-    ret = record->mode.kind == NETWORK_CNI ? cni_way_up(request, record, state, result, err)
-                                           : bridge_way_up(request, record, state, result, err);
+    ret = record->mode.kind == NETWORK_CNI  ? cni_way_up(request, record, state, result, err)
+          : record->mode.kind == NETWORK_VF ? vf_way_up(request, record, state, result, err)
+                                            : bridge_way_up(request, record, state, result, err);
     if (!ret)
         return 0;
     /* The record stays when this fails. */
@@ -242,8 +252,9 @@ int pod_network_check(int dir, struct husk_error *err)
     if (ret == -ENOENT)
         return 0;
     if (!ret && record.mode.kind != NETWORK_NONE)
-        ret = record.mode.kind == NETWORK_CNI ? cni_way_check(&record, err)
-                                              : bridge_way_check(&record, err);
+        ret = record.mode.kind == NETWORK_CNI  ? cni_way_check(&record, err)
+              : record.mode.kind == NETWORK_VF ? vf_way_check(&record, err)
+                                               : bridge_way_check(&record, err);
     network_record_end(&record);
     return ret;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The network of a pod: one namespace and one set of addresses, made by the host's CNI plugins or
- * by husk's own bridge (docs/networks.md).
+ * The network of a pod: one namespace and one set of addresses, made by the host's CNI plugins, by
+ * husk's own bridge, or of a virtual function of a network card (docs/networks.md).
  *
  *     struct pod_network_request request = {.id = uid, .name = …, .mode = …, .dir = fd, …};
  *     pod_network_read(pod, &request, &err)           ports and bandwidths, of a Pod object
@@ -49,7 +49,7 @@ struct pod_network_request {
     const char *id;    /* the pod's uid, 64 lower-case hexadecimal digits */
     const char *name;  /* of the pod, and */
     const char *space; /* its namespace: told to plugins */
-    const char *mode;  /* "none", "bridge", "cni:NAME": pod_network_check_mode() */
+    const char *mode;  /* "none", "bridge", "cni:NAME", "vf:PF": pod_network_check_mode() */
     int dir;           /* open directory of the pod's own, in which network.json is made */
     struct pod_network_port ports[POD_NETWORK_PORTS_MAX];
     unsigned port_count;

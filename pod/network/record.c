@@ -64,13 +64,14 @@ int network_record_begin(const struct pod_network_request *request, struct netwo
 void network_record_end(struct network_record *record)
 {
     json_decref(record->cni);
-    record->cni = NULL;
+    json_decref(record->vf);
+    record->cni = record->vf = NULL;
 }
 
 int network_record_decode(const json_t *document, const char *where, struct network_record *out,
                           struct husk_error *err)
 {
-    const json_t *cni;
+    const json_t *cni = NULL, *vf = NULL;
     uint64_t version;
     int ret;
 
@@ -94,8 +95,12 @@ int network_record_decode(const json_t *document, const char *where, struct netw
     if (!ret)
         ret = image_json_member(document, "cni", JSON_OBJECT, out->mode.kind == NETWORK_CNI, &cni,
                                 where, err);
-    if (!ret && cni)
+    if (!ret)
+        ret = image_json_member(document, "vf", JSON_OBJECT, false, &vf, where, err);
+    if (!ret) {
         out->cni = json_incref((json_t *)cni);
+        out->vf = json_incref((json_t *)vf);
+    }
     return ret;
 }
 
@@ -157,9 +162,10 @@ static void copy_name(const struct network_record *record, char name[COPY_BYTES]
 int network_record_save(const struct network_record *record, const struct network_state *state,
                         int dir, struct husk_error *err)
 {
-    json_t *document = json_pack(
-        "{si ss ss ss* sO*}", "version", VERSION, "id", record->id, "mode", record->mode_text,
-        "directory", record->directory[0] ? record->directory : NULL, "cni", record->cni);
+    json_t *document =
+        json_pack("{si ss ss ss* sO* sO*}", "version", VERSION, "id", record->id, "mode",
+                  record->mode_text, "directory", record->directory[0] ? record->directory : NULL,
+                  "cni", record->cni, "vf", record->vf);
     char copy[COPY_BYTES];
     int ret = document ? 0 : -ENOMEM;
 

@@ -4,10 +4,12 @@
  * in pods/ID.json (state.h):
  *
  *     {"version": 1, "id": TEXT, "mode": TEXT, "directory": PATH,
- *      "cni": {"list": {…}, "args": TEXT, "runtime": {…}, "result": {…}}}       of mode cni only
+ *      "cni": {"list": {…}, "args": TEXT, "runtime": {…}, "result": {…}},       of mode cni only
+ *      "vf": {…}}                                                  of mode vf only: vf_hold.h
  *
  * "list" is the conf-list as it was when the pod started, "result" what the last plugin said, from
- * the moment on when all have been added: what DEL wants to know, whatever has changed since.
+ * the moment on when all have been added: what DEL wants to know, whatever has changed since. "vf"
+ * is there from before the moment on when anything of the function is changed.
  */
 #ifndef HUSK_POD_NETWORK_RECORD_H
 #define HUSK_POD_NETWORK_RECORD_H
@@ -30,6 +32,7 @@ struct network_record {
     struct network_mode mode;
     char directory[RECORD_PATH_BYTES]; /* the pod's; "" when that is not known */
     json_t *cni;                       /* or NULL */
+    json_t *vf;                        /* or NULL */
     /* Of the id: */
     char tap[IFNAMSIZ];
     char netns[RECORD_NETNS_BYTES];
@@ -41,7 +44,8 @@ int network_record_begin(const struct pod_network_request *request, struct netwo
 /* Takes a zeroed one. */
 void network_record_end(struct network_record *record);
 
-/* A document of a stranger: everything is checked but what "cni" has in it, which its users do. */
+/* A document of a stranger: everything is checked but what "cni" and "vf" have in them, which
+ * their users do. */
 int network_record_decode(const json_t *document, const char *where, struct network_record *out,
                           struct husk_error *err);
 /* -ENOENT without one. `dir` may be pods/ of the state, and `name` a file there. */

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "pod/image/json.h"
@@ -36,23 +37,25 @@ static int open_below(int parent, const char *name)
 
 int network_state_open(struct network_state *state, struct husk_error *err)
 {
+    const struct {
+        const char *name;
+        int *fd;
+    } parts[] = {{"leases", &state->leases},       {"ports", &state->ports}, {"vfs", &state->vfs},
+                 {"addresses", &state->addresses}, {"pods", &state->pods},   {"gc", &state->gc}};
     int run = -1, ret = 0;
 
-    *state = (struct network_state){.dir = -1, .leases = -1, .ports = -1, .pods = -1, .gc = -1};
+    *state = (struct network_state){
+        .dir = -1, .leases = -1, .ports = -1, .vfs = -1, .addresses = -1, .pods = -1, .gc = -1};
     if (mkdir("/run/husk", 0700) < 0 && errno != EEXIST)
         ret = -errno;
     if (!ret && (run = open("/run/husk", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
         ret = -errno;
     if (!ret && (state->dir = open_below(run, "network")) < 0)
         ret = state->dir;
-    if (!ret && (state->leases = open_below(state->dir, "leases")) < 0)
-        ret = state->leases;
-    if (!ret && (state->ports = open_below(state->dir, "ports")) < 0)
-        ret = state->ports;
-    if (!ret && (state->pods = open_below(state->dir, "pods")) < 0)
-        ret = state->pods;
-    if (!ret && (state->gc = open_below(state->dir, "gc")) < 0)
-        ret = state->gc;
+    for (size_t i = 0; !ret && i < ARRAY_SIZE(parts); i++) {
+        *parts[i].fd = open_below(state->dir, parts[i].name);
+        ret = *parts[i].fd < 0 ? *parts[i].fd : 0;
+    }
     close_fd(&run);
     if (!ret)
         return 0;
@@ -65,6 +68,8 @@ void network_state_close(struct network_state *state)
     close_fd(&state->dir);
     close_fd(&state->leases);
     close_fd(&state->ports);
+    close_fd(&state->vfs);
+    close_fd(&state->addresses);
     close_fd(&state->pods);
     close_fd(&state->gc);
 }

@@ -6,6 +6,8 @@
  *     bridge.json         husk's bridge: its prefixes, and what of the host was changed for it
  *     leases/N            which pod has the Nth address of the bridge; the text is its id
  *     ports/PROTO-PORT-IP which pod a port of the host belongs to
+ *     vfs/ADDRESS         which pod has a virtual function; the text is its id
+ *     addresses/ADDRESS   which pod has an address of those for virtual functions
  *     pods/ID.json        each network that is up, or half up, as DIR/network.json
  *     pods/.ID.lock       held while plugins make it (record.h)
  *     gc/NAME.json        the conf-list of a CNI network that is to be asked to collect (gc.h)
@@ -28,7 +30,7 @@
 #define STATE_ID_BYTES  65u /* 64 hexadecimal digits */
 
 struct network_state {
-    int dir, leases, ports, pods, gc;
+    int dir, leases, ports, vfs, addresses, pods, gc;
 };
 
 /* Makes what is missing and opens it. Does not lock. */

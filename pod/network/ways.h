@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The two ways in which a pod's network is made; for network.c. */
+/* The ways in which a pod's network is made; for network.c. */
 #ifndef HUSK_POD_NETWORK_WAYS_H
 #define HUSK_POD_NETWORK_WAYS_H
 
@@ -34,5 +34,14 @@ int cni_way_check(const struct network_record *record, struct husk_error *err);
 
 /* pod_network_down() of a record that has been read; dir -1: its directory is gone. */
 int network_take_back(const struct network_record *record, int dir, struct husk_error *err);
+
+/* A virtual function of a card: record->vf is filled, and network_record_save() called for it,
+ * before anything of the function is changed. */
+int vf_way_up(const struct pod_network_request *request, struct network_record *record,
+              const struct network_state *state, struct pod_network_result *result,
+              struct husk_error *err);
+int vf_way_down(const struct network_record *record, const struct network_state *state,
+                struct husk_error *err);
+int vf_way_check(const struct network_record *record, struct husk_error *err);
 
 #endif

@@ -13,6 +13,8 @@
 #include "pod/network/cni_result.h"
 #include "pod/network/dns.h"
 #include "pod/network/record.h"
+#include "pod/network/vf_config.h"
+#include "pod/network/vf_hold.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,11 +56,14 @@ static void fuzz_result(const json_t *document)
 static void fuzz_record(const json_t *document)
 {
     struct network_record record;
+    struct vf_hold hold;
     struct husk_error err;
 
     if (!network_record_decode(document, "record", &record, &err)) {
         demand(strlen(record.tap) == 14 && !strchr(record.netns, '/'));
         demand(record.mode.kind != NETWORK_CNI || record.cni);
+        if (record.vf && vf_hold_decode(record.vf, "record", &hold, &err) == 0)
+            demand(!strchr(hold.function, '/') && hold.index < PCI_VF_MAX);
     }
     network_record_end(&record);
 }
@@ -77,6 +82,19 @@ static void fuzz_conf(const uint8_t *data, size_t size, bool single)
             !strchr(json_string_value(json_object_get(json_array_get(plugins, i), "type")), '/'));
     (void)cni_conf_capable(list, "portMappings");
     json_decref(list);
+}
+
+static void fuzz_ranges(const uint8_t *data, size_t size)
+{
+    static const char *const names[] = {"eth0"};
+    struct vf_config config;
+    struct husk_error err;
+
+    if (vf_config_parse(data, size, "file", names, 1, &config, &err))
+        return;
+    demand(config.range_count >= 1 && config.range_count <= 2);
+    for (unsigned i = 0; i < config.range_count; i++)
+        demand(config.ranges[i].first >= 1 && config.ranges[i].first <= config.ranges[i].last);
 }
 
 static void fuzz_wish(const uint8_t *data, size_t size)
@@ -114,6 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 4:
         fuzz_wish(data + 1, size - 1);
+        fuzz_ranges(data + 1, size - 1);
         break;
     default:
         dns_parse((const char *)data + 1, size - 1, &dns);

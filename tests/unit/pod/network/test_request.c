@@ -87,7 +87,8 @@ static void names_what_is_wrong(void **state)
 
 static void knows_modes(void **state)
 {
-    static const char *const bad[] = {"", "cni", "cni:", "cni:-a", "cni:a/b", "bridge:x", "vf"};
+    static const char *const bad[] = {"",   "cni", "cni:",  "cni:-a",  "cni:a/b", "bridge:x",
+                                      "vf", "vf:", "vf:-a", "vf:../x", "vf:a b"};
     struct network_mode mode;
     struct husk_error err;
 
@@ -96,6 +97,10 @@ static void knows_modes(void **state)
     assert_string_equal(mode.name, "my.net-1_x");
     assert_int_equal(network_mode_parse("bridge", &mode, &err), 0);
     assert_int_equal(mode.kind, NETWORK_BRIDGE);
+    assert_int_equal(network_mode_parse("vf:0000:01:00.0", &mode, &err), 0);
+    assert_int_equal(mode.kind, NETWORK_VF);
+    assert_string_equal(mode.name, "0000:01:00.0");
+    assert_int_equal(network_mode_parse("vf:enp1s0f0", &mode, &err), 0);
     assert_int_equal(pod_network_check_mode("none", &err), 0);
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(pod_network_check_mode(bad[i], &err), -EINVAL);
@@ -133,6 +138,11 @@ static void takes_only_records_of_its_own(void **state)
     assert_int_equal(
         decode("{\"version\": 1, \"id\": \"" ID "\", \"mode\": \"cni:a\", \"cni\": {}}", &record),
         0);
+    assert_int_equal(decode("{\"version\": 1, \"id\": \"" ID "\", \"mode\": \"vf:a\"}", &record),
+                     0);
+    assert_int_equal(
+        decode("{\"version\": 1, \"id\": \"" ID "\", \"mode\": \"vf:a\", \"vf\": 1}", &record),
+        -EINVAL);
     assert_int_equal(decode("{}", &record), -EINVAL);
 }
 
