@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "pod/machine/cache.h"
+#include "pod/machine/module_archive.h"
 #include "pod/machine/modules.h"
 
 #define AGENT_FILE    "agent.cpio"

@@ -1,28 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Modules into an archive, by libarchive: see modules.h. */
+/* Modules of a tree: see modules.h. */
 #include "pod/machine/modules.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <limits.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
 
-#define MODULE_BYTES_MAX (64u << 20)
+#define SOFT_DEPTH_MAX 4u /* of modules that want others before them */
 
 static const char cannot_collect[] = "cannot collect the kernel's modules";
 
 /* ---- which ---- */
 
-/* "kernel/fs/erofs/erofs.ko.xz" is "erofs"; a dash is as good as an underscore (kmod). */
-static void module_name(const char *path, char name[MODULE_NAME_BYTES])
+void module_name(const char *path, char name[MODULE_NAME_BYTES])
 {
     const char *slash = strrchr(path, '/');
     const char *base = slash ? slash + 1 : path;
@@ -36,6 +31,12 @@ static void module_name(const char *path, char name[MODULE_NAME_BYTES])
     for (char *at = name; *at; at++)
         *at = (char)(*at == '-' ? '_' : *at);
 }
+
+/* What depmod(8) writes about a tree. */
+struct index {
+    FILE *dep, *builtin;
+    FILE *softdep, *alias; /* or NULL */
+};
 
 static FILE *open_index(const char *tree, const char *file, struct husk_error *err)
 {
@@ -90,24 +91,112 @@ static int append(struct module_list *list, const char *path, struct husk_error 
     return 0;
 }
 
+/* ---- what is to be there before, and is not needed ---- */
+
+/* "alias PATTERN MODULE" (depmod(8)). */
+static bool is_alias_line(char *line, const char *wanted, int (*match)(const char *, const char *),
+                          char name[MODULE_NAME_BYTES])
+{
+    char *save = NULL, *word = strtok_r(line, " \n", &save);
+    const char *pattern = word && !strcmp(word, "alias") ? strtok_r(NULL, " \n", &save) : NULL;
+    const char *module = pattern ? strtok_r(NULL, " \n", &save) : NULL;
+
+    if (!module || match(pattern, wanted) != 0)
+        return false;
+    module_name(module, name);
+    return true;
+}
+
+/*
+ * The line of modules.dep of what is called `name`, a module or an alias of some; of several the
+ * one that is not for some processors only. 1 or 0.
+ */
+static int find_soft(const struct index *index, const char *name, char **line, size_t *size)
+{
+    char module[MODULE_NAME_BYTES], *alias = NULL;
+    size_t alias_size = 0;
+    int found = find_line(index->dep, name, line, size);
+
+    if (found || !index->alias)
+        return found;
+    rewind(index->alias);
+    while (getline(&alias, &alias_size, index->alias) > 0) {
+        if (!is_alias_line(alias, name, strcmp, module))
+            continue;
+        found = find_line(index->dep, module, line, size);
+        if (found && strncmp(*line, "kernel/arch/", strlen("kernel/arch/")) != 0)
+            break;
+    }
+    free(alias);
+    return found;
+}
+
+static int append_with(const struct index *index, char *line, unsigned depth,
+                       struct module_list *out, struct husk_error *err);
+
+/* "softdep MODULE pre: NAME … post: NAME …" (modprobe.d(5)): those before, as far as they exist. */
+static int append_pre(const struct index *index, char *words, unsigned depth,
+                      struct module_list *out, struct husk_error *err)
+{
+    char *save = NULL, *line = NULL;
+    bool before = false;
+    size_t size = 0;
+    int ret = 0;
+
+    for (char *word = strtok_r(words, " \n", &save); word && !ret;
+         word = strtok_r(NULL, " \n", &save)) {
+        if (word[strlen(word) - 1] == ':')
+            before = !strcmp(word, "pre:");
+        else if (before && find_soft(index, word, &line, &size))
+            ret = append_with(index, line, depth + 1, out, err);
+    }
+    free(line);
+    return ret;
+}
+
+static int append_soft(const struct index *index, const char *path, unsigned depth,
+                       struct module_list *out, struct husk_error *err)
+{
+    char name[MODULE_NAME_BYTES], *line = NULL;
+    size_t size = 0;
+    long at = 0;
+    int ret = 0;
+
+    module_name(path, name);
+    while (!ret && index->softdep && depth < SOFT_DEPTH_MAX &&
+           fseek(index->softdep, at, SEEK_SET) == 0 && getline(&line, &size, index->softdep) > 0) {
+        char *save = NULL, *word = strtok_r(line, " \n", &save), module[MODULE_NAME_BYTES];
+
+        at = ftell(index->softdep); /* it is read within, too */
+        if (!word || strcmp(word, "softdep") != 0 || !(word = strtok_r(NULL, " \n", &save)))
+            continue;
+        module_name(word, module);
+        if (!strcmp(module, name) && save)
+            ret = append_pre(index, save, depth, out, err);
+    }
+    free(line);
+    return ret ? ret : append(out, path, err);
+}
+
 /* "PATH: NEEDED …", of which the last is to be loaded first (depmod(8)). */
-static int append_line(struct module_list *list, char *line, struct husk_error *err)
+static int append_with(const struct index *index, char *line, unsigned depth,
+                       struct module_list *out, struct husk_error *err)
 {
     char *needed = strchr(line, ':'), *last;
     int ret = 0;
 
     if (!needed)
-        return append(list, line, err);
+        return append_soft(index, line, depth, out, err);
     *needed++ = '\0';
     while (!ret && (last = strrchr(needed, ' '))) {
         if (last[1])
-            ret = append(list, last + 1, err);
+            ret = append_soft(index, last + 1, depth, out, err);
         *last = '\0';
     }
-    return ret ? ret : append(list, line, err);
+    return ret ? ret : append_soft(index, line, depth, out, err);
 }
 
-static int read_list(FILE *index, FILE *builtin, const char *tree, const char *const *names,
+static int read_list(const struct index *index, const char *tree, const char *const *names,
                      struct module_list *out, struct husk_error *err)
 {
     char *line = NULL;
@@ -115,9 +204,9 @@ static int read_list(FILE *index, FILE *builtin, const char *tree, const char *c
     int ret = 0;
 
     for (; !ret && *names; names++) {
-        if (find_line(index, *names, &line, &size))
-            ret = append_line(out, line, err);
-        else if (!find_line(builtin, *names, &line, &size))
+        if (find_line(index->dep, *names, &line, &size))
+            ret = append_with(index, line, 0, out, err);
+        else if (!find_line(index->builtin, *names, &line, &size))
             ret = error_set(err, ENOENT, tree, cannot_collect, "it has no module %s", *names);
     }
     free(line);
@@ -127,17 +216,28 @@ static int read_list(FILE *index, FILE *builtin, const char *tree, const char *c
 int module_list_read(const char *tree, const char *const *names, struct module_list *out,
                      struct husk_error *err)
 {
-    FILE *index = open_index(tree, "modules.dep", err);
-    FILE *builtin = index ? open_index(tree, "modules.builtin", err) : NULL;
-    int ret = builtin ? 0 : -errno;
+    struct index index = {NULL, NULL, NULL, NULL};
+    const struct {
+        const char *name;
+        FILE **file;
+    } files[] = {{"modules.dep", &index.dep},
+                 {"modules.builtin", &index.builtin},
+                 {"modules.softdep", &index.softdep},
+                 {"modules.alias", &index.alias}};
+    enum { NEEDED = 2, COUNT = sizeof(files) / sizeof(files[0]) };
+    int ret = 0;
 
     out->count = 0;
-    if (builtin)
-        ret = read_list(index, builtin, tree, names, out, err);
-    if (index)
-        fclose(index);
-    if (builtin)
-        fclose(builtin);
+    for (unsigned i = 0; i < COUNT && !ret; i++) {
+        *files[i].file = open_index(tree, files[i].name, i < NEEDED ? err : NULL);
+        ret = *files[i].file || i >= NEEDED ? 0 : -errno;
+    }
+    if (!ret)
+        ret = read_list(&index, tree, names, out, err);
+    for (unsigned i = 0; i < COUNT; i++) {
+        if (*files[i].file)
+            fclose(*files[i].file);
+    }
     if (ret)
         module_list_clear(out);
     return ret;
@@ -151,17 +251,9 @@ void module_list_clear(struct module_list *list)
 
 /* ---- for a device ---- */
 
-/* "alias PATTERN MODULE" (depmod(8)). */
-static bool is_alias_line(char *line, const char *modalias, char name[MODULE_NAME_BYTES])
+static int match_pattern(const char *pattern, const char *modalias)
 {
-    char *save = NULL, *word = strtok_r(line, " \n", &save);
-    const char *pattern = word && !strcmp(word, "alias") ? strtok_r(NULL, " \n", &save) : NULL;
-    const char *module = pattern ? strtok_r(NULL, " \n", &save) : NULL;
-
-    if (!module || fnmatch(pattern, modalias, 0) != 0)
-        return false;
-    module_name(module, name);
-    return true;
+    return fnmatch(pattern, modalias, 0);
 }
 
 /* "MODULE.alias=PATTERN" (Documentation/kbuild/kbuild.rst, modules.builtin.modinfo). */
@@ -183,7 +275,7 @@ int module_for_device(const char *tree, const char *modalias, char name[MODULE_N
     if (!aliases)
         return -errno;
     while (!found && getline(&line, &size, aliases) > 0)
-        found = is_alias_line(line, modalias, name);
+        found = is_alias_line(line, modalias, match_pattern, name);
     fclose(aliases);
     builtin = found ? NULL : open_index(tree, "modules.builtin.modinfo", NULL);
     while (builtin && !found && getdelim(&line, &size, '\0', builtin) > 0) {
@@ -195,126 +287,4 @@ int module_for_device(const char *tree, const char *modalias, char name[MODULE_N
     free(line);
     return found ? 0
                  : error_set(err, ENOENT, tree, cannot_collect, "it has no driver of %s", modalias);
-}
-
-/* ---- the archive ---- */
-
-/* A file, or with bytes NULL a directory. */
-static int add(struct archive *out, const char *path, const void *bytes, size_t len,
-               struct husk_error *err)
-{
-    struct archive_entry *entry = archive_entry_new();
-    int ret = entry ? 0 : -ENOMEM;
-
-    if (entry) {
-        archive_entry_set_pathname(entry, path);
-        archive_entry_set_filetype(entry, bytes ? AE_IFREG : AE_IFDIR);
-        archive_entry_set_perm(entry, bytes ? 0644 : 0755);
-        archive_entry_set_size(entry, (la_int64_t)len);
-        if (archive_write_header(out, entry) != ARCHIVE_OK ||
-            (len && archive_write_data(out, bytes, len) != (la_ssize_t)len))
-            ret = -EIO;
-    }
-    archive_entry_free(entry);
-    if (ret == -EIO)
-        return error_set(err, EIO, path, cannot_collect, "%s", archive_error_string(out));
-    return ret ? error_set(err, -ret, path, cannot_collect, NULL) : 0;
-}
-
-/* The file behind its compression, of whichever kind; *bytes is the caller's. */
-static int read_module(const char *path, char **bytes, size_t *len, struct husk_error *err)
-{
-    struct archive *in = archive_read_new();
-    struct archive_entry *entry;
-    size_t room = 1u << 20;
-    la_ssize_t n = -1;
-
-    *len = 0;
-    *bytes = malloc(room);
-    if (in && *bytes && archive_read_support_filter_all(in) >= ARCHIVE_WARN &&
-        archive_read_support_format_raw(in) == ARCHIVE_OK &&
-        archive_read_open_filename(in, path, 65536) == ARCHIVE_OK &&
-        archive_read_next_header(in, &entry) == ARCHIVE_OK) {
-        while ((n = archive_read_data(in, *bytes + *len, room - *len)) > 0) {
-            *len += (size_t)n;
-            if (*len == room) {
-                char *more = room < MODULE_BYTES_MAX ? realloc(*bytes, room * 2) : NULL;
-
-                n = -1;
-                if (!more)
-                    break;
-                *bytes = more;
-                room *= 2;
-            }
-        }
-    }
-    if (n < 0)
-        error_set(err, EIO, path, cannot_collect, "%s",
-                  in && archive_error_string(in) ? archive_error_string(in) : "it is too big");
-    archive_read_free(in);
-    if (n == 0)
-        return 0;
-    free(*bytes);
-    *bytes = NULL;
-    return -EIO;
-}
-
-static int add_module(struct archive *out, const char *tree, const char *path, FILE *list,
-                      struct husk_error *err)
-{
-    char source[PATH_MAX], name[MODULE_NAME_BYTES], target[MODULE_NAME_BYTES + 16];
-    char *bytes;
-    size_t len;
-    int ret;
-
-    if ((size_t)snprintf(source, sizeof(source), "%s/%s", tree, path) >= sizeof(source))
-        return error_set(err, ENAMETOOLONG, tree, cannot_collect, NULL);
-    ret = read_module(source, &bytes, &len, err);
-    if (ret)
-        return ret;
-    module_name(path, name);
-    snprintf(target, sizeof(target), "modules/%s.ko", name);
-    fprintf(list, "/%s\n", target);
-    ret = add(out, target, bytes, len, err);
-    free(bytes);
-    return ret;
-}
-
-static int write_archive(struct archive *out, const char *tree, const struct module_list *modules,
-                         struct husk_error *err)
-{
-    char *text = NULL;
-    size_t len = 0;
-    FILE *list = open_memstream(&text, &len);
-    int ret = list ? add(out, "modules", NULL, 0, err)
-                   : error_set(err, ENOMEM, tree, cannot_collect, NULL);
-
-    for (unsigned i = 0; !ret && i < modules->count; i++)
-        ret = add_module(out, tree, modules->paths[i], list, err);
-    if (list && fclose(list) && !ret)
-        ret = error_set(err, ENOMEM, tree, cannot_collect, NULL);
-    if (!ret)
-        ret = add(out, "modules.list", text, len, err);
-    free(text);
-    return ret;
-}
-
-int module_archive_write(const char *tree, const struct module_list *list, int fd,
-                         struct husk_error *err)
-{
-    struct archive *out = archive_write_new();
-    int ret = 0;
-
-    if (!out)
-        return error_set(err, ENOMEM, tree, cannot_collect, NULL);
-    if (archive_write_set_format_cpio_newc(out) != ARCHIVE_OK ||
-        archive_write_add_filter_none(out) != ARCHIVE_OK ||
-        archive_write_open_fd(out, fd) != ARCHIVE_OK)
-        ret = error_set(err, EIO, tree, cannot_collect, "%s", archive_error_string(out));
-    if (!ret)
-        ret = write_archive(out, tree, list, err);
-    if (!ret && archive_write_close(out) != ARCHIVE_OK)
-        ret = error_set(err, EIO, tree, cannot_collect, "%s", archive_error_string(out));
-    archive_write_free(out);
-    return ret;
 }
