@@ -116,10 +116,15 @@ static int apply(const struct target *target, struct rtnl *rtnl, struct vf_setti
     return ret ? set_failed(target->name, failed, rtnl->refusal, ret, err) : 0;
 }
 
-static int open_rtnl(const char *name, struct rtnl *rtnl, struct husk_error *err)
+/* To be closed with rtnl_close(). */
+static int reach(const struct vf_host *host, const char *pf, const char *name, unsigned number,
+                 struct target *target, struct rtnl *rtnl, struct husk_error *err)
 {
-    int ret = rtnl_open(rtnl);
+    int ret = find_target(host, pf, name, number, target, err);
 
+    if (ret)
+        return ret;
+    ret = rtnl_open(rtnl);
     return ret ? error_set(err, -ret, name, "cannot talk to rtnetlink", NULL) : 0;
 }
 
@@ -128,10 +133,8 @@ int vf_get(const struct vf_host *host, const char *pf, const char *name, unsigne
 {
     struct target target = {.name = name};
     struct rtnl rtnl;
-    int ret = find_target(host, pf, name, number, &target, err);
+    int ret = reach(host, pf, name, number, &target, &rtnl, err);
 
-    if (!ret)
-        ret = open_rtnl(name, &rtnl, err);
     if (ret)
         return ret;
     ret = read_settings(&target, &rtnl, out, err);
@@ -144,10 +147,8 @@ int vf_set(const struct vf_host *host, const char *pf, const char *name, unsigne
 {
     struct target target = {.name = name};
     struct rtnl rtnl;
-    int ret = find_target(host, pf, name, number, &target, err);
+    int ret = reach(host, pf, name, number, &target, &rtnl, err);
 
-    if (!ret)
-        ret = open_rtnl(name, &rtnl, err);
     if (ret)
         return ret;
     ret = apply(&target, &rtnl, *wanted, err);

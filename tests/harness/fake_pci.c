@@ -227,6 +227,21 @@ void fake_pci_remove(struct fake_pci *fake)
     run("rm -rf %s", fake->root);
 }
 
+int fake_pci_set_up(void **state)
+{
+    static struct fake_pci fake;
+
+    fake_pci_make(&fake);
+    *state = &fake;
+    return 0;
+}
+
+int fake_pci_tear_down(void **state)
+{
+    fake_pci_remove(*state);
+    return 0;
+}
+
 void fake_pci_driver(const struct fake_pci *fake, const char *address, char out[64])
 {
     struct pci_function function;

@@ -32,6 +32,10 @@ struct fake_pci {
 void fake_pci_make(struct fake_pci *fake);
 void fake_pci_remove(struct fake_pci *fake);
 
+/* For cmocka, of one that is *state. */
+int fake_pci_set_up(void **state);
+int fake_pci_tear_down(void **state);
+
 /* One more function, in an IOMMU group, or none: -1. */
 void fake_pci_function(const struct fake_pci *fake, const char *address, const char *class,
                        const char *driver, int group);

@@ -13,21 +13,6 @@
 #include "cli/vf_report.h"
 #include "tests/harness/fake_pci.h"
 
-static int set_up(void **state)
-{
-    static struct fake_pci fake;
-
-    fake_pci_make(&fake);
-    *state = &fake;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fake_pci_remove(*state);
-    return 0;
-}
-
 static char *print(const json_t *pf)
 {
     char *text = NULL;
@@ -85,7 +70,7 @@ static void test_not_there(void **state)
     assert_null(vf_report_pf(&fake->host, NULL, "0000:02:00.0"));
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, fake_pci_set_up, fake_pci_tear_down)
 
 int main(void)
 {

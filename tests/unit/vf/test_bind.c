@@ -17,18 +17,12 @@
 
 static int set_up(void **state)
 {
-    static struct fake_pci fake;
+    const struct fake_pci *fake;
     struct husk_error err = {0};
+    int ret = fake_pci_set_up(state);
 
-    fake_pci_make(&fake);
-    *state = &fake;
-    return vf_create(&fake.host, FAKE_PF, 2, &err);
-}
-
-static int tear_down(void **state)
-{
-    fake_pci_remove(*state);
-    return 0;
+    fake = *state;
+    return ret ? ret : vf_create(&fake->host, FAKE_PF, 2, &err);
 }
 
 static void expect_driver(const struct fake_pci *fake, const char *address, const char *driver)
@@ -214,7 +208,7 @@ static void test_group(void **state)
     assert_string_equal(other.address, "0000:01:10.1");
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, fake_pci_tear_down)
 
 int main(void)
 {

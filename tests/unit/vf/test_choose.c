@@ -15,21 +15,6 @@
 #include "vf/change.h"
 #include "vf/choose.h"
 
-static int set_up(void **state)
-{
-    static struct fake_pci fake;
-
-    fake_pci_make(&fake);
-    *state = &fake;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fake_pci_remove(*state);
-    return 0;
-}
-
 /* Accepts none before the one whose address ends so. */
 static int take(void *opaque, const char *address)
 {
@@ -103,7 +88,7 @@ static void test_used_ones(void **state)
 
 int main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, fake_pci_set_up, fake_pci_tear_down)
     const struct CMUnitTest tests[] = {CASE(test_none_made), CASE(test_first_that_is_accepted),
                                        CASE(test_used_ones)};
 

@@ -12,21 +12,6 @@
 #include "vf/change.h"
 #include "tests/harness/fake_pci.h"
 
-static int set_up(void **state)
-{
-    static struct fake_pci fake;
-
-    fake_pci_make(&fake);
-    *state = &fake;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fake_pci_remove(*state);
-    return 0;
-}
-
 static void expect_refusal(int ret, int code, const struct husk_error *err, const char *text)
 {
     assert_int_equal(ret, -code);
@@ -138,7 +123,7 @@ static void test_in_use(void **state)
     assert_int_equal(vf_remove(host, FAKE_PF, &err), 0);
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, fake_pci_set_up, fake_pci_tear_down)
 
 int main(void)
 {

@@ -14,21 +14,6 @@
 #include "vf/change.h"
 #include "vf/set.h"
 
-static int set_up(void **state)
-{
-    static struct fake_pci fake;
-
-    fake_pci_make(&fake);
-    *state = &fake;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fake_pci_remove(*state);
-    return 0;
-}
-
 static void refused(const struct fake_pci *fake, const char *name, unsigned number, int code,
                     const char *says)
 {
@@ -79,7 +64,7 @@ static void test_no_interface(void **state)
 
 int main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, fake_pci_set_up, fake_pci_tear_down)
     const struct CMUnitTest tests[] = {CASE(test_no_such_vf), CASE(test_several_interfaces),
                                        CASE(test_no_interface)};
 
