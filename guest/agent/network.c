@@ -164,6 +164,20 @@ static int add_route(unsigned index, const struct address *to, const struct addr
     return ask(&message);
 }
 
+/* Addresses and routes are the host's to say, not those of whoever advertises himself as a router
+ * (RFC 4861, section 4.2). */
+static int ignore_routers(unsigned index)
+{
+    char name[IF_NAMESIZE], path[64];
+    int ret;
+
+    if (!if_indextoname(index, name))
+        return -errno;
+    snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_ra", name);
+    ret = file_write(AT_FDCWD, path, "0");
+    return ret == -ENOENT ? 0 : ret; /* the kernel has no IPv6 */
+}
+
 static unsigned index_of_mac(const char *mac)
 {
     DIR *list = opendir("/sys/class/net");
@@ -281,6 +295,10 @@ int network_set(const struct node *params, struct husk_error *err)
         ret = find_interface(params, &index, err);
     if (ret)
         return ret;
+    ret = ignore_routers(index);
+    if (ret)
+        return error_set(err, -ret, "network.set", "routers cannot be kept from the interface",
+                         NULL);
     ret = link_up(index, (uint32_t)mtu);
     if (ret)
         return error_set(err, -ret, "network.set", "the interface cannot be brought up", NULL);

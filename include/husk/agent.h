@@ -274,6 +274,7 @@
  *                 "routes": [{"to": "0.0.0.0/0", "via": "10.1.2.1"}, …]}
  *     Brings an interface up with these addresses (IPv4 or IPv6) and routes, in addition to those it
  *     has. "via" may be left out. An interface that is named by its MAC is waited for, for 5 seconds.
+ *     From then on it takes no addresses and routes from router advertisements.
  *
  * THE GUEST
  *
