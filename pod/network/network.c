@@ -204,7 +204,7 @@ int pod_network_down(int dir, struct husk_error *err)
     return ret;
 }
 
-/* What is not plugins' is no harder to take back for the pod's going. */
+/* What is neither plugins' nor a card's is no harder to take back for the pod's going. */
 static int give_up(const struct network_record *record, int dir, struct husk_error *left,
                    struct husk_error *err)
 {
@@ -212,8 +212,9 @@ static int give_up(const struct network_record *record, int dir, struct husk_err
     int removed, ret = network_state_open(&state, err);
 
     if (!ret)
-        ret = cni_way_abandon(record, &state, left, err);
-    if (ret > 0)
+        ret = record->mode.kind == NETWORK_CNI ? cni_way_abandon(record, &state, left, err)
+                                               : vf_way_abandon(record, &state, left, err);
+    if (ret > 0 && record->mode.kind == NETWORK_CNI)
         network_gc_want(&state, record);
     if (ret >= 0) {
         removed = network_record_remove(record, &state, dir, err);
@@ -237,8 +238,9 @@ int pod_network_abandon(int dir, struct husk_error *left, struct husk_error *err
         *left = *err;
         ret = unlinkat(dir, RECORD_FILE, 0) < 0 ? ret : 1;
     } else {
-        ret = record.mode.kind == NETWORK_CNI ? give_up(&record, dir, left, err)
-                                              : network_take_back(&record, dir, err);
+        ret = record.mode.kind == NETWORK_CNI || record.mode.kind == NETWORK_VF
+                  ? give_up(&record, dir, left, err)
+                  : network_take_back(&record, dir, err);
     }
     network_record_end(&record);
     return ret;

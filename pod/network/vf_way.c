@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/parse.h"
+#include "pod/network/config_file.h"
 #include "pod/network/dns.h"
 #include "pod/network/vf_config.h"
 #include "pod/network/vf_hold.h"
@@ -21,7 +22,8 @@
 #include "pod/network/ways.h"
 #include "vf/set.h"
 
-#define MBIT UINT64_C(1000000)
+#define MBIT        UINT64_C(1000000)
+#define IP6_MTU_MIN 1280u
 
 static const char wrong[] = "cannot join the pod to the card";
 
@@ -30,7 +32,7 @@ struct joining {
     struct vf_config config;
     struct address addresses[2];
     uint8_t mac[6];
-    uint32_t mtu; /* of the PF */
+    uint32_t mtu;
 };
 
 /* ---- the PF ---- */
@@ -45,6 +47,28 @@ static int read_mtu(const char *interface, uint32_t *out)
         ret = parse_u64(text, 1, UINT16_MAX, &mtu);
     *out = (uint32_t)mtu;
     return ret;
+}
+
+/* What the PF cannot carry its VFs cannot; RFC 8200, section 5, has IPv6 want 1280. */
+static int choose_mtu(struct joining *joining, const char *interface, struct husk_error *err)
+{
+    const struct vf_config *config = &joining->config;
+    uint32_t most;
+    int ret = read_mtu(interface, &most);
+
+    if (ret)
+        return error_set(err, -ret, interface, wrong, "its MTU cannot be read");
+    joining->mtu = config->mtu ? config->mtu : most;
+    if (joining->mtu > most)
+        return error_set(err, ERANGE, config_file_path(), wrong,
+                         "mtu %u is more than the %u of %s: `ip link set %s mtu %u` first",
+                         joining->mtu, most, interface, interface, joining->mtu);
+    for (unsigned i = 0; i < config->range_count; i++) {
+        if (config->ranges[i].prefix.family == AF_INET6 && joining->mtu < IP6_MTU_MIN)
+            return error_set(err, ERANGE, interface, wrong, "its MTU of %u is too small for IPv6",
+                             joining->mtu);
+    }
+    return 0;
 }
 
 /* Its VFs have no link while it is down. */
@@ -72,9 +96,8 @@ static int find_pf(const char *name, struct joining *joining, struct husk_error 
     if (!interface_is_up(&vf_this_host, interface))
         return error_set(err, ENETDOWN, name, wrong, "it is down: `ip link set %s up` first",
                          interface);
-    ret = read_mtu(interface, &joining->mtu);
-    return ret ? error_set(err, -ret, interface, wrong, "its MTU cannot be read")
-               : vf_config_read(names, count, &joining->config, err);
+    ret = vf_config_read(names, count, &joining->config, err);
+    return ret ? ret : choose_mtu(joining, interface, err);
 }
 
 /* ---- up ---- */
@@ -161,11 +184,10 @@ static int set_up_function(const struct joining *joining, const struct pod_netwo
 static void fill_result(const struct joining *joining, struct pod_network_result *result)
 {
     struct pod_machine_network *machine = &result->machine;
-    uint32_t mtu = joining->config.mtu ? joining->config.mtu : joining->mtu;
 
     memcpy(machine->vfio, joining->hold.function, sizeof(machine->vfio));
     memcpy(machine->mac, joining->mac, sizeof(machine->mac));
-    machine->mtu = (uint16_t)mtu;
+    machine->mtu = (uint16_t)joining->mtu;
     for (unsigned i = 0; i < joining->config.range_count; i++) {
         const struct vf_range *range = &joining->config.ranges[i];
 
@@ -226,13 +248,11 @@ static int give_back(const struct network_record *record, const struct network_s
     return ret ? vf_hold_return(&vf_this_host, &hold, err) : 0;
 }
 
-int vf_way_down(const struct network_record *record, const struct network_state *state,
-                struct husk_error *err)
+static int release(const struct network_record *record, const struct network_state *state,
+                   struct husk_error *err)
 {
-    int ret = record->vf ? give_back(record, state, err) : 0;
+    int ret = network_state_lock(state, err);
 
-    if (!ret)
-        ret = network_state_lock(state, err);
     if (ret)
         return ret;
     ret = network_unclaim(state->vfs, record->id);
@@ -241,6 +261,24 @@ int vf_way_down(const struct network_record *record, const struct network_state 
     network_state_unlock(state);
     return ret ? error_set(err, -ret, STATE_DIRECTORY, "cannot give back what the pod had", NULL)
                : 0;
+}
+
+int vf_way_down(const struct network_record *record, const struct network_state *state,
+                struct husk_error *err)
+{
+    int ret = record->vf ? give_back(record, state, err) : 0;
+
+    return ret ? ret : release(record, state, err);
+}
+
+/* A function that stays with vfio-pci is no other pod's: vf_is_used(). */
+int vf_way_abandon(const struct network_record *record, const struct network_state *state,
+                   struct husk_error *left, struct husk_error *err)
+{
+    int kept = record->vf ? give_back(record, state, left) : 0;
+    int ret = release(record, state, err);
+
+    return ret ? ret : kept ? 1 : 0;
 }
 
 int vf_way_check(const struct network_record *record, struct husk_error *err)

@@ -42,6 +42,10 @@ int vf_way_up(const struct pod_network_request *request, struct network_record *
               struct husk_error *err);
 int vf_way_down(const struct network_record *record, const struct network_state *state,
                 struct husk_error *err);
+/* The same, and the claims even when the function cannot go back to its driver: 1 with *left filled
+ * then. `husk vf unbind` gives it back later. */
+int vf_way_abandon(const struct network_record *record, const struct network_state *state,
+                   struct husk_error *left, struct husk_error *err);
 int vf_way_check(const struct network_record *record, struct husk_error *err);
 
 #endif

@@ -4,6 +4,8 @@
 nothing is left of it. With one: tests/e2e/linux/pod_vf.py."""
 import json
 import pathlib
+import shutil
+import tempfile
 
 from network import Pod, Refused, identity, main, require, run
 
@@ -77,5 +79,43 @@ def a_claim_alone():
     run("rm", str(STATE / "vfs/0000:01:10.1"))
 
 
+def a_driver_that_is_gone():
+    """The pod can be removed by force: it is said what stays where it is, and how it gets home."""
+    address = "0000:01:10.0"
+    bus = pathlib.Path(tempfile.mkdtemp(prefix="bus-"))
+    for part in (f"devices/{address}", "drivers/vfio-pci"):
+        (bus / part).mkdir(parents=True)
+    (bus / "devices" / address / "driver").symlink_to(bus / "drivers/vfio-pci")
+    Pod("other", mode="bridge").down()  # makes the directories
+    run("mount", "--bind", str(bus), "/sys/bus/pci")
+    try:
+        pod = Pod("one", mode="vf:up0", up=False)
+        noted = pathlib.Path("/run/husk/vf") / address
+        noted.parent.mkdir(mode=0o700, exist_ok=True)
+        noted.write_text("husk-vf 1\ndriver igbvf\noverride -\n", encoding="utf-8")
+        for part, name in (("vfs", address), ("addresses", "10.9.0.100")):
+            (STATE / part / name).write_text(identity("one") + "\n", encoding="utf-8")
+        record = {"version": 1, "id": identity("one"), "mode": "vf:up0",
+                  "vf": {"pf": "0000:01:00.0", "name": "up0", "function": address, "index": 0, "before": {}}}
+        (pod.directory / "network.json").write_text(json.dumps(record), encoding="utf-8")
+        try:
+            pod.down()
+        except Refused as error:
+            require(address in str(error) and "igbvf is missing: load its module" in str(error), error)
+        else:
+            require(False, "it went back to a driver that is not there")
+        require((STATE / "vfs" / address).exists() and (pod.directory / "network.json").exists(), "it was forgotten")
+        said = run(*pod.command("abandon")).stderr
+        require(address in said and "igbvf is missing" in said, said)
+        left = [path.name for part in ("vfs", "addresses", "pods") for path in (STATE / part).iterdir()]
+        require(not left and not (pod.directory / "network.json").exists(), left)
+        require(noted.exists(), "husk vf unbind knows nothing of it")
+        noted.unlink()
+    finally:
+        run("umount", "/sys/bus/pci")
+        shutil.rmtree(bus)
+
+
 if __name__ == "__main__":
-    main([no_card, what_a_card_cannot, a_record_of_a_stranger, a_claim_alone])
+    main([no_card, what_a_card_cannot, a_record_of_a_stranger, a_claim_alone,
+          a_driver_that_is_gone])

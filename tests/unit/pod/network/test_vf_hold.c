@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "pod/network/vf_hold.h"
@@ -83,6 +84,78 @@ static void goes_and_comes_back(void **state)
     }
     assert_int_equal(vf_remove(&fake.host, FAKE_PF, &err), 0);
     assert_int_equal(vf_hold_return(&fake.host, &hold, &err), 0);
+}
+
+static void expect_home(void)
+{
+    char path[128], text[64];
+
+    fake_pci_driver(&fake, FAKE_VF, text);
+    assert_string_equal(text, "igbvf");
+    assert_int_equal(sysfs_read(fake.host.sysfs, text, sizeof(text),
+                                "bus/pci/devices/" FAKE_VF "/driver_override"),
+                     0);
+    assert_string_equal(text, "(null)");
+    snprintf(path, sizeof(path), "%s/vf/" FAKE_VF, fake.state);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+/* Dead in place of its Nth write; false when it came to its end. */
+static bool dies(int (*call)(const struct vf_host *, const struct vf_hold *, struct husk_error *),
+                 const struct vf_hold *hold, unsigned at)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        fake.stores = 0;
+        fake.die_at = at;
+        (void)call(&fake.host, hold, NULL);
+        _exit(fake.stores < at ? 42 : 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status) != 42;
+}
+
+static void killed_at_each_step(void **state)
+{
+    struct vf_hold hold;
+    struct husk_error err;
+    unsigned up = 1, down = 1;
+
+    assert_int_equal(choose(ONE, &hold, &err), 0);
+    for (; dies(vf_hold_bind, &hold, up); up++) {
+        assert_int_equal(vf_hold_return(&fake.host, &hold, &err), 0);
+        expect_home();
+    }
+    for (; dies(vf_hold_return, &hold, down); down++) {
+        assert_int_equal(vf_hold_return(&fake.host, &hold, &err), 0);
+        expect_home();
+        assert_int_equal(vf_hold_bind(&fake.host, &hold, &err), 0);
+    }
+    expect_home();
+    assert_true(up > 3 && down > 3);
+}
+
+/* It stays where it is, for `husk vf unbind` to give it back some day. */
+static void the_driver_is_gone(void **state)
+{
+    char path[128], driver[64];
+    struct vf_hold hold;
+    struct husk_error err;
+
+    assert_int_equal(choose(ONE, &hold, &err), 0);
+    assert_int_equal(vf_hold_bind(&fake.host, &hold, &err), 0);
+    snprintf(path, sizeof(path), "%s/bus/pci/drivers/igbvf", fake.sysfs);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(vf_hold_return(&fake.host, &hold, &err), -ENODEV);
+    assert_non_null(strstr(err.why, "igbvf is missing"));
+    fake_pci_driver(&fake, FAKE_VF, driver);
+    assert_string_equal(driver, "vfio-pci");
+    fake_pci_directory(&fake, "bus/pci/drivers/igbvf");
+    assert_int_equal(vf_unbind(&fake.host, FAKE_VF, &err), 0);
+    expect_home();
 }
 
 static void a_group_of_two(void **state)
@@ -164,8 +237,9 @@ static void a_stranger_wrote_it(void **state)
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-    const struct CMUnitTest tests[] = {CASE(no_two_have_one), CASE(goes_and_comes_back),
-                                       CASE(a_group_of_two), CASE(a_record_is_read_as_written),
+    const struct CMUnitTest tests[] = {CASE(no_two_have_one),     CASE(goes_and_comes_back),
+                                       CASE(killed_at_each_step), CASE(the_driver_is_gone),
+                                       CASE(a_group_of_two),      CASE(a_record_is_read_as_written),
                                        CASE(a_stranger_wrote_it)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
