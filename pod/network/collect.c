@@ -39,16 +39,31 @@ static int collect_one(const struct collecting *collecting, const char *name,
     return ret;
 }
 
-/* A record that was being written (".ID.json.new") when its writer was killed; of which pod's
- * directory is not known. */
-static void collect_unfinished(const struct collecting *collecting, const char *name)
+/* What writers that were killed have left of a record: ".ID.json.new", and ".ID.lock" where there
+ * is no record of that pod. */
+static bool is_unfinished(int pods, const char *name)
 {
-    char id[STATE_ID_BYTES];
+    char id[STATE_ID_BYTES], record[STATE_ID_BYTES + 8];
 
+    if (name[0] != '.' || strlen(name) <= sizeof(id))
+        return false;
     snprintf(id, sizeof(id), "%s", name + 1);
-    if (strlen(id) == sizeof(id) - 1 && !strcmp(name + sizeof(id), ".json.new") &&
-        !collecting->exists(collecting->opaque, id, ""))
-        (void)unlinkat(collecting->state->pods, name, 0);
+    if (!strcmp(name + sizeof(id), ".json.new"))
+        return true;
+    snprintf(record, sizeof(record), "%s.json", id);
+    return !strcmp(name + sizeof(id), ".lock") &&
+           faccessat(pods, record, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
+/* Records are written with the lock held, and a pod's lock comes after its record: with the lock,
+ * nobody is at it. Else it is for who looks next. */
+static void collect_unfinished(const struct network_state *state, const char *name)
+{
+    if (!is_unfinished(state->pods, name) || network_state_try_lock(state))
+        return;
+    if (is_unfinished(state->pods, name))
+        (void)unlinkat(state->pods, name, 0);
+    network_state_unlock(state);
 }
 
 static int collect_all(const struct collecting *collecting, struct husk_error *err)
@@ -68,7 +83,7 @@ static int collect_all(const struct collecting *collecting, struct husk_error *e
         int ret;
 
         if (entry->d_name[0] == '.') {
-            collect_unfinished(collecting, entry->d_name);
+            collect_unfinished(collecting->state, entry->d_name);
             continue;
         }
         ret = collect_one(collecting, entry->d_name, failed ? &later : err);

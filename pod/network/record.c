@@ -159,6 +159,19 @@ static void copy_name(const struct network_record *record, char name[COPY_BYTES]
     snprintf(name, COPY_BYTES, "%s.json", record->id);
 }
 
+/* Under the lock, for who removes what killed writers have left (collect.c). */
+static int save_copy(const char *name, const json_t *document, const struct network_state *state,
+                     struct husk_error *err)
+{
+    int ret = network_state_lock(state, err);
+
+    if (ret)
+        return ret;
+    ret = network_state_write_json(state->pods, name, document);
+    network_state_unlock(state);
+    return ret ? error_set(err, -ret, RECORD_FILE, wrong, NULL) : 0;
+}
+
 int network_record_save(const struct network_record *record, const struct network_state *state,
                         int dir, struct husk_error *err)
 {
@@ -167,16 +180,20 @@ int network_record_save(const struct network_record *record, const struct networ
                   record->mode_text, "directory", record->directory[0] ? record->directory : NULL,
                   "cni", record->cni, "vf", record->vf);
     char copy[COPY_BYTES];
-    int ret = document ? 0 : -ENOMEM;
+    int ret;
 
+    if (!document)
+        return error_set(err, ENOMEM, RECORD_FILE, wrong, NULL);
     copy_name(record, copy);
     /* The host's first: what the pod's directory tells is then always found without it, too. */
-    if (!ret)
-        ret = network_state_write_json(state->pods, copy, document);
-    if (!ret && dir >= 0)
+    ret = save_copy(copy, document, state, err);
+    if (!ret && dir >= 0) {
         ret = network_state_write_json(dir, RECORD_FILE, document);
+        if (ret)
+            error_set(err, -ret, RECORD_FILE, wrong, NULL);
+    }
     json_decref(document);
-    return ret ? error_set(err, -ret, RECORD_FILE, wrong, NULL) : 0;
+    return ret;
 }
 
 int network_record_remove(const struct network_record *record, const struct network_state *state,

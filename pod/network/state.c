@@ -93,6 +93,11 @@ int network_state_lock(const struct network_state *state, struct husk_error *err
     return lock(state->dir, LOCK_EX, err);
 }
 
+int network_state_try_lock(const struct network_state *state)
+{
+    return flock(state->dir, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
+}
+
 int network_state_share(const struct network_state *state, struct husk_error *err)
 {
     return lock(state->pods, LOCK_SH, err);

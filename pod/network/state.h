@@ -40,6 +40,8 @@ void network_state_close(struct network_state *state);
 /* Waits for at most STATE_LOCK_MS: -ETIMEDOUT. The lock ends with network_state_unlock(), or with
  * the process. */
 int network_state_lock(const struct network_state *state, struct husk_error *err);
+/* The same without waiting: -EBUSY. */
+int network_state_try_lock(const struct network_state *state);
 void network_state_unlock(const struct network_state *state);
 
 /* The lock on the use of CNI networks. The shared one waits for at most STATE_LOCK_MS (-ETIMEDOUT),

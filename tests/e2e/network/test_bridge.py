@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """husk's own bridge: pods that reach each other and the world, by address and by published port; isolation;
 leases; what a hostile guest forges; crashes."""
+import fcntl
 import ipaddress
 import json
 import os
@@ -306,13 +307,19 @@ def collected():
     require(run(program, "collect", kept.id, gone.id).stdout == "0\n", "one that exists was taken")
     require(run(program, "collect", kept.id).stdout == "1\n", "count")
     require(gone.tap not in links() and kept.tap in links(), links())
-    # What writers that were killed have left.
+    # What writers that were killed have left, and one that is at it.
     state = pathlib.Path("/run/husk/network")
-    unfinished = {state / "pods" / f".{pod.id}.json.new" for pod in (kept, gone)}
-    for path in unfinished | {state / ".bridge.json.new"}:
+    unfinished = {state / "pods" / f".{pod.id}.json.new" for pod in (kept, gone)} | {state / "pods" / f".{gone.id}.lock"}
+    lock = state / "pods" / f".{kept.id}.lock"
+    for path in unfinished | {lock, state / ".bridge.json.new"}:
         path.write_text("{", encoding="utf-8")
+    writer = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(writer, fcntl.LOCK_EX)
     run(program, "collect", kept.id)
-    require({path for path in unfinished if path.exists()} == {state / "pods" / f".{kept.id}.json.new"}, "unfinished")
+    require(all(path.exists() for path in unfinished), "a writer has lost its file")
+    os.close(writer)
+    run(program, "collect", kept.id)
+    require(not any(path.exists() for path in unfinished) and lock.exists(), "unfinished")
     kept.down()
     gone.down()
     require(not [item for item in left_over() if item != "far"], left_over())
