@@ -191,22 +191,22 @@ static long registered(void)
     return count;
 }
 
-/* The sum of the lines "Private_Clean: N kB" and "Private_Dirty: N kB". */
+/* "Private_Dirty: N kB", what this process has written. Clean pages are of files: they count as
+ * private as soon as no other process maps them, which says nothing about this one. */
 static long private_kib(void)
 {
     FILE *file = fopen("/proc/self/smaps_rollup", "re");
     char line[256];
-    long sum = 0, kib;
+    long kib = -1;
 
     if (!file)
         return -1;
-    while (fgets(line, sizeof(line), file)) {
-        if (sscanf(line, "Private_Clean: %ld", &kib) == 1 ||
-            sscanf(line, "Private_Dirty: %ld", &kib) == 1)
-            sum += kib;
+    while (kib < 0 && fgets(line, sizeof(line), file)) {
+        if (sscanf(line, "Private_Dirty: %ld", &kib) != 1)
+            kib = -1;
     }
     fclose(file);
-    return sum;
+    return kib;
 }
 
 /* Processes whose parent is this one, zombies too. */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "vmm/api/api.h"
-#include "vmm/api/state.h"
+#include "vmm/api/device_kind.h"
 
 static inline struct api *fixture_api(void)
 {

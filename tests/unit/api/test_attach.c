@@ -178,8 +178,8 @@ static void test_devices_of_the_host_come_and_go(void **state)
     REFUSED(DELETE, "/vfio/vfio1", NULL, "Device not found");
     assert_int_equal(api->vfio_count, 1);
     assert_string_equal(api->vfios[0].vfio_id, "v");
-    vfio_gone(api, "none");
-    vfio_gone(api, "v");
+    device_gone(api, &vfio_kind, "none");
+    device_gone(api, &vfio_kind, "v");
     assert_int_equal(api->vfio_count, 0);
 }
 
