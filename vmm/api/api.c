@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "base/io.h"
-#include "vmm/api/state.h"
+#include "vmm/api/device_kind.h"
 
 /* Enough to empty the console's pipe. */
 #define FAREWELL_TURNS 4u
@@ -75,12 +75,9 @@ void api_destroy(struct api *api)
         husk_vm_free(api->vm);
     console_close(&api->console);
     json_release(&boot_shape, &api->boot);
-    for (unsigned i = 0; i < api->drive_count; i++)
-        json_release(&drive_shape, &api->drives[i]);
-    for (unsigned i = 0; i < api->net_count; i++)
-        json_release(&net_shape, &api->nets[i]);
-    for (unsigned i = 0; i < api->vfio_count; i++)
-        json_release(&vfio_shape, &api->vfios[i]);
+    device_release_all(api, &drive_kind);
+    device_release_all(api, &net_kind);
+    device_release_all(api, &vfio_kind);
     json_release(&vsock_shape, &api->vsock);
     json_release(&serial_shape, &api->serial);
     cpu_release(&api->cpu);
@@ -157,22 +154,17 @@ struct husk_vm *api_vm(const struct api *api)
     return api->vm;
 }
 
-static void device_gone(struct api *api, const struct husk_event *event)
+static void note_gone(struct api *api, const struct husk_event *event)
 {
-    static const char *const kinds[] = {
-        [HUSK_DEVICE_DRIVE] = "drive",
-        [HUSK_DEVICE_NET] = "network interface",
-        [HUSK_DEVICE_VFIO] = "device of the host",
+    static const struct device_kind *const kinds[] = {
+        [HUSK_DEVICE_DRIVE] = &drive_kind,
+        [HUSK_DEVICE_NET] = &net_kind,
+        [HUSK_DEVICE_VFIO] = &vfio_kind,
     };
+    const struct device_kind *kind = kinds[event->device.kind];
 
-    log_print(&api->log, HUSK_LOG_INFO, "The %s %s is gone.", kinds[event->device.kind],
-              event->device.id);
-    if (event->device.kind == HUSK_DEVICE_DRIVE)
-        drive_gone(api, event->device.id);
-    else if (event->device.kind == HUSK_DEVICE_NET)
-        net_gone(api, event->device.id);
-    else
-        vfio_gone(api, event->device.id);
+    log_print(&api->log, HUSK_LOG_INFO, "The %s %s is gone.", kind->noun, event->device.id);
+    device_gone(api, kind, event->device.id);
 }
 
 void api_note_event(struct api *api, const struct husk_event *event)
@@ -189,7 +181,7 @@ void api_note_event(struct api *api, const struct husk_event *event)
     case HUSK_EVENT_RESUMED:
         break;
     case HUSK_EVENT_DEVICE_REMOVED:
-        device_gone(api, event);
+        note_gone(api, event);
         break;
     case HUSK_EVENT_DEVICE_WANTED:
         log_print(&api->log, HUSK_LOG_WARN, "The host wants the device %s back.", event->device.id);

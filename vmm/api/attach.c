@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "vmm/api/state.h"
+#include "vmm/api/device_kind.h"
 
 #define MIB 1048576u
 
@@ -41,54 +41,13 @@ static void put_rate(struct limiter_settings *limiter, struct bucket_settings *b
     bucket->refill_time = number(1000);
 }
 
-static const char *drive_id(const struct api *api, unsigned i)
-{
-    return api->drives[i].drive_id;
-}
-
-static const char *net_id(const struct api *api, unsigned i)
-{
-    return api->nets[i].iface_id;
-}
-
-static const char *vfio_id(const struct api *api, unsigned i)
-{
-    return api->vfios[i].vfio_id;
-}
-
-typedef const char *(*id_getter)(const struct api *api, unsigned i);
-
-static bool id_taken(const struct api *api, id_getter id_at, unsigned count, const char *id)
-{
-    for (unsigned i = 0; i < count; i++) {
-        if (!strcmp(id_at(api, i), id))
-            return true;
-    }
-    return false;
-}
-
-/* The id of the next device after `count` of its kind: the given one, or as libhusk chooses it. */
-static char *id_of(const struct api *api, id_getter id_at, unsigned count, const char *prefix,
-                   const char *given)
-{
-    unsigned next = count + 1;
-    char id[32];
-
-    if (given)
-        return strdup(given);
-    do
-        snprintf(id, sizeof(id), "%s%u", prefix, next++);
-    while (id_taken(api, id_at, count, id));
-    return strdup(id);
-}
-
 static bool add_drive(struct api *api, const struct husk_drive_options *options)
 {
     struct drive_settings drive = {.given = true};
 
     if (api->drive_count == API_DEVICES_MAX)
         return false;
-    drive.drive_id = id_of(api, drive_id, api->drive_count, "drive", options->id);
+    drive.drive_id = device_next_id(api, &drive_kind, options->id);
     drive.path_on_host = copy_text(options->path);
     drive.is_root_device.given = true;
     drive.cache_type = (struct json_choice){true, CACHE_WRITEBACK};
@@ -102,7 +61,7 @@ static bool add_drive(struct api *api, const struct husk_drive_options *options)
         json_release(&drive_shape, &drive);
         return false;
     }
-    api->drives[api->drive_count++] = drive;
+    device_set(api, &drive_kind, api->drive_count, &drive);
     return true;
 }
 
@@ -113,7 +72,7 @@ static bool add_net(struct api *api, const struct husk_net_options *options)
 
     if (api->net_count == API_DEVICES_MAX)
         return false;
-    net.iface_id = id_of(api, net_id, api->net_count, "net", options->id);
+    net.iface_id = device_next_id(api, &net_kind, options->id);
     net.host_dev_name = copy_text(options->tap_name ? options->tap_name : "");
     if (memcmp(options->mac, none, sizeof(none)) != 0 &&
         asprintf(&net.guest_mac, "%02x:%02x:%02x:%02x:%02x:%02x", options->mac[0], options->mac[1],
@@ -129,7 +88,7 @@ static bool add_net(struct api *api, const struct husk_net_options *options)
         json_release(&net_shape, &net);
         return false;
     }
-    api->nets[api->net_count++] = net;
+    device_set(api, &net_kind, api->net_count, &net);
     return true;
 }
 
@@ -139,14 +98,14 @@ static bool add_vfio(struct api *api, const struct husk_vfio_options *options)
 
     if (api->vfio_count == API_DEVICES_MAX)
         return false;
-    vfio.vfio_id = id_of(api, vfio_id, api->vfio_count, "vfio", options->id);
+    vfio.vfio_id = device_next_id(api, &vfio_kind, options->id);
     vfio.address = copy_text(options->address);
     vfio.iommu = (struct json_choice){true, options->iommu};
     if (!vfio.vfio_id || !vfio.address) {
         json_release(&vfio_shape, &vfio);
         return false;
     }
-    api->vfios[api->vfio_count++] = vfio;
+    device_set(api, &vfio_kind, api->vfio_count, &vfio);
     return true;
 }
 

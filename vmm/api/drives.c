@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vmm/api/device_kind.h"
 #include "vmm/api/start.h"
 
 #define PREFIX     "Drive config error: "
@@ -46,16 +47,6 @@ static int check(const struct drive_settings *drive, struct api_fault *fault)
     return check_path(drive, fault);
 }
 
-/* The place of an id: drive_count when it has none yet. */
-static unsigned place_of(const struct api *api, const char *id)
-{
-    unsigned i = 0;
-
-    while (i < api->drive_count && strcmp(api->drives[i].drive_id, id) != 0)
-        i++;
-    return i;
-}
-
 static int check_place(const struct api *api, const struct drive_settings *drive, unsigned place,
                        struct api_fault *fault)
 {
@@ -71,13 +62,9 @@ static int check_place(const struct api *api, const struct drive_settings *drive
 }
 
 /* Takes the drive over. */
-static void insert(struct api *api, struct drive_settings *drive, unsigned place)
+static void insert(struct api *api, const struct drive_settings *drive, unsigned place)
 {
-    if (place == api->drive_count)
-        api->drive_count++;
-    else
-        json_release(&drive_shape, &api->drives[place]);
-    api->drives[place] = *drive;
+    device_set(api, &drive_kind, place, drive);
     if (!drive->is_root_device.value)
         return;
     memmove(&api->drives[1], &api->drives[0], place * sizeof(api->drives[0]));
@@ -111,10 +98,10 @@ static int plug(struct api *api, const struct drive_settings *drive, unsigned pl
     struct husk_error err = {0};
     int ret = need_pci(api, fault);
 
+    if (!ret)
+        ret = device_check_new(api, &drive_kind, drive->drive_id, fault);
     if (ret)
         return ret;
-    if (place != api->drive_count)
-        return api_fault_set(fault, "Device ID in use: there is a drive %s", drive->drive_id);
     if (drive->is_root_device.value)
         return api_fault_set(fault, PREFIX "is_root_device: a root device cannot be added after "
                                            "the start");
@@ -138,7 +125,7 @@ int drive_put(struct api *api, struct api_call *call, struct api_fault *fault)
     if (ret)
         return ret;
     fill_defaults(&drive);
-    place = place_of(api, drive.drive_id);
+    place = device_find(api, &drive_kind, drive.drive_id);
     ret = check_ids(call, drive.drive_id, fault);
     if (!ret && api->vm) {
         ret = plug(api, &drive, place, fault);
@@ -199,7 +186,7 @@ int drive_patch(struct api *api, struct api_call *call, struct api_fault *fault)
     if (!ret)
         ret = need_started(api, fault);
     if (!ret) {
-        place = place_of(api, patch.drive_id);
+        place = device_find(api, &drive_kind, patch.drive_id);
         if (place == api->drive_count)
             ret =
                 api_fault_set(fault, BAD_PATCH ": drive_id: there is no drive %s", patch.drive_id);
@@ -212,39 +199,12 @@ int drive_patch(struct api *api, struct api_call *call, struct api_fault *fault)
     return ret;
 }
 
-/* The VM has no such drive any more. */
-void drive_gone(struct api *api, const char *id)
-{
-    unsigned place = place_of(api, id);
-
-    if (place == api->drive_count)
-        return;
-    json_release(&drive_shape, &api->drives[place]);
-    api->drive_count--;
-    memmove(&api->drives[place], &api->drives[place + 1],
-            (api->drive_count - place) * sizeof(api->drives[0]));
-    memset(&api->drives[api->drive_count], 0, sizeof(api->drives[0]));
-    metrics_forget_drive(&api->metrics, place);
-}
-
 int drive_delete(struct api *api, struct api_call *call, struct api_fault *fault)
 {
-    unsigned place = place_of(api, call->id);
-    struct husk_error err = {0};
-    int ret = need_started(api, fault);
+    unsigned place;
+    int ret = device_to_remove(api, &drive_kind, call, &place, fault);
 
-    if (!ret)
-        ret = need_pci(api, fault);
-    if (ret)
-        return ret;
-    if (place == api->drive_count)
-        return api_fault_set(fault, "Device not found: there is no drive %s", call->id);
-    if (api->drives[place].is_root_device.value)
-        return api_fault_set(fault, "Cannot unplug root device: %s", call->id);
-    if (husk_vm_remove_drive(api->vm, call->id, &err))
-        return api_fault_error(fault, PREFIX "Unable to remove the block device", &err);
-    /* A guest that runs is asked for it: the VM tells when it is gone. */
-    if (husk_vm_state(api->vm) == HUSK_STATE_CREATED)
-        drive_gone(api, call->id);
-    return 0;
+    if (!ret && api->drives[place].is_root_device.value)
+        ret = api_fault_set(fault, "Cannot unplug root device: %s", call->id);
+    return ret ? ret : device_remove(api, &drive_kind, call->id, fault);
 }

@@ -7,19 +7,11 @@
 #include <strings.h>
 
 #include "base/parse.h"
+#include "vmm/api/device_kind.h"
 #include "vmm/api/start.h"
 
 #define PREFIX    "Network config error: "
 #define BAD_PATCH PREFIX "Unable to update the net device"
-
-static unsigned place_of(const struct api *api, const char *id)
-{
-    unsigned i = 0;
-
-    while (i < api->net_count && strcmp(api->nets[i].iface_id, id) != 0)
-        i++;
-    return i;
-}
 
 static int check_mac(const struct api *api, const struct net_settings *net, unsigned place,
                      struct api_fault *fault)
@@ -63,15 +55,13 @@ static int check(const struct api *api, const struct net_settings *net, unsigned
 }
 
 /* Plug the interface into the running VM. */
-static int plug(struct api *api, const struct net_settings *net, unsigned place,
-                struct api_fault *fault)
+static int plug(struct api *api, const struct net_settings *net, struct api_fault *fault)
 {
     struct husk_net_options options;
     struct husk_error err = {0};
 
-    if (place != api->net_count)
-        return api_fault_set(fault, "Device ID in use: there is a network interface %s",
-                             net->iface_id);
+    if (device_check_new(api, &net_kind, net->iface_id, fault))
+        return -EINVAL;
     net_options_of(net, &options);
     return husk_vm_add_net(api->vm, &options, &err)
                ? api_fault_error(fault, PREFIX "Unable to create the net device", &err)
@@ -90,24 +80,19 @@ int net_put(struct api *api, struct api_call *call, struct api_fault *fault)
         free(net.guest_mac);
         net.guest_mac = NULL;
     }
-    place = place_of(api, net.iface_id);
+    place = device_find(api, &net_kind, net.iface_id);
     ret = check_ids(call, net.iface_id, fault);
     if (!ret && api->vm)
         ret = need_pci(api, fault);
     if (!ret)
         ret = check(api, &net, place, fault);
     if (!ret && api->vm)
-        ret = plug(api, &net, place, fault);
-    if (ret) {
+        ret = plug(api, &net, fault);
+    if (ret)
         json_release(&net_shape, &net);
-        return ret;
-    }
-    if (place == api->net_count)
-        api->net_count++;
     else
-        json_release(&net_shape, &api->nets[place]);
-    api->nets[place] = net;
-    return 0;
+        device_set(api, &net_kind, place, &net);
+    return ret;
 }
 
 static void note_limiter(struct limiter_settings *limiter, const struct limiter_settings *patch)
@@ -155,7 +140,7 @@ int net_patch(struct api *api, struct api_call *call, struct api_fault *fault)
     if (!ret)
         ret = need_started(api, fault);
     if (!ret) {
-        place = place_of(api, patch.iface_id);
+        place = device_find(api, &net_kind, patch.iface_id);
         if (place == api->net_count)
             ret = api_fault_set(fault, BAD_PATCH ": iface_id: there is no network interface %s",
                                 patch.iface_id);
@@ -170,37 +155,10 @@ int net_patch(struct api *api, struct api_call *call, struct api_fault *fault)
     return ret;
 }
 
-/* The VM has no such interface any more. */
-void net_gone(struct api *api, const char *id)
-{
-    unsigned place = place_of(api, id);
-
-    if (place == api->net_count)
-        return;
-    json_release(&net_shape, &api->nets[place]);
-    api->net_count--;
-    memmove(&api->nets[place], &api->nets[place + 1],
-            (api->net_count - place) * sizeof(api->nets[0]));
-    memset(&api->nets[api->net_count], 0, sizeof(api->nets[0]));
-    metrics_forget_net(&api->metrics, place);
-}
-
 int net_delete(struct api *api, struct api_call *call, struct api_fault *fault)
 {
-    unsigned place = place_of(api, call->id);
-    struct husk_error err = {0};
-    int ret = need_started(api, fault);
+    unsigned place;
+    int ret = device_to_remove(api, &net_kind, call, &place, fault);
 
-    if (!ret)
-        ret = need_pci(api, fault);
-    if (ret)
-        return ret;
-    if (place == api->net_count)
-        return api_fault_set(fault, "Device not found: there is no network interface %s", call->id);
-    if (husk_vm_remove_net(api->vm, call->id, &err))
-        return api_fault_error(fault, PREFIX "Unable to remove the net device", &err);
-    /* A guest that runs is asked for it: the VM tells when it is gone. */
-    if (husk_vm_state(api->vm) == HUSK_STATE_CREATED)
-        net_gone(api, call->id);
-    return 0;
+    return ret ? ret : device_remove(api, &net_kind, call->id, fault);
 }

@@ -74,7 +74,6 @@ void cpu_release(struct cpu_settings *cpu);
 int drive_put(struct api *api, struct api_call *call, struct api_fault *fault);
 int drive_patch(struct api *api, struct api_call *call, struct api_fault *fault);
 int drive_delete(struct api *api, struct api_call *call, struct api_fault *fault);
-void drive_gone(struct api *api, const char *id);
 /* machine.c */
 void machine_defaults(struct machine_settings *machine);
 int machine_get(struct api *api, struct api_call *call, struct api_fault *fault);
@@ -84,11 +83,9 @@ int machine_patch(struct api *api, struct api_call *call, struct api_fault *faul
 int net_put(struct api *api, struct api_call *call, struct api_fault *fault);
 int net_patch(struct api *api, struct api_call *call, struct api_fault *fault);
 int net_delete(struct api *api, struct api_call *call, struct api_fault *fault);
-void net_gone(struct api *api, const char *id);
 /* vfios.c */
 int vfio_put(struct api *api, struct api_call *call, struct api_fault *fault);
 int vfio_delete(struct api *api, struct api_call *call, struct api_fault *fault);
-void vfio_gone(struct api *api, const char *id);
 /* devices.c */
 int vsock_put(struct api *api, struct api_call *call, struct api_fault *fault);
 int entropy_put(struct api *api, struct api_call *call, struct api_fault *fault);

@@ -6,18 +6,10 @@
 #include <string.h>
 
 #include "base/pci_address.h"
+#include "vmm/api/device_kind.h"
 #include "vmm/api/start.h"
 
 #define PREFIX "VFIO config error: "
-
-static unsigned place_of(const struct api *api, const char *id)
-{
-    unsigned i = 0;
-
-    while (i < api->vfio_count && strcmp(api->vfios[i].vfio_id, id) != 0)
-        i++;
-    return i;
-}
 
 /* Into sysfs's spelling, in which addresses are compared and told back. */
 static int spell_address(struct vfio_settings *vfio, struct api_fault *fault)
@@ -39,7 +31,7 @@ static int spell_address(struct vfio_settings *vfio, struct api_fault *fault)
 static int check(const struct api *api, const struct api_call *call, struct vfio_settings *vfio,
                  struct api_fault *fault)
 {
-    unsigned place = place_of(api, vfio->vfio_id);
+    unsigned place = device_find(api, &vfio_kind, vfio->vfio_id);
 
     if (call->id && strcmp(call->id, vfio->vfio_id) != 0)
         return api_fault_set(fault,
@@ -65,9 +57,8 @@ static int plug(struct api *api, const struct vfio_settings *vfio, struct api_fa
     struct husk_vfio_options options;
     struct husk_error err = {0};
 
-    if (place_of(api, vfio->vfio_id) != api->vfio_count)
-        return api_fault_set(fault, "Device ID in use: there is a device of the host %s",
-                             vfio->vfio_id);
+    if (device_check_new(api, &vfio_kind, vfio->vfio_id, fault))
+        return -EINVAL;
     vfio_options_of(vfio, &options);
     return husk_vm_add_vfio(api->vm, &options, &err)
                ? api_fault_error(fault, PREFIX "Unable to add the device of the host", &err)
@@ -77,7 +68,6 @@ static int plug(struct api *api, const struct vfio_settings *vfio, struct api_fa
 int vfio_put(struct api *api, struct api_call *call, struct api_fault *fault)
 {
     struct vfio_settings vfio = {0};
-    unsigned place;
     int ret = read_body(call, &vfio_shape, &vfio, fault);
 
     if (ret)
@@ -85,49 +75,17 @@ int vfio_put(struct api *api, struct api_call *call, struct api_fault *fault)
     ret = check(api, call, &vfio, fault);
     if (!ret && api->vm)
         ret = plug(api, &vfio, fault);
-    if (ret) {
+    if (ret)
         json_release(&vfio_shape, &vfio);
-        return ret;
-    }
-    place = place_of(api, vfio.vfio_id);
-    if (place == api->vfio_count)
-        api->vfio_count++;
     else
-        json_release(&vfio_shape, &api->vfios[place]);
-    api->vfios[place] = vfio;
-    return 0;
-}
-
-/* The VM has no such device any more. */
-void vfio_gone(struct api *api, const char *id)
-{
-    unsigned place = place_of(api, id);
-
-    if (place == api->vfio_count)
-        return;
-    json_release(&vfio_shape, &api->vfios[place]);
-    api->vfio_count--;
-    memmove(&api->vfios[place], &api->vfios[place + 1],
-            (api->vfio_count - place) * sizeof(api->vfios[0]));
-    memset(&api->vfios[api->vfio_count], 0, sizeof(api->vfios[0]));
+        device_set(api, &vfio_kind, device_find(api, &vfio_kind, vfio.vfio_id), &vfio);
+    return ret;
 }
 
 int vfio_delete(struct api *api, struct api_call *call, struct api_fault *fault)
 {
-    struct husk_error err = {0};
-    int ret = need_started(api, fault);
+    unsigned place;
+    int ret = device_to_remove(api, &vfio_kind, call, &place, fault);
 
-    if (!ret)
-        ret = need_pci(api, fault);
-    if (ret)
-        return ret;
-    if (place_of(api, call->id) == api->vfio_count)
-        return api_fault_set(fault, "Device not found: there is no device of the host %s",
-                             call->id);
-    if (husk_vm_remove_vfio(api->vm, call->id, &err))
-        return api_fault_error(fault, PREFIX "Unable to remove the device of the host", &err);
-    /* A guest that runs is asked for it: the VM tells when it is gone. */
-    if (husk_vm_state(api->vm) == HUSK_STATE_CREATED)
-        vfio_gone(api, call->id);
-    return 0;
+    return ret ? ret : device_remove(api, &vfio_kind, call->id, fault);
 }
