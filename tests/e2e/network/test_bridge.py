@@ -326,8 +326,9 @@ def collected():
 
 
 def limits_of_rates():
-    pod = Pod("slow", metadata={"annotations": {"kubernetes.io/ingress-bandwidth": "8M",
-                                                "kubernetes.io/egress-bandwidth": "8M"}})
+    # Slow enough for what comes beside the burst to stay small however long the sending takes here.
+    pod = Pod("slow", metadata={"annotations": {"kubernetes.io/ingress-bandwidth": "800k",
+                                                "kubernetes.io/egress-bandwidth": "800k"}})
     require("tbf" in run("tc", "qdisc", "show", "dev", pod.tap).stdout, "no shaper")
     far = in_namespace("/run/netns/far", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     far.bind(("192.0.2.1", 7000))
