@@ -7,12 +7,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/io.h"
 
 #define BACKLOG 128
+
+/* A process that was killed just after it had forked leaves a child that holds its sockets until it
+ * becomes another program: that is soon over, and no reason to refuse who comes after it. */
+#define LINGER_MS      1000u
+#define LINGER_STEP_MS 10u
 
 static const char cannot_listen[] = "cannot listen on the API socket";
 
@@ -28,31 +34,42 @@ static int bind_private(int fd, const struct sockaddr_un *address)
     return ret;
 }
 
-/* Whether what is at the address is a socket that nobody listens on. 1, 0 or -errno. */
+/* Whether nobody listens at the address (any more). 1, 0 or -errno. */
 static int is_stale(const struct sockaddr_un *address)
 {
-    struct stat st;
     int fd, code;
 
-    if (lstat(address->sun_path, &st) < 0)
-        return -errno;
-    if (!S_ISSOCK(st.st_mode))
-        return 0;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     code = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? errno : 0;
     close(fd);
-    return code == ECONNREFUSED;
+    return code == ECONNREFUSED || code == ENOENT;
+}
+
+/* Until nobody listens, for LINGER_MS at most. 1, 0 or -errno, as is_stale(). */
+static int becomes_stale(const struct sockaddr_un *address)
+{
+    const struct timespec pause = {.tv_nsec = LINGER_STEP_MS * 1000000};
+    int stale = is_stale(address);
+
+    for (unsigned ms = 0; stale == 0 && ms < LINGER_MS; ms += LINGER_STEP_MS) {
+        nanosleep(&pause, NULL);
+        stale = is_stale(address);
+    }
+    return stale;
 }
 
 static int bind_at(int fd, const struct sockaddr_un *address)
 {
     int ret = bind_private(fd, address);
+    struct stat st;
 
-    if (ret != -EADDRINUSE || is_stale(address) != 1)
+    if (ret != -EADDRINUSE)
         return ret;
-    if (unlink(address->sun_path) < 0)
+    if (lstat(address->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode) || becomes_stale(address) != 1)
+        return ret;
+    if (unlink(address->sun_path) < 0 && errno != ENOENT)
         return -errno;
     return bind_private(fd, address);
 }

@@ -16,7 +16,8 @@ struct api_socket {
 
 /*
  * Listen at a path. A socket file that nobody listens on any more, as a killed process leaves it,
- * is replaced; anything else that is there is an error. Only the user may connect.
+ * is replaced; anything else that is there is an error. Blocks for up to a second while somebody
+ * listens there: it may be a child that a killed owner had just forked. Only the user may connect.
  */
 int api_socket_open(struct api_socket *out, const char *path, struct husk_error *err);
 

@@ -82,7 +82,7 @@ class Node:
         until(self.serves, "an agent that serves", self.why)
 
     def serves(self):
-        require(self.process.poll() is None, f"the agent has ended\n{self.why()}")
+        require(self.process.poll() is None, f"the agent has ended with {self.process.returncode}\n{self.why()}")
         try:
             return self.request("GET", "/version")[0] == 200
         except (ConnectionError, FileNotFoundError):
@@ -117,6 +117,7 @@ class Node:
     def why(self):
         said = "".join(f"{event['firstTimestamp']} {event['involvedObject']['name']}: {event['reason']}: "
                        f"{event['message']}\n" for event in self.events(None)[-30:])
+        said += "".join(line + "\n" for line in self.said.read_text().splitlines() if line[:1] != "{")[-2000:]
         for path in self.host.pods.glob("*/errors") if self.host.pods.exists() else ():
             said += f"{path}: {path.read_text()[-2000:]}"
         return said
