@@ -103,9 +103,11 @@ static void lose(struct agent_client *client, const struct husk_error *error)
     client->busy++;
     disconnect(client);
     event_timer_disarm(client->timer);
-    answer_all(client, &why);
-    if (!client->closed && client->callbacks.lost)
+    /* First the cause, then what follows from it. */
+    if (client->callbacks.lost)
         client->callbacks.lost(client->callbacks.arg, &why);
+    if (!client->closed)
+        answer_all(client, &why);
     leave(client);
 }
 

@@ -44,8 +44,8 @@ struct agent_client_callbacks {
     void (*event)(void *arg, const struct agent_event *event);
     /* The connection is no more, or could not be made: see agent_dial_fn for the errors of the
      * latter; later ECONNRESET (the agent ended it), EPROTO (it broke a rule, which the error
-     * names), ETIMEDOUT (a request was not answered in time). Once; all requests have been
-     * answered with the same error before. */
+     * names), ETIMEDOUT (a request was not answered in time). Once; then all requests are answered
+     * with the same error, unless the client is closed first, which answers them, too. */
     void (*lost)(void *arg, const struct husk_error *why);
     void *arg;
 };

@@ -16,7 +16,7 @@ struct seen {
     int ready, lost, events;
     struct agent_event event;
     struct husk_error why;
-    int answers, errors;
+    int answers, errors, errors_before_lost;
     json_t *result; /* the last */
     struct husk_error error;
     int order[16]; /* tags of answers as they came */
@@ -57,6 +57,7 @@ static void on_lost(void *arg, const struct husk_error *why)
     struct seen *seen = arg;
 
     seen->lost++;
+    seen->errors_before_lost = seen->errors;
     seen->why = *why;
     if (seen->close_in_callback) {
         agent_client_close(seen->client);
@@ -379,6 +380,7 @@ static void test_connection_ends(void **state)
     fake_until(&seen->fake, seen->lost == 1);
     assert_int_equal(seen->why.code, ECONNRESET);
     assert_int_equal(seen->errors, 2);
+    assert_int_equal(seen->errors_before_lost, 0);
 }
 
 static void test_silence(void **state)
