@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Entry point of husk-node, what `husk node` becomes. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "cli/node/check.h"
 #include "cli/node/node.h"
 
 /* As those of every command of husk. */
@@ -16,7 +18,7 @@ int main(int argc, char **argv)
     struct node_options options;
     struct husk_error err = {0};
     char text[640];
-    int status = 0;
+    int status = 0, ret;
 
     /* A file of the store must not become standard error. */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -27,6 +29,8 @@ int main(int argc, char **argv)
         status = EXIT_USAGE;
     else if (options.help)
         fputs(node_help, stdout);
+    else if ((ret = node_check(&options, &err)))
+        status = ret == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
     else if (node_run(&options, &err))
         status = EXIT_FAILED;
     if (status)

@@ -9,6 +9,7 @@ import pathlib
 import random
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -31,6 +32,16 @@ def added_and_removed(host):
         node.until_event("Removed", "web")
         require([len(node.events(reason, "web")) for reason in ("Created", "Started", "Stopping", "Removed")] ==
                 [1, 1, 1, 1], node.why())
+
+
+def wrong_options(host):
+    """What no pod could be made with is said at the start, in one line."""
+    for status, words, said in ((119, ("--network", "brigde"), '--network: is wrong: brigde: "brigde" is none of'),
+                                (119, ("--network", "cni:../x"), "--network"), (119, ("--networks", "none"), "--networks"),
+                                (125, ("--guest-kernel", "/no/such"), "--guest-kernel: cannot be used: /no/such: No such file")):
+        done = subprocess.run([os.environ["HUSK"], "node", "--manifests", str(host.directory / "none"), *words],
+                              check=False, capture_output=True, text=True, timeout=60)
+        require(done.returncode == status and done.stderr.count("\n") == 1 and said in done.stderr, f"{words}: {done}")
 
 
 def changed_in_place(host):
@@ -324,7 +335,7 @@ def killed_at_random(host):
     require(not mounts_of(host), f"mounts: {mounts_of(host)}")
 
 
-CASES = [added_and_removed, changed_in_place, changed_into_another, changed_config, broken, the_directory_is_gone,
+CASES = [wrong_options, added_and_removed, changed_in_place, changed_into_another, changed_config, broken, the_directory_is_gone,
          not_of_a_manifest, ends_by_itself, the_agent_is_started_anew, killed_at_random]
 
 if __name__ == "__main__":
