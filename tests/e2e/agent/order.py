@@ -80,9 +80,8 @@ def slow_exec(place):
         with Frozen(place, container.name):
             number = control.begin("exec", container=container.name, process="late", config=process)
             container.kill(9)  # is no affair of the exec's
-            unanswered(control, number)
+            require(container.wait()["signal"] == 9, "the first process")
         refused("failed", control.finish, number)
-        require(container.wait()["signal"] == 9, "the first process")
         require([item["process"] for item in container.state()["processes"]] == ["init", "slow"], "something is left")
 
 
