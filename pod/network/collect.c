@@ -30,7 +30,9 @@ static int collect_one(const struct collecting *collecting, const char *name,
     if (ret == -ENOENT) /* its pod was faster */
         return 0;
     if (!ret && !collecting->exists(collecting->opaque, record.id, record.directory)) {
-        ret = network_take_back(&record, -1, err);
+        ret = network_hangs(&record, err);
+        if (!ret)
+            ret = network_take_back(&record, -1, err);
         if (!ret)
             network_gc_want(collecting->state, &record);
         ret = ret ? ret : 1;

@@ -22,6 +22,8 @@
 #include "pod/network/record.h"
 #include "pod/network/ways.h"
 
+#define NS_PER_MS UINT64_C(1000000)
+
 static const char wrong[] = "cannot set up the pod's network";
 
 int pod_network_check_mode(const char *mode, struct husk_error *err)
@@ -180,28 +182,53 @@ int pod_network_up(const struct pod_network_request *request, struct pod_network
 
 int network_take_back(const struct network_record *record, int dir, struct husk_error *err)
 {
+    uint64_t begun_ns = monotonic_ns();
     struct network_state state;
     int ret = network_state_open(&state, err);
 
-    if (!ret)
-        ret = take_way_down(record, &state, err);
+    if (ret)
+        return ret;
+    ret = take_way_down(record, &state, err);
     if (!ret)
         ret = network_record_remove(record, &state, dir, err);
+    else if (monotonic_ns() - begun_ns >= POD_NETWORK_PLUGIN_MS * NS_PER_MS)
+        network_record_note_hung(record, &state, dir);
     network_state_close(&state);
     return ret;
 }
 
-int pod_network_down(int dir, struct husk_error *err)
+int network_hangs(const struct network_record *record, struct husk_error *err)
+{
+    return network_record_hangs(record)
+               ? error_set(err, EAGAIN, record->mode_text,
+                           "has a pod's network that is not taken back",
+                           "that took too long before; removing or starting the pod tries again")
+               : 0;
+}
+
+static int take_down(int dir, bool only_looks, struct husk_error *err)
 {
     struct network_record record;
     int ret = network_record_read(dir, RECORD_FILE, &record, err);
 
     if (ret == -ENOENT)
         return 0;
+    if (!ret && only_looks)
+        ret = network_hangs(&record, err);
     if (!ret)
         ret = network_take_back(&record, dir, err);
     network_record_end(&record);
     return ret;
+}
+
+int pod_network_down(int dir, struct husk_error *err)
+{
+    return take_down(dir, false, err);
+}
+
+int pod_network_tidy(int dir, struct husk_error *err)
+{
+    return take_down(dir, true, err);
 }
 
 /* What is neither plugins' nor a card's is no harder to take back for the pod's going. */

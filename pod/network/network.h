@@ -116,18 +116,25 @@ int pod_network_check(int dir, struct husk_error *err);
 int pod_network_down(int dir, struct husk_error *err);
 
 /*
- * The same for a pod that is to go whatever happens. What plugins do not take back is given up: 1
- * with *left, which may not be NULL, naming plugin and reason; the record is gone. -errno when
- * husk's own part cannot be taken back.
+ * The same for who only looks whether there is something to be taken back. What took too long, a
+ * plugin that hangs say, is not waited for again at once: -EAGAIN until ten minutes later, then
+ * twice as long each time, up to a day. pod_network_down() and pod_network_abandon() always try.
+ */
+int pod_network_tidy(int dir, struct husk_error *err);
+
+/*
+ * The same as pod_network_down() for a pod that is to go whatever happens. What plugins do not take
+ * back is given up: 1 with *left, which may not be NULL, naming plugin and reason; the record is
+ * gone. -errno when husk's own part cannot be taken back.
  */
 int pod_network_abandon(int dir, struct husk_error *left, struct husk_error *err);
 
 /*
- * Takes back the networks of pods that are no longer there: of every record of the host for which
- * exists() says no; `directory` is the pod's when the network was made, "" when that is not known.
- * CNI networks on which something was given up are then asked to collect it, where they can (GC).
- * Returns how many were taken back, or -errno of the first that failed; the others are done. Does
- * nothing for who is not root.
+ * Takes back, as pod_network_tidy(), the networks of pods that are no longer there: of every record
+ * of the host for which exists() says no; `directory` is the pod's when the network was made, ""
+ * when that is not known. CNI networks on which something was given up are then asked to collect
+ * it, where they can (GC). Returns how many were taken back, or -errno of the first that failed;
+ * the others are done. Does nothing for who is not root.
  */
 int pod_network_collect(bool (*exists)(void *opaque, const char *id, const char *directory),
                         void *opaque, struct husk_error *err);

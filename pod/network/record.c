@@ -18,6 +18,9 @@
 #define NAME_DIGITS 12 /* of the id, in names of interfaces and namespaces */
 #define COPY_BYTES  (STATE_ID_BYTES + 8)
 #define PAUSE_MS    5
+#define RETRY_S     600u /* after what took too long; doubled each time */
+#define RETRY_MAX_S 86400u
+#define TIMES_MAX   1000u
 
 static const char wrong[] = "cannot record the pod's network";
 
@@ -68,6 +71,22 @@ void network_record_end(struct network_record *record)
     record->cni = record->vf = NULL;
 }
 
+static int decode_hung(const json_t *document, const char *where, struct network_record *out,
+                       struct husk_error *err)
+{
+    const json_t *hung;
+    uint64_t times = 0;
+    int ret = image_json_member(document, "hung", JSON_OBJECT, false, &hung, where, err);
+
+    if (ret || !hung)
+        return ret;
+    ret = image_json_u64(hung, "at", INT64_MAX, &out->hung_at_s, where, err);
+    if (!ret)
+        ret = image_json_u64(hung, "times", TIMES_MAX, &times, where, err);
+    out->hung_times = (unsigned)times;
+    return ret;
+}
+
 int network_record_decode(const json_t *document, const char *where, struct network_record *out,
                           struct husk_error *err)
 {
@@ -97,6 +116,8 @@ int network_record_decode(const json_t *document, const char *where, struct netw
                                 where, err);
     if (!ret)
         ret = image_json_member(document, "vf", JSON_OBJECT, false, &vf, where, err);
+    if (!ret)
+        ret = decode_hung(document, where, out, err);
     if (!ret) {
         out->cni = json_incref((json_t *)cni);
         out->vf = json_incref((json_t *)vf);
@@ -159,6 +180,26 @@ static void copy_name(const struct network_record *record, char name[COPY_BYTES]
     snprintf(name, COPY_BYTES, "%s.json", record->id);
 }
 
+static uint64_t now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec;
+}
+
+bool network_record_hangs(const struct network_record *record)
+{
+    uint64_t wait_s = RETRY_S, now = now_s();
+
+    for (unsigned i = 1; i < record->hung_times && wait_s < RETRY_MAX_S; i++)
+        wait_s *= 2;
+    if (wait_s > RETRY_MAX_S)
+        wait_s = RETRY_MAX_S;
+    /* A clock that was set back says nothing. */
+    return record->hung_times && now >= record->hung_at_s && now - record->hung_at_s < wait_s;
+}
+
 /* Under the lock, for who removes what killed writers have left (collect.c). */
 static int save_copy(const char *name, const json_t *document, const struct network_state *state,
                      struct husk_error *err)
@@ -172,13 +213,23 @@ static int save_copy(const char *name, const json_t *document, const struct netw
     return ret ? error_set(err, -ret, RECORD_FILE, wrong, NULL) : 0;
 }
 
+/* NULL without memory. */
+static json_t *encode(const struct network_record *record)
+{
+    json_t *hung = record->hung_times ? json_pack("{s:I, s:i}", "at", (json_int_t)record->hung_at_s,
+                                                  "times", (int)record->hung_times)
+                                      : NULL;
+
+    return json_pack("{si ss ss ss* sO* sO* so*}", "version", VERSION, "id", record->id, "mode",
+                     record->mode_text, "directory",
+                     record->directory[0] ? record->directory : NULL, "cni", record->cni, "vf",
+                     record->vf, "hung", hung);
+}
+
 int network_record_save(const struct network_record *record, const struct network_state *state,
                         int dir, struct husk_error *err)
 {
-    json_t *document =
-        json_pack("{si ss ss ss* sO* sO*}", "version", VERSION, "id", record->id, "mode",
-                  record->mode_text, "directory", record->directory[0] ? record->directory : NULL,
-                  "cni", record->cni, "vf", record->vf);
+    json_t *document = encode(record);
     char copy[COPY_BYTES];
     int ret;
 
@@ -194,6 +245,16 @@ int network_record_save(const struct network_record *record, const struct networ
     }
     json_decref(document);
     return ret;
+}
+
+void network_record_note_hung(const struct network_record *record,
+                              const struct network_state *state, int dir)
+{
+    struct network_record noted = *record; /* what it has stays the other's */
+
+    noted.hung_at_s = now_s();
+    noted.hung_times += noted.hung_times < TIMES_MAX;
+    (void)network_record_save(&noted, state, dir, NULL);
 }
 
 int network_record_remove(const struct network_record *record, const struct network_state *state,

@@ -5,7 +5,9 @@
  *
  *     {"version": 1, "id": TEXT, "mode": TEXT, "directory": PATH,
  *      "cni": {"list": {…}, "args": TEXT, "runtime": {…}, "result": {…}},       of mode cni only
- *      "vf": {…}}                                                  of mode vf only: vf_hold.h
+ *      "vf": {…},                                                  of mode vf only: vf_hold.h
+ *      "hung": {"at": SECONDS, "times": N}}           taking it back took too long, N times in a
+ * row
  *
  * "list" is the conf-list as it was when the pod started, "result" what the last plugin said, from
  * the moment on when all have been added: what DEL wants to know, whatever has changed since. "vf"
@@ -33,6 +35,8 @@ struct network_record {
     char directory[RECORD_PATH_BYTES]; /* the pod's; "" when that is not known */
     json_t *cni;                       /* or NULL */
     json_t *vf;                        /* or NULL */
+    uint64_t hung_at_s;                /* since 1970 */
+    unsigned hung_times;               /* 0: never */
     /* Of the id: */
     char tap[IFNAMSIZ];
     char netns[RECORD_NETNS_BYTES];
@@ -64,6 +68,12 @@ int network_record_have_alone(const struct network_record *record,
 /* Both copies; dir -1: the host's only. */
 int network_record_save(const struct network_record *record, const struct network_state *state,
                         int dir, struct husk_error *err);
+/* Notes in both copies that taking it back took too long. */
+void network_record_note_hung(const struct network_record *record,
+                              const struct network_state *state, int dir);
+/* Whether it has, so lately that only who has been asked to should try again: within ten minutes,
+ * twice as long each time after that, up to a day. */
+bool network_record_hangs(const struct network_record *record);
 int network_record_remove(const struct network_record *record, const struct network_state *state,
                           int dir, struct husk_error *err);
 

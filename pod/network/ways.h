@@ -33,6 +33,8 @@ int cni_way_abandon(const struct network_record *record, const struct network_st
 int cni_way_check(const struct network_record *record, struct husk_error *err);
 
 /* pod_network_down() of a record that has been read; dir -1: its directory is gone. */
+/* -EAGAIN with err filled when who only looks should leave it alone for now. */
+int network_hangs(const struct network_record *record, struct husk_error *err);
 int network_take_back(const struct network_record *record, int dir, struct husk_error *err);
 
 /* A virtual function of a card: record->vf is filled, and network_record_save() called for it,

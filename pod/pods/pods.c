@@ -186,9 +186,10 @@ static bool is_at_rest(const struct entry *pod, const void *arg)
 
 /* For who holds the lock that marks. What cannot be taken back keeps network.json there, and with
  * it the reason to come here again. */
-static int take_back(const struct entry *pod, struct pod_state *state, struct husk_error *err)
+static int take_back(const struct entry *pod, struct pod_state *state, bool only_looks,
+                     struct husk_error *err)
 {
-    int ret = pod_network_down(pod->dir, err);
+    int ret = only_looks ? pod_network_tidy(pod->dir, err) : pod_network_down(pod->dir, err);
 
     (void)unlinkat(pod->dir, "scratch.img", 0);
     if (state->supervisor_pid == 0 || pod_state_ended(state))
@@ -203,7 +204,7 @@ static int take_back(const struct entry *pod, struct pod_state *state, struct hu
 
 static void mark(const struct entry *pod, void *arg)
 {
-    (void)take_back(pod, arg, NULL);
+    (void)take_back(pod, arg, true, NULL);
 }
 
 int pod_load_state(const struct entry *pod, struct pod_state *out, struct husk_error *err)
@@ -231,7 +232,7 @@ static int before_start(struct entry *pod, void *arg, struct husk_error *err)
     int ret = read_state(pod, &state, err);
 
     if (ret == 0)
-        ret = take_back(pod, &state, err);
+        ret = take_back(pod, &state, false, err);
     pod_state_clear(&state);
     if (ret == 0)
         ret = pod_load_record(pod, &record, err);

@@ -3,7 +3,7 @@
  * pod/network/ as a command, for the tests beside:
  *
  *     husk-network up DIR MODE ID [POD]   POD is a Pod object; prints the result as an object
- *     husk-network down|check|abandon DIR
+ *     husk-network down|tidy|check|abandon DIR
  *     husk-network collect [ID]…          those that exist; prints how many were taken back
  *     husk-network mode                   the default
  *
@@ -131,7 +131,9 @@ static int run(int argc, char **argv)
     else if (!strcmp(argv[1], "abandon"))
         ret = abandon(dir);
     else
-        ret = (!strcmp(argv[1], "check") ? pod_network_check : pod_network_down)(dir, &err)
+        ret = (!strcmp(argv[1], "check")  ? pod_network_check
+               : !strcmp(argv[1], "tidy") ? pod_network_tidy
+                                          : pod_network_down)(dir, &err)
                   ? fail(&err)
                   : 0;
     close(dir);

@@ -275,6 +275,34 @@ def a_plugin_that_hangs():
     require(not state.exists() or state.read_text().split()[2] == "Z", "what it started lives")
 
 
+def a_plugin_that_hangs_at_the_end():
+    """Who only looks does not wait for it again, also where the pod's directory is gone; who is asked to, does."""
+    asked = pathlib.Path("/run/asked")
+    script_plugin("stays", "echo $CNI_COMMAND >>/run/asked\ntest $CNI_COMMAND = DEL && sleep 1234\n"
+                  "python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)[\"prevResult\"]))'\n")
+    conflist("mynet", bridge_plugin(), {"type": "stays"})
+    kept, gone = Pod("kept", "cni:mynet"), Pod("gone", "cni:mynet")
+    with subprocess.Popen((PROGRAM, "collect", kept.id), stdout=subprocess.DEVNULL) as collecting:
+        refused(kept.down, "stays", "took longer")
+        require(collecting.wait(timeout=120) == 1, "what hangs was taken back")
+    before = asked.read_text()
+    require(before.split().count("DEL") == 2, before)
+    for _ in range(2):
+        refused(lambda: kept.call("tidy"), "cni:mynet", "took too long before")
+        require("took too long before" in run(PROGRAM, "collect", kept.id, check=False).stderr, "collect")
+    require(asked.read_text() == before, "it was asked again")
+    for record in (kept.directory / "network.json", pathlib.Path(f"/run/husk/network/pods/{gone.id}.json")):
+        document = json.loads(record.read_text())
+        require(document["hung"]["times"] == 1, document)
+        document["hung"]["at"] -= 601  # after a while
+        record.write_text(json.dumps(document))
+    script_plugin("stays", "exit 0\n")
+    kept.call("tidy")
+    require(not (kept.directory / "network.json").exists(), "it is not tried again")
+    require(run(PROGRAM, "collect").stdout == "1\n", "nor without a directory")
+    remove_bridge()
+
+
 def killed_at_any_moment():
     conflist("mynet", bridge_plugin(), {"type": "tuning"})
     for i in range(16):
@@ -323,4 +351,5 @@ if __name__ == "__main__":
           a_spoofing_guest, plugins_that_fail, a_plugin_that_never_takes_back,
           what_is_asked_of_newer_plugins,
           results_that_are_wrong, what_plugins_are_told, a_plugin_that_hangs,
+          a_plugin_that_hangs_at_the_end,
           killed_at_any_moment, many_at_once, configurations])
