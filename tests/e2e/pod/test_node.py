@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """husk-node with real supervisors and the real agent on this host: manifests that come, change, break and go; the
-agent that is started anew; and kills of everything at random moments (HUSK_NODE_ROUNDS of them, 10 when it is not
+agent that is started anew; and kills of everything at random moments (HUSK_NODE_ROUNDS of them, 50 when it is not
 set), after each of which there is again what the manifests say."""
 import json
 import os
@@ -315,7 +315,7 @@ def mounts_of(host):
 
 
 def killed_at_random(host):
-    rounds = int(os.environ.get("HUSK_NODE_ROUNDS", "10"))
+    rounds = int(os.environ.get("HUSK_NODE_ROUNDS", "50"))
     seed = int(os.environ.get("HUSK_TEST_SEED", "0")) or random.randrange(1 << 32)
     print(f"HUSK_TEST_SEED={seed} HUSK_NODE_ROUNDS={rounds}", flush=True)
     with LogReader(host.pods) as reader:
