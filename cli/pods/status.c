@@ -209,10 +209,11 @@ static enum pod_progress look_at(struct look *look, const json_t *one, char why[
 {
     const json_t *waiting = state_of(one, "waiting"), *ended = state_of(one, "terminated");
     const json_t *last = json_object_get(json_object_get(one, "lastState"), "terminated");
+    bool ran = text(last, "startedAt")[0] != '\0';
     const char *name = text(one, "name");
     char words[64];
 
-    look->ran |= state_of(one, "running") || text(ended, "startedAt")[0] || last;
+    look->ran |= state_of(one, "running") || text(ended, "startedAt")[0] || ran;
     if (ended && text(ended, "startedAt")[0]) {
         if (!look->init || !number(ended, "exitCode"))
             return POD_UP;
@@ -225,6 +226,9 @@ static enum pod_progress look_at(struct look *look, const json_t *one, char why[
         say(why, name, text(ended, "reason"), text(ended, "message"));
         return POD_STUCK;
     }
+    /* It has been started, and has ended since: it may do so before another one is started. */
+    if (waiting && !look->init && ran)
+        return POD_UP;
     if (waiting) {
         say(why, name, text(waiting, "reason"), text(waiting, "message"));
         return is_patient(text(waiting, "reason")) ? POD_COMING : POD_STUCK;

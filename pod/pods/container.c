@@ -217,6 +217,7 @@ static void reset_run(struct container *c)
         c->status.last = c->status.end;
     c->status.backs_off = false;
     c->status.end = (struct container_end){.known = false};
+    c->status.started_ns = 0;
     c->status.phase = CONTAINER_WAITING;
     snprintf(c->status.reason, sizeof(c->status.reason), "ContainerCreating");
     c->status.message[0] = '\0';

@@ -142,6 +142,21 @@ static void test_progress(void **state)
          "'status': {'phase': 'Running', 'containerStatuses': [{'name': 'a', 'state': " WAITING(
              "CrashLoopBackOff", "") ", 'lastState': " ENDED("1", "Error") "}]}}",
          POD_UP, true, NULL},
+        /* One that fails at once, before the other one has been started. */
+        {"{" SPEC
+         "'status': {'phase': 'Pending', 'containerStatuses': [{'name': 'a', 'state': " WAITING(
+             "CrashLoopBackOff",
+             "") ", 'lastState': " ENDED("1", "Error") "},"
+                                                       "{'name': 'b', 'state': " WAITING(
+                                                           "ContainerCreating", "") "}]}}",
+         POD_COMING, true, "container b: ContainerCreating"},
+        {"{" SPEC
+         "'status': {'phase': 'Pending', 'containerStatuses': [{'name': 'a', 'state': " WAITING(
+             "CrashLoopBackOff", "") ", 'lastState': {'terminated': {'exitCode': 127}}}]}}",
+         POD_STUCK, false, "container a: CrashLoopBackOff"},
+        {"{" INIT "'status': {'phase': 'Pending', 'initContainerStatuses': [{'name': 'i', "
+         "'state': " WAITING("CrashLoopBackOff", "") ", 'lastState': " ENDED("1", "Error") "}]}}",
+         POD_STUCK, true, "container i: CrashLoopBackOff"},
         {"{" SPEC
          "'status': {'phase': 'Failed', 'containerStatuses': [{'name': 'a', 'state': " ENDED(
              "1", "Error") "}]}}",
