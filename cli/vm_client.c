@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -19,6 +20,7 @@
 #include "base/io.h"
 
 #define PATIENCE_MS  120000u
+#define REFUSALS     50 /* 10 ms apart */
 #define NS_PER_MS    1000000ull
 #define CHUNK_BYTES  16384u
 #define HEAD_END     "\r\n\r\n"
@@ -115,6 +117,22 @@ int vm_answer_parse(const char *bytes, size_t len, bool ended, struct vm_answer 
     return ret == 0 && len >= VM_ANSWER_MAX ? -EPROTO : ret;
 }
 
+/* The file is there a moment before the VM listens on it: who has waited for the file is early.
+ * Returns 0 or an errno. */
+static int connect_soon(int fd, const struct sockaddr_un *address)
+{
+    const struct timespec pause = {.tv_nsec = 10 * NS_PER_MS};
+    int code;
+
+    for (unsigned turn = 0; turn < REFUSALS; turn++) {
+        code = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? errno : 0;
+        if (code != ECONNREFUSED)
+            break;
+        nanosleep(&pause, NULL);
+    }
+    return code;
+}
+
 static int connect_to(const char *path, struct husk_error *err)
 {
     static const char cannot_connect[] = "cannot connect to the API socket";
@@ -133,9 +151,9 @@ static int connect_to(const char *path, struct husk_error *err)
         return error_set(err, errno, path, cannot_connect, NULL);
     /* A queue of connections that is full makes connect() wait. */
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+    code = connect_soon(fd, &address);
+    if (code == 0)
         return fd;
-    code = errno;
     close(fd);
     if (code == ECONNREFUSED)
         return error_set(err, code, path, cannot_connect,

@@ -94,6 +94,7 @@ struct peer {
     char directory[32], path[64];
     int listener;
     const char *answer;
+    unsigned late_us; /* after the socket is there it is listened on */
     char request[4096];
     pthread_t thread;
 };
@@ -101,9 +102,13 @@ struct peer {
 static void *answer_once(void *arg)
 {
     struct peer *peer = arg;
-    int fd = accept(peer->listener, NULL, NULL);
-    ssize_t n = recv(fd, peer->request, sizeof(peer->request) - 1, 0);
+    ssize_t n;
+    int fd;
 
+    usleep(peer->late_us);
+    listen(peer->listener, 1);
+    fd = accept(peer->listener, NULL, NULL);
+    n = recv(fd, peer->request, sizeof(peer->request) - 1, 0);
     peer->request[n > 0 ? n : 0] = '\0';
     if (send(fd, peer->answer, strlen(peer->answer), MSG_NOSIGNAL) < 0)
         peer->request[0] = '\0';
@@ -126,7 +131,8 @@ static int request(struct peer *peer, const char *answer, const json_t *body, js
     peer->answer = answer;
     peer->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(peer->listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(peer->listener, 1), 0);
+    if (!peer->late_us)
+        assert_int_equal(listen(peer->listener, 1), 0);
     assert_int_equal(pthread_create(&peer->thread, NULL, answer_once, peer), 0);
     *vm = (struct vm_socket){.path = peer->path};
     ret = vm_request(vm, "PUT", "/x", body, result, &err);
@@ -166,6 +172,15 @@ static void test_requests(void **state)
     json_decref(body);
 }
 
+static void test_early(void **state)
+{
+    struct peer peer = {.late_us = 20000};
+    struct vm_socket vm;
+    json_t *result;
+
+    assert_int_equal(request(&peer, "HTTP/1.1 204 No Content\r\n\r\n", NULL, &result, &vm), 0);
+}
+
 static void test_no_socket(void **state)
 {
     struct vm_socket vm = {.path = "/no/such/socket"};
@@ -188,7 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_answers), cmocka_unit_test(test_in_pieces),
         cmocka_unit_test(test_no_answers),    cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_no_socket),
+        cmocka_unit_test(test_early),         cmocka_unit_test(test_no_socket),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
