@@ -345,5 +345,5 @@ void guest_main(void)
     start(WANTED);
     reset_in_flight();
     reading();
-    check(disk->interrupts > 0, "interrupts", "none");
+    check(virtio_interrupted(disk), "interrupts", "none");
 }

@@ -72,6 +72,6 @@ void guest_main(void)
     put("type: lines\n", 12);
     while (!echo())
         ;
-    if (console->interrupts == 0)
+    if (!virtio_interrupted(console))
         end_guest(7);
 }

@@ -329,5 +329,5 @@ void guest_main(void)
     receive_freeze();
     if (pairs == 1)
         restart();
-    check(net->interrupts > 0, "interrupts", "none");
+    check(virtio_interrupted(net), "interrupts", "none");
 }

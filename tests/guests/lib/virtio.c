@@ -245,3 +245,15 @@ bool virtq_request(struct virtqueue *queue, const struct part *parts, unsigned c
     *written = element.len;
     return true;
 }
+
+static bool has_interrupted(void *arg)
+{
+    const struct virtio *device = arg;
+
+    return device->interrupts > 0;
+}
+
+bool virtio_interrupted(struct virtio *device)
+{
+    return wait_until(has_interrupted, device, WAIT_MS);
+}

@@ -139,4 +139,8 @@ bool virtq_wait(struct virtqueue *queue, struct used_element *element);
 bool virtq_request(struct virtqueue *queue, const struct part *parts, unsigned count,
                    uint32_t *written);
 
+/* Whether interrupts come from the device; waits for the first one for up to 10 s: the host may be
+ * slower to raise it than to have used the buffers. */
+bool virtio_interrupted(struct virtio *device);
+
 #endif
