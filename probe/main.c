@@ -20,6 +20,7 @@
 #include "base/checked.h"
 #include "jail/jail.h"
 #include "jail/seccomp.h"
+#include "probe/exchange.h"
 #include "probe/protocol.h"
 #include "probe/relay.h"
 
@@ -41,7 +42,8 @@ static bool receive_request(struct probe_request *request)
 {
     return recv(PROBE_PLAIN_FD, request, sizeof(*request), MSG_WAITALL) ==
                (ssize_t)sizeof(*request) &&
-           memchr(request->name, '\0', sizeof(request->name));
+           memchr(request->name, '\0', sizeof(request->name)) &&
+           memchr(request->authority, '\0', sizeof(request->authority));
 }
 
 static int limit_resources(void)
@@ -104,6 +106,15 @@ static enum probe_end speak_tls(const struct probe_request *request)
     return relay_run(ssl, PROBE_PLAIN_FD, PROBE_GUEST_FD);
 }
 
+static enum probe_end speak_grpc(const struct probe_request *request)
+{
+    struct call *call = call_new(request->name, request->authority);
+
+    if (!call || go_to_jail(request->namespaces))
+        return PROBE_END_JAIL;
+    return exchange_run(call, PROBE_PLAIN_FD, PROBE_GUEST_FD);
+}
+
 int main(void)
 {
     static struct probe_request request;
@@ -120,5 +131,7 @@ int main(void)
         end = PROBE_END_JAIL;
     else if (request.speech == PROBE_TLS)
         end = speak_tls(&request);
+    else if (request.speech == PROBE_GRPC)
+        end = speak_grpc(&request);
     _exit((int)end); /* what libraries do at the end is not for here */
 }

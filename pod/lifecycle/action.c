@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * See action.h. A connection that was made is all that tcpSocket wants; httpGet fetches its answer,
- * and goes on to where that leads, with another connection.
+ * and goes on to where that leads, with another connection. For grpc a speaker does everything.
  */
 #include "pod/lifecycle/action.h"
 
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "base/error.h"
 #include "base/io.h"
@@ -26,12 +27,14 @@ struct action {
     void *host_data;
     bool begun; /* by the host, and not ended */
     struct event_timer *timer;
-    const json_t *http; /* of httpGet: the handler's */
+    const json_t *http, *grpc; /* the handler's, if it is of that kind */
     struct http_target target;
     bool own_host; /* the Host is that of the handler's headers, if one is */
     unsigned redirects;
     struct fetch *fetch;
-    struct speaker *speaker; /* of TLS on the connection of `fetch` */
+    struct speaker *speaker; /* of TLS on the connection of `fetch`, or of grpc */
+    int plain_fd;            /* of grpc: closed on the other side when the speaker ends */
+    struct event_source *plain;
 };
 
 /* -1 when there is none. */
@@ -48,6 +51,8 @@ static void destroy(struct action *action)
     if (action->begun)
         action->host.cancel(action->host.arg, action);
     fetch_destroy(action->fetch);
+    event_source_remove(action->plain);
+    close_fd(&action->plain_fd);
     (void)hush(action);
     event_timer_remove(action->timer);
     json_decref(action->handler);
@@ -197,11 +202,45 @@ static void begin_http(struct action *action, int fd)
         be_unable(action, &error);
 }
 
+/* ---- gRPC ---- */
+
+static void on_spoken(void *arg, uint32_t events)
+{
+    struct action *action = arg;
+    char why[ACTION_TEXT_BYTES - 8];
+
+    (void)events; /* there is nothing to read */
+    if (speech_is_serving(hush(action), why, sizeof(why)))
+        finish(action, ACTION_SUCCEEDED, "service healthy");
+    else
+        fail(action, "grpc", why);
+}
+
+static void begin_grpc(struct action *action, int fd)
+{
+    const struct action_host *host = &action->host;
+    const char *service = json_string_value(json_object_get(action->grpc, "service"));
+    struct husk_error error = {0};
+    struct probe_request request;
+    int ret;
+
+    speech_grpc(service ? service : "", action->target.host, action->target.port, &request);
+    ret = host->speak(host->arg, &request, fd, &action->plain_fd, &action->speaker, &error);
+    if (ret == 0) {
+        ret = event_loop_add(host->loop, action->plain_fd, EPOLLIN, on_spoken, action,
+                             &action->plain);
+        if (ret)
+            error_set(&error, -ret, "grpc", "cannot ask", NULL);
+    }
+    if (ret)
+        be_unable(action, &error);
+}
+
 /* ---- what the host says ---- */
 
 void action_connected(struct action *action, int fd)
 {
-    const char *kind = action->http ? "httpGet" : "tcpSocket";
+    const char *kind = action->http ? "httpGet" : action->grpc ? "grpc" : "tcpSocket";
 
     action->begun = false;
     if (fd < 0) {
@@ -210,6 +249,10 @@ void action_connected(struct action *action, int fd)
     }
     if (action->http) {
         begin_http(action, fd);
+        return;
+    }
+    if (action->grpc) {
+        begin_grpc(action, fd);
         return;
     }
     close_fd(&fd);
@@ -292,7 +335,10 @@ static int begin(struct action *action, const struct action_options *options)
 
     exec = json_object_get(handler, "exec");
     action->http = json_object_get(handler, "httpGet");
-    where = action->http ? action->http : json_object_get(handler, "tcpSocket");
+    action->grpc = json_object_get(handler, "grpc");
+    where = action->http   ? action->http
+            : action->grpc ? action->grpc
+                           : json_object_get(handler, "tcpSocket");
     if (exec) {
         ret = host->exec(host->arg, action, json_object_get(exec, "command"));
     } else if (where) {
@@ -329,6 +375,7 @@ int action_start(const struct action_host *host, const struct action_options *op
     action->done = options->done;
     action->arg = options->arg;
     action->own_host = true;
+    action->plain_fd = -1;
     ret = event_loop_add_timer(host->loop, on_timer, action, &action->timer);
     if (ret == 0)
         ret = begin(action, options);

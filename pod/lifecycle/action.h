@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a probe or a hook does, once: exec, httpGet, tcpSocket or sleep of a Pod object's handler.
- * How a command is run in the container, how a connection into the pod is made, and who speaks on
- * it where more than HTTP is spoken, is the host's.
+ * What a probe or a hook does, once: exec, httpGet, tcpSocket, grpc or sleep of a Pod object's
+ * handler. How a command is run in the container, how a connection into the pod is made, and who
+ * speaks on it where more than HTTP is spoken, is the host's.
  *
  * Everything happens on the loop's thread; callbacks come from the loop, never from within
  * action_start(). What answers is hostile: see http_answer.h.
@@ -58,7 +58,7 @@ typedef void (*action_fn)(void *arg, enum action_result result, const char *text
 
 /* What is pointed to is used by action_start() alone; the action keeps a reference to `handler`. */
 struct action_options {
-    const json_t *handler;   /* with one of exec, httpGet, tcpSocket, sleep */
+    const json_t *handler;   /* with one of exec, httpGet, tcpSocket, grpc, sleep */
     const json_t *container; /* of the Pod object: its ports have names */
     const char *address;     /* the pod's, for handlers that name no host */
     uint64_t timeout_ns;     /* 0: none */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/checked.h"
+
 bool speech_is_tls(const json_t *http)
 {
     const char *scheme = json_string_value(json_object_get(http, "scheme"));
@@ -26,6 +28,15 @@ void speech_tls(const char *host, struct probe_request *out)
         snprintf(out->name, sizeof(out->name), "%s", host);
 }
 
+void speech_grpc(const char *service, const char *address, uint16_t port, struct probe_request *out)
+{
+    bool v6 = strchr(address, ':') != NULL;
+
+    *out = (struct probe_request){.speech = PROBE_GRPC};
+    snprintf(out->name, sizeof(out->name), "%s", service);
+    snprintf(out->authority, sizeof(out->authority), v6 ? "[%s]:%u" : "%s:%u", address, port);
+}
+
 const char *speech_failure(int end)
 {
     switch (end) {
@@ -39,7 +50,52 @@ const char *speech_failure(int end)
         return "the connection ended in the TLS handshake";
     case PROBE_END_GARBAGE:
         return "what answers breaks the rules of TLS";
+    case PROBE_END_NO_HTTP2:
+        return "what answers speaks no HTTP/2, or breaks its rules";
+    case PROBE_END_NO_GRPC:
+        return "the answer is none of gRPC";
+    case PROBE_END_TOO_MUCH:
+        return "what answers says too much";
+    case PROBE_END_RESET:
+        return "the call ended without an answer";
+    case PROBE_END_SILENT:
+        return "the connection ended without an answer";
     default:
         return NULL;
     }
+}
+
+static const char *const statuses[] = {"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"};
+
+/* grpc/statuscodes.md of the documentation of gRPC. */
+static const char *const codes[] = {
+    "OK",       "Canceled",        "Unknown",          "InvalidArgument",   "DeadlineExceeded",
+    "NotFound", "AlreadyExists",   "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
+    "Aborted",  "OutOfRange",      "Unimplemented",    "Internal",          "Unavailable",
+    "DataLoss", "Unauthenticated",
+};
+
+#define CODE_UNIMPLEMENTED 12
+
+bool speech_is_serving(int end, char *out, size_t size)
+{
+    const char *why = speech_failure(end);
+    int status = end - PROBE_END_HEALTH, code = end - PROBE_END_CODE;
+
+    *out = '\0';
+    if (end == PROBE_END_WELL)
+        return true;
+    if (why)
+        snprintf(out, size, "%s", why);
+    else if (status >= 0 && (size_t)status < ARRAY_SIZE(statuses))
+        snprintf(out, size, "service unhealthy (responded with \"%s\")", statuses[status]);
+    else if (code == CODE_UNIMPLEMENTED)
+        snprintf(out, size,
+                 "this server does not implement the grpc health protocol "
+                 "(grpc.health.v1.Health)");
+    else if (code > 0 && (size_t)code < ARRAY_SIZE(codes))
+        snprintf(out, size, "health rpc probe failed: %s", codes[code]);
+    else
+        snprintf(out, size, "husk-probe was ended");
+    return false;
 }

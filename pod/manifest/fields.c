@@ -224,6 +224,12 @@ static const struct schema_object http_action = {"httpGet", http_fields};
 FIELDS(tcp_fields) = {PORT, TEXT("host", FORMAT_PROBE_HOST), END};
 static const struct schema_object tcp_action = {"tcpSocket", tcp_fields};
 
+FIELDS(grpc_fields) = {
+    {.name = "port", .type = SCHEMA_INT, .least = 1, .most = UINT16_MAX, .flags = FIELD_REQUIRED},
+    TEXT("service", FORMAT_GRPC_SERVICE),
+    END};
+static const struct schema_object grpc_action = {"grpc", grpc_fields};
+
 FIELDS(sleep_fields) = {
     {.name = "seconds", .type = SCHEMA_INT, .least = 0, .most = INT32_MAX, .flags = FIELD_REQUIRED},
     END};
@@ -232,7 +238,7 @@ static const struct schema_object sleep_action = {"sleep", sleep_fields};
 FIELDS(probe_fields) = {CHOICE("exec", exec_action),
                         CHOICE("httpGet", http_action),
                         CHOICE("tcpSocket", tcp_action),
-                        UNSUPPORTED("grpc", NULL),
+                        CHOICE("grpc", grpc_action),
                         NUMBER("initialDelaySeconds", 0, INT32_MAX, "0"),
                         NUMBER("timeoutSeconds", 1, INT32_MAX, "1"),
                         NUMBER("periodSeconds", 1, INT32_MAX, "10"),

@@ -16,9 +16,10 @@
 #include "pod/spec/capabilities.h"
 #include "pod/spec/spec.h"
 
-#define LABEL_BYTES   63u
-#define SUBDOMAIN_MAX 253u
-#define PATH_BYTES    4095u
+#define LABEL_BYTES      63u
+#define SUBDOMAIN_MAX    253u
+#define PATH_BYTES       4095u
+#define GRPC_SERVICE_MAX 1000u
 
 static bool is_lower_alnum(char c)
 {
@@ -174,6 +175,11 @@ static const char *line_problem(const char *text)
             return "has a control character";
     }
     return NULL;
+}
+
+static const char *grpc_service_problem(const char *text)
+{
+    return strlen(text) <= GRPC_SERVICE_MAX ? line_problem(text) : "is longer than 1000 bytes";
 }
 
 /* A part of a path that is "..". */
@@ -348,6 +354,7 @@ static const struct {
     [FORMAT_HEADER_NAME] = {header_name_problem, "header name"},
     [FORMAT_HEADER_VALUE] = {line_problem, "one line"},
     [FORMAT_URL_PATH] = {url_path_problem, "printable ASCII"},
+    [FORMAT_GRPC_SERVICE] = {grpc_service_problem, "one line of at most 1000 bytes"},
     [FORMAT_CAPABILITY] = {capability_problem, "capability, or ALL"},
     [FORMAT_SIGNAL] = {signal_problem, "signal's name"},
     [FORMAT_SYSCTL] = {sysctl_problem, "parameter of a namespace"},

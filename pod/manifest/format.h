@@ -25,7 +25,8 @@ enum format {
     FORMAT_PORT_NAME,
     FORMAT_HEADER_NAME, /* RFC 9110, 5.1 */
     FORMAT_HEADER_VALUE,
-    FORMAT_URL_PATH, /* what stands in a request's first line */
+    FORMAT_URL_PATH,     /* what stands in a request's first line */
+    FORMAT_GRPC_SERVICE, /* without control characters, of at most 1000 bytes */
     FORMAT_CAPABILITY,
     FORMAT_SIGNAL,
     FORMAT_SYSCTL,

@@ -80,7 +80,7 @@ def case_fields(box):
             (("metadata", "name"), "x" * 64, "metadata.name"),
             (("spec", "containers"), [], "spec.containers"),
             ((*main, "image"), 7, "spec.containers[0].image"),
-            ((*main, "livenessProbe"), {"grpc": {"port": 1}}, "spec.containers[0].livenessProbe.grpc"),
+            ((*main, "livenessProbe"), {"grpc": {"port": 0}}, "spec.containers[0].livenessProbe.grpc.port"),
             ((*main, "ports"), [{"containerPort": 70000}], "spec.containers[0].ports[0].containerPort"),
             ((*main, "resources"), {"limits": {"memory": "much"}}, "spec.containers[0].resources.limits"),
             ((*main, "volumeMounts"), [{"name": "none", "mountPath": "/x"}], "spec.containers[0].volumeMounts[0]"),

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Probes and hooks that speak with something in the pod, under its supervisor with the real agent on this host: HTTP,
-HTTPS, and servers that mean harm."""
+HTTPS, gRPC, and servers that mean harm."""
 import contextlib
 import os
 import pathlib
 import ssl
+import subprocess
 import sys
 import time
 
+import http2
 from native_pod import Pod, container, images, main, probe, require
-from pod_servers import PROBE, raw_server, server_context, shake_hands, speakers, web_server
+from pod_servers import PROBE, inside, raw_server, server_context, shake_hands, speakers, web_server
 
 SLEEP = "sleep 1000"
 
@@ -36,9 +38,9 @@ def complaints(pod, wanted):
     watcher = pod.connect()
     watcher.call("events")
     with contextlib.closing(watcher):
-        for name, text in wanted.items():
-            while (told := watcher.event(event="notice", reason="Unhealthy", container=name)["message"]) != \
-                    f"Readiness probe failed: {text}":
+        for name, texts in wanted.items():
+            may = {f"Readiness probe failed: {text}" for text in ({texts} if isinstance(texts, str) else texts)}
+            while (told := watcher.event(event="notice", reason="Unhealthy", container=name)["message"]) not in may:
                 require(told.endswith("Connection refused"), f"{name}: {told}")
             require(not pod.of(name)["ready"], pod.status())
 
@@ -132,6 +134,138 @@ def hostile_tls(host):
     require(not speakers(), "husk-probe is left")
 
 
+# ---- gRPC ----
+
+
+def grpc_probe(port, service=None, **more):
+    return probe(**{"grpc": {"port": port, **({"service": service} if service else {})}, "failureThreshold": 1,
+                    "timeoutSeconds": 10, **more})
+
+
+def grpc(host):
+    """A server by hand: what it is asked for, and what is made of its answers."""
+    asked = []
+
+    def serve(connection):
+        asked.append(service := http2.request(connection)[2:].decode())
+        answers = {"": http2.HEAD + http2.body(b"\x08\x01") + http2.FINE, "old": http2.UNIMPLEMENTED,
+                   "sick": http2.HEAD + http2.body(b"\x08\x02") + http2.FINE,
+                   "slow": b"", "empty": http2.HEAD + http2.FINE}
+        for byte in answers[service]:
+            connection.sendall(bytes([byte]))
+
+    probes = {"all": grpc_probe(9100), "sick": grpc_probe(9100, "sick"), "old": grpc_probe(9100, "old"),
+              "empty": grpc_probe(9100, "empty"), "slow": grpc_probe(9100, "slow", timeoutSeconds=1)}
+    with Pod(host, *ready_when(probes)) as pod:
+        pod.running(*probes)
+        with raw_server(pod, 9100, serve):
+            until_ready(pod, "all")
+            complaints(pod, {
+                "sick": 'grpc: service unhealthy (responded with "NOT_SERVING")',
+                "old": "grpc: this server does not implement the grpc health protocol (grpc.health.v1.Health)",
+                "empty": "grpc: the answer is none of gRPC", "slow": "no answer in time"})
+        pod.stop(grace_ms=0)
+    require(set(asked) == {"", "sick", "old", "empty", "slow"}, asked)
+    require(not speakers(), "husk-probe is left")
+
+
+def python_with_grpc():
+    """The packages of the distribution are its own Python's, whatever runs the tests."""
+    for python in sys.executable, "/usr/bin/python3":
+        done = subprocess.run([python, "-c", "import grpc"], check=False, capture_output=True)
+        if done.returncode == 0:
+            return python
+    return None
+
+
+def grpc_library(host):
+    """The same with the server of gRPC's own library."""
+    if not (python := python_with_grpc()):
+        print("skipped: grpc_library: python3-grpcio is not installed")
+        return
+    server = [python, pathlib.Path(__file__).with_name("grpc_server.py"), "9200"]
+    probes = {"all": grpc_probe(9200), "web": grpc_probe(9200, "web"), "sick": grpc_probe(9200, "sick"),
+              "gone": grpc_probe(9200, "gone")}
+    with Pod(host, *ready_when(probes)) as pod:
+        pod.running(*probes)
+        with inside(pod):
+            process = subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            require(process.stdout.readline() == b"READY\n", "the server does not start")
+            until_ready(pod, "all", "web")
+            complaints(pod, {"sick": 'grpc: service unhealthy (responded with "NOT_SERVING")',
+                             "gone": "grpc: health rpc probe failed: NotFound"})
+        finally:
+            process.communicate()
+        pod.until_status(lambda s: not pod.of("all", s)["ready"], "a server that is gone")
+        pod.stop(grace_ms=0)
+
+
+def endless(make):
+    def serve(connection):
+        http2.request(connection)
+        connection.sendall(http2.HEAD)
+        while True:
+            connection.sendall(make)
+    return serve
+
+
+def hostile_grpc(host):
+    no_http2 = "grpc: what answers speaks no HTTP/2, or breaks its rules"
+    too_much = "grpc: what answers says too much"
+    ping = http2.frame(http2.PING, 0, 0, b"12345678")
+    large = http2.frame(http2.DATA, 0, 1, bytes(16000))
+    block = http2.fields(*[(b"x", b"y" * 100)] * 100)
+
+    def huge_frame(connection):
+        http2.request(connection)
+        connection.sendall(b"\xff\xff\xff" + http2.frame(http2.DATA, 0, 1)[3:] + bytes(100000))
+
+    def huge_head(connection):
+        http2.request(connection)
+        connection.sendall(http2.frame(http2.HEADERS, 0, 1, block))
+        while True:
+            connection.sendall(http2.frame(http2.CONTINUATION, 0, 1, block))
+
+    def slowly(connection):
+        http2.request(connection)
+        for byte in ping * 10000:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.02)
+
+    def resets(connection):
+        http2.request(connection)
+        connection.sendall(http2.frame(http2.RST_STREAM, 0, 1, b"\0\0\0\2"))
+
+    servers = {
+        "text": (lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), {no_http2}),
+        "zeros": (lambda connection: connection.sendall(bytes(100000)), {no_http2}),
+        "pings": (endless(ping * 100), {too_much, no_http2}),
+        "settings": (endless(http2.frame(http2.SETTINGS, 0, 0) * 100), {too_much, no_http2}),
+        "body": (endless(large), {too_much}),
+        "frame": (huge_frame, {no_http2}),
+        "head": (huge_head, {no_http2, too_much, "grpc: the call ended without an answer"}),
+        "slowly": (slowly, {"no answer in time"}),
+        "silent": (lambda connection: None, {"no answer in time"}),
+        "resets": (resets, {"grpc: the call ended without an answer"}),
+        "closes": (lambda connection: connection.shutdown(2), {"grpc: the connection ended without an answer"}),
+    }
+    ports = {name: 9300 + number for number, name in enumerate(servers)}
+    probes = {name: grpc_probe(port, **({"timeoutSeconds": 1} if name in ("slowly", "silent") else {}))
+              for name, port in ports.items()}
+    with contextlib.ExitStack() as stack:
+        pod = stack.enter_context(Pod(host, *ready_when(probes)))
+        pod.running(*probes)
+        for name, (serve, _) in servers.items():
+            stack.enter_context(raw_server(pod, ports[name], serve))
+        complaints(pod, {name: said for name, (_, said) in servers.items()})
+        pod.stop(grace_ms=0)
+    require(not speakers(), "husk-probe is left")
+
+
+# ---- the process ----
+
+
 def who_speaks_has_nothing(host):
     """husk-probe's rights while a server lets it wait; and it ends with its supervisor, whatever that ends by."""
     probes = {"a": web_probe("/", "HTTPS", port=9000, timeoutSeconds=600)}
@@ -160,7 +294,7 @@ def confined(proc):
     return fields if up and (WITHOUT_FILTERS or fields["Seccomp"] == ["2"]) else None
 
 
-CASES = [redirects, https, hostile_tls, who_speaks_has_nothing]
+CASES = [redirects, https, hostile_tls, grpc, grpc_library, hostile_grpc, who_speaks_has_nothing]
 
 if __name__ == "__main__":
     sys.exit(main(CASES))

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,7 +24,7 @@ static struct {
     struct action *asked; /* of the host, and not answered */
     unsigned execs, connects, cancels;
     unsigned speaks, hushes;
-    int speak_error, speaker_end;
+    int speak_error, speaker_end, spoken_fd;
     struct probe_request request;
     char address[64];
     uint16_t port;
@@ -74,6 +75,7 @@ static int speak(void *arg, const struct probe_request *request, int fd, int *pl
         return error_set(err, -t.speak_error, "husk-probe", "cannot start", NULL);
     }
     *plain_fd = fd;
+    t.spoken_fd = fd;
     *speaker = (struct speaker *)&t;
     return 0;
 }
@@ -315,6 +317,43 @@ static void without_a_speaker_nothing_is_known(void **state)
     close(ends[1]);
 }
 
+/* The speaker's end closes the other side of the connection, which is the same here. */
+static void ask_for_health(const char *handler, int speaker_end)
+{
+    int ends[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    t.done = 0;
+    t.speaker_end = speaker_end;
+    begin(handler, 0);
+    action_connected(t.asked, ends[0]);
+    assert_int_equal(t.done, 0);
+    close(ends[1]);
+    wait_until(&t.done, 1);
+    assert_int_equal(fcntl(t.spoken_fd, F_GETFD), -1);
+}
+
+static void grpc_is_what_its_speaker_says(void **state)
+{
+    ask_for_health("{\"handler\": {\"grpc\": {\"port\": 5000, \"service\": \"web\"}}}",
+                   PROBE_END_WELL);
+    assert_true(t.result == ACTION_SUCCEEDED && t.port == 5000 && t.hushes == 1);
+    assert_int_equal(t.request.speech, PROBE_GRPC);
+    assert_string_equal(t.request.name, "web");
+    assert_string_equal(t.request.authority, "10.0.0.7:5000");
+    ask_for_health("{\"handler\": {\"grpc\": {\"port\": 5000}}}", PROBE_END_HEALTH + 2);
+    assert_int_equal(t.result, ACTION_FAILED);
+    assert_string_equal(t.request.name, "");
+    assert_string_equal(t.text, "grpc: service unhealthy (responded with \"NOT_SERVING\")");
+    ask_for_health("{\"handler\": {\"grpc\": {\"port\": 5000}}}", -1);
+    assert_string_equal(t.text, "grpc: husk-probe was ended");
+    assert_int_equal(t.hushes, 3);
+    t.done = 0;
+    begin("{\"handler\": {\"grpc\": {\"port\": 5000}}}", 0);
+    action_connected(t.asked, -ECONNREFUSED);
+    assert_string_equal(t.text, "grpc: Connection refused");
+}
+
 static void redirects_are_followed_on_the_same_host(void **state)
 {
     char got[512];
@@ -526,6 +565,7 @@ int main(void)
         TEST(what_a_speaker_met_is_told),
         TEST(a_late_speaker_is_ended),
         TEST(without_a_speaker_nothing_is_known),
+        TEST(grpc_is_what_its_speaker_says),
         TEST(redirects_are_followed_on_the_same_host),
         TEST(redirects_to_elsewhere_are_a_warning),
         TEST(redirects_have_an_end),

@@ -65,6 +65,12 @@ static void it_says_what_it_met(void **state)
     shutdown(t.guest, SHUT_RDWR);
     assert_int_equal(read(t.plain, bytes, 1), 0);
     assert_int_equal(end(), PROBE_END_CUT);
+    begin(PROBE_GRPC);
+    assert_int_equal(recv(t.guest, bytes, sizeof(bytes), MSG_WAITALL), sizeof(bytes));
+    assert_memory_equal(bytes, "PRI *", 5);
+    assert_int_equal(write(t.guest, "HTTP/1.1 400 \r\n", 15), 15);
+    assert_int_equal(read(t.plain, bytes, 1), 0);
+    assert_int_equal(end(), PROBE_END_NO_HTTP2);
     begin(77);
     assert_int_equal(read(t.plain, bytes, 1), 0);
     assert_int_equal(end(), PROBE_END_REQUEST);
