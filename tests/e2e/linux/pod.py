@@ -149,39 +149,22 @@ spec:
   volumes: [{name: data, emptyDir: {}}]
 """
 
+
+def web_pod(name, annotations=None, **more):
+    """A pod whose port 80 says its name, in both families; `more` is of its container."""
+    web = {"name": "web", "image": "busybox", "imagePullPolicy": "Never",
+           "command": ["sh", "-c", "echo $NAME > /tmp/index.html; exec busybox httpd -f -p '[::]:80' -h /tmp"],
+           "env": [{"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+           "readinessProbe": {"tcpSocket": {"port": 80}, "periodSeconds": 1}, **more}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "annotations": annotations or {}},
+            "spec": {"terminationGracePeriodSeconds": 1, "containers": [web]}}
+
+
 # Pods that reach each other, and one that must not.
-TOWN = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: town}
-spec:
-  replicas: 3
-  selector: {matchLabels: {app: town}}
-  template:
-    metadata: {labels: {app: town}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - name: web
-        image: busybox
-        imagePullPolicy: Never
-        command: [sh, -c, "echo $NAME > /tmp/index.html; exec busybox httpd -f -p 80 -h /tmp"]
-        env: [{name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
-        readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}
-"""
-ALONE = """
-apiVersion: v1
-kind: Pod
-metadata: {name: alone, annotations: {husk.dev/isolated: "true"}}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers:
-  - name: web
-    image: busybox
-    imagePullPolicy: Never
-    command: [busybox, httpd, -f, -p, "80", -h, /etc]
-    ports: [{containerPort: 80, hostPort: 8081}]
-"""
+TOWN = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "town"},
+        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "town"}},
+                 "template": {"metadata": {"labels": {"app": "town"}}, "spec": web_pod("town")["spec"]}}}
+ALONE = web_pod("alone", {"husk.dev/isolated": "true"}, ports=[{"containerPort": 80, "hostPort": 8081}])
 
 
 class Pods(boxes.Box):
@@ -201,7 +184,9 @@ class Pods(boxes.Box):
         return self.husk("pod", *words, **more)
 
     def run_pod(self, manifest, *words):
-        return self.pod("run", *words, "-", data=manifest.encode(), errors="")
+        """Of a text, or an object."""
+        text = manifest if isinstance(manifest, str) else json.dumps(manifest)
+        return self.pod("run", *words, "-", data=text.encode(), errors="")
 
     def get(self, name):
         return json.loads(self.pod("inspect", name))
@@ -348,7 +333,7 @@ def town(box):
     require(fetch("town-0", addresses["alone"]) in (1, 143), "a pod reaches the one that is alone")
     require(fetch("alone", addresses["town-0"]) in (1, 143), "the one that is alone reaches a pod")
     require(answers(80, b"town-2", addresses["town-2"]), "the host does not reach a pod")
-    require(answers(8081, b"404"), "the published port")
+    require(answers(8081, b"alone"), "the published port")
     box.pod("rm", "-f", "-l", "app=town")
     box.pod("rm", "-f", "alone")
     nothing_left(box)

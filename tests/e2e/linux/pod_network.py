@@ -37,22 +37,7 @@ CONFLIST = {"cniVersion": "1.0.0", "name": "twin", "plugins": [
     {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True},
     {"type": "bandwidth", "capabilities": {"bandwidth": True}}]}
 
-POD = """
-apiVersion: v1
-kind: Pod
-metadata: {name: %s, annotations: {kubernetes.io/ingress-bandwidth: 1G, kubernetes.io/egress-bandwidth: 1G}}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers:
-  - name: web
-    image: busybox
-    imagePullPolicy: Never
-    command: [sh, -c, "echo $NAME > /tmp/index.html; exec busybox httpd -f -p '[::]:80' -h /tmp"]
-    env: [{name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
-    ports: [{containerPort: 80%s}]
-    securityContext: {capabilities: {add: [NET_ADMIN, NET_RAW]}}
-    readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}
-"""
+RATES = {"kubernetes.io/ingress-bandwidth": "1G", "kubernetes.io/egress-bandwidth": "1G"}
 
 
 def run(*words):
@@ -98,8 +83,10 @@ class End:
 
 def start(box, mode, *names):
     for name in names:
-        port = ", hostPort: 8080" if name.startswith("victim") else ""
-        box.run_pod(POD % (name, port), "--network", mode)
+        port = {"containerPort": 80, **({"hostPort": 8080} if name.startswith("victim") else {})}
+        box.run_pod(pods.web_pod(name, RATES, ports=[port],
+                                 securityContext={"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}}),
+                    "--network", mode)
     box.pod("wait", "--ready", *names)
     return [End(box, name) for name in names]
 
