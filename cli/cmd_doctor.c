@@ -76,7 +76,7 @@ const struct command cmd_doctor = {
     .synopsis = "doctor [--json]",
     .help =
         "Looks at /dev/kvm and its kind, tap and vhost-net, io_uring, IOMMU and VFIO, huge pages,\n"
-        "cgroup v2 and the guest kernel. Changes nothing.\n"
+        "cgroup v2, nftables and CNI for pods, and the guest kernel. Changes nothing.\n"
         "\n"
         "      --json  one JSON object on standard output\n"
         "\n"

@@ -24,8 +24,11 @@
 #include "base/io.h"
 #include "cli/cli.h"
 #include "cli/host_jail.h"
+#include "cli/host_pods.h"
 #include "cli/host_vfio.h"
 #include "husk/husk.h"
+#include "pod/network/cni_conf.h"
+#include "pod/network/cni_exec.h"
 
 struct report {
     struct finding *findings;
@@ -309,6 +312,31 @@ static void inspect_jail(struct report *report)
             "the jail of a VM: %s", ret ? strerrordesc_np(-ret) : gaps);
 }
 
+static void inspect_pods(struct report *report)
+{
+    struct host_pods pods;
+
+    host_look_at_pods(CNI_CONF_DIRECTORY, CNI_PATH, &pods);
+    if (pods.nftables == 0)
+        add(report, "pod-bridge", FINDING_OK, "", "nftables: can be used (husk's bridge of pods)");
+    else if (pods.nftables == -EPERM)
+        add(report, "pod-bridge", FINDING_NOTE, "run it as root, as pods with a network want it",
+            "nftables: only root can look");
+    else
+        add(report, "pod-bridge", FINDING_MISSING,
+            "modprobe nf_tables; without it pods have --network none, cni:NAME or vf:PF",
+            "nftables: %s (husk's bridge of pods)", strerrordesc_np(-pods.nftables));
+    if (pods.networks == 0)
+        add(report, "pod-cni", FINDING_OK, "",
+            "CNI: no network in " CNI_CONF_DIRECTORY ", so that pods get husk's bridge");
+    else if (!pods.has_plugins)
+        add(report, "pod-cni", FINDING_MISSING, "install containernetworking-plugins",
+            "CNI: %s, but no plugins in " CNI_PATH, pods.first);
+    else
+        add(report, "pod-cni", FINDING_OK, "", "CNI: pods get the network of %s (%u in all)",
+            pods.first, pods.networks);
+}
+
 static void inspect_io_uring(struct report *report)
 {
     struct io_uring_params params = {0};
@@ -363,6 +391,7 @@ unsigned host_inspect(struct finding *findings)
     inspect_memory(&report);
     inspect_cgroup(&report);
     inspect_jail(&report);
+    inspect_pods(&report);
     inspect_guest_kernel(&report);
     return report.count;
 }

@@ -20,7 +20,7 @@ struct finding {
     char advice[200]; /* what to do, "" when nothing is */
 };
 
-#define HOST_MAX_FINDINGS 18
+#define HOST_MAX_FINDINGS 20
 
 /* Fills findings[HOST_MAX_FINDINGS] and returns their number. */
 unsigned host_inspect(struct finding *findings);
