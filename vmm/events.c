@@ -2,18 +2,25 @@
 /* The queue of events: see events.h. */
 #include "vmm/events.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/io.h"
+#include "base/pages.h"
+
+#define EVENTS_BYTES (EVENTS_MAX * sizeof(struct husk_event))
 
 int event_queue_init(struct event_queue *queue)
 {
-    int fd = eventfd_open();
-
-    if (fd < 0)
-        return fd;
     memset(queue, 0, sizeof(*queue));
-    queue->fd = fd;
+    queue->fd = eventfd_open();
+    if (queue->fd < 0)
+        return queue->fd;
+    queue->events = pages_alloc(EVENTS_BYTES);
+    if (!queue->events) {
+        close_fd(&queue->fd);
+        return -ENOMEM;
+    }
     pthread_mutex_init(&queue->lock, NULL);
     return 0;
 }
@@ -21,6 +28,8 @@ int event_queue_init(struct event_queue *queue)
 void event_queue_release(struct event_queue *queue)
 {
     close_fd(&queue->fd);
+    pages_free(queue->events, EVENTS_BYTES);
+    queue->events = NULL;
     pthread_mutex_destroy(&queue->lock);
 }
 

@@ -35,6 +35,7 @@
 
 #include "base/event_loop.h"
 #include "base/io.h"
+#include "base/pages.h"
 
 #define INPUT_CHUNK_BYTES  4096u
 #define OUTPUT_CHUNK_BYTES 4096u
@@ -65,7 +66,7 @@ struct console_backend {
 
     pthread_mutex_t lock;
     /* Below: guarded by lock. */
-    uint8_t ring[CONSOLE_OUTPUT_RING_BYTES];
+    uint8_t *ring; /* CONSOLE_OUTPUT_RING_BYTES, in pages of its own */
     size_t ring_start, ring_used;
     bool refused;      /* a device was turned away; output_ready() is owed */
     bool input_wanted; /* the device asked for input */
@@ -191,6 +192,8 @@ static void ring_drop(struct console_backend *backend, size_t len)
 {
     backend->ring_start = (backend->ring_start + len) % CONSOLE_OUTPUT_RING_BYTES;
     backend->ring_used -= len;
+    if (backend->ring_used == 0) /* what is little stays in the first page, and so costs one */
+        backend->ring_start = 0;
 }
 
 /*
@@ -319,6 +322,11 @@ int console_backend_create(struct event_loop *loop, int in_fd, int out_fd,
 
     if (!backend)
         return -ENOMEM;
+    backend->ring = pages_alloc(CONSOLE_OUTPUT_RING_BYTES);
+    if (!backend->ring) {
+        free(backend);
+        return -ENOMEM;
+    }
     backend->loop = loop;
     backend->in.fd = -1;
     backend->out.fd = -1;
@@ -393,6 +401,7 @@ int console_backend_destroy(struct console_backend *backend, unsigned drain_ms)
     event_source_remove(backend->wake_source);
     close_fd(&backend->wake_fd);
     pthread_mutex_destroy(&backend->lock);
+    pages_free(backend->ring, CONSOLE_OUTPUT_RING_BYTES);
     free(backend);
     return ret;
 }
