@@ -144,9 +144,9 @@ spec:
   - name: tries
     image: busybox
     imagePullPolicy: Never
-    command: [sh, -c, "echo try; test -e /data/again || { touch /data/again; echo failed >/dev/termination-log; exit 3; }"]
-    volumeMounts: [{name: data, mountPath: /data}]
-  volumes: [{name: data, emptyDir: {}}]
+    command: [sh, -c, "echo try >>/disk/tries; test -e /data/again || { touch /data/again; echo failed >/dev/termination-log; exit 3; }"]
+    volumeMounts: [{name: data, mountPath: /data}, {name: disk, mountPath: /disk}]
+  volumes: [{name: data, emptyDir: {}}, {name: disk, hostPath: {path: DISK}}]
 """
 
 
@@ -298,14 +298,20 @@ def name_of(pid):
 
 
 def once(box):
-    """A job: tried again when it fails, and over when it has succeeded."""
-    box.run_pod(ONCE, "--network", "none")
+    """A job: tried again when it fails, and over when it has succeeded. It writes to a disk image of the host."""
+    disk = box.top / "disk"
+    with open(disk, "wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", disk], check=True)
+    box.run_pod(ONCE.replace("DISK", str(disk)), "--network", "none")
     box.pod("wait", "once")
     status = box.get("once")["status"]
     require(status["phase"] == "Succeeded", status)
     tries = box.container("once", "tries")
     require(tries["restartCount"] == 1 and tries["lastState"]["terminated"]["exitCode"] == 3, tries)
     require(tries["lastState"]["terminated"]["message"].strip() == "failed", tries)
+    kept = subprocess.run(["debugfs", "-R", "cat tries", disk], capture_output=True, check=True).stdout
+    require(kept == b"try\ntry\n", kept)
     box.pod("rm", "once")
     nothing_left(box)
 
