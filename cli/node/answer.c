@@ -20,6 +20,7 @@ static const struct {
     {404, "NotFound"},
     {405, "MethodNotAllowed"},
     {409, "Conflict"},
+    {410, "Expired"},
     {413, "RequestEntityTooLarge"},
     {422, "Invalid"},
     {426, "UpgradeRequired"},

@@ -102,6 +102,16 @@ static char *version_text(void)
     return asprintf(&text, "{\"version\":\"%s\"}", HUSK_VERSION) < 0 ? NULL : text;
 }
 
+static void answer_events(struct http_response *response, struct events *events, uint64_t after)
+{
+    char *text;
+
+    if (events_list(events, after, &text) == -ESTALE)
+        answer_failure(response, 410, NULL, events_gone);
+    else
+        answer_json(response, 200, text);
+}
+
 /* False when it takes a visit. */
 static bool answer_at_once(struct api *api, const struct route *route,
                            const struct parameters *parameters, struct http_response *response)
@@ -118,7 +128,7 @@ static bool answer_at_once(struct api *api, const struct route *route,
         return true;
     case VERB_EVENTS:
         if (!parameters->follow)
-            answer_json(response, 200, events_list(api->options.events, parameters->after));
+            answer_events(response, api->options.events, parameters->after);
         return !parameters->follow;
     default:
         return false;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <jansson.h>
 #include <poll.h>
 #include <pthread.h>
@@ -13,12 +14,16 @@
 
 #define NS_PER_S 1000000000ll
 
+const char events_gone[] =
+    "events behind this resourceVersion are not there any more, or it is not "
+    "of this run of the agent: begin again without one";
+
 struct events {
     int fd;
     char *node;
     pthread_mutex_t lock;
     char *texts[EVENTS_KEPT]; /* of event N at N % EVENTS_KEPT */
-    uint64_t newest;          /* the first is 1 */
+    uint64_t before, newest;  /* the first is before + 1 */
     unsigned lost_lines;
     int followers[EVENTS_FOLLOWERS];
     unsigned follower_count;
@@ -43,13 +48,14 @@ int64_t realtime_ns(void)
     return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
-struct events *events_create(int fd, const char *node)
+struct events *events_create(int fd, const char *node, uint64_t before)
 {
     struct events *events = calloc(1, sizeof(*events));
 
     if (!events)
         return NULL;
     events->fd = fd;
+    events->before = events->newest = before;
     events->node = strdup(node);
     pthread_mutex_init(&events->lock, NULL);
     if (!events->node) {
@@ -158,23 +164,37 @@ void events_add(struct events *events, const struct event *event)
     pthread_mutex_unlock(&events->lock);
 }
 
-/* The number of the first that is still there behind `after`. */
+/* The number of the first behind `after`, which may not have been given yet; 0: see -ESTALE. */
 static uint64_t first_behind(const struct events *events, uint64_t after)
 {
-    uint64_t oldest = events->newest > EVENTS_KEPT ? events->newest - EVENTS_KEPT + 1 : 1;
+    uint64_t count = events->newest - events->before;
+    uint64_t oldest = (count > EVENTS_KEPT ? events->newest - EVENTS_KEPT : events->before) + 1;
 
-    return after < oldest ? oldest : after + 1;
+    if (after == 0)
+        return oldest;
+    return after < oldest - 1 || after > events->newest ? 0 : after + 1;
 }
 
-char *events_list(struct events *events, uint64_t after)
+int events_check(struct events *events, uint64_t after)
 {
-    char *text = NULL;
-    size_t len;
-    FILE *out = open_memstream(&text, &len);
     uint64_t first;
 
+    pthread_mutex_lock(&events->lock);
+    first = first_behind(events, after);
+    pthread_mutex_unlock(&events->lock);
+    return first ? 0 : -ESTALE;
+}
+
+int events_list(struct events *events, uint64_t after, char **text)
+{
+    size_t len;
+    FILE *out;
+    uint64_t first;
+
+    *text = NULL;
+    out = open_memstream(text, &len);
     if (!out)
-        return NULL;
+        return -ENOMEM;
     pthread_mutex_lock(&events->lock);
     first = first_behind(events, after);
     fprintf(
@@ -182,31 +202,39 @@ char *events_list(struct events *events, uint64_t after)
         "{\"apiVersion\":\"v1\",\"kind\":\"EventList\",\"metadata\":{\"resourceVersion\":\"%llu\"},"
         "\"items\":[",
         (unsigned long long)events->newest);
-    for (uint64_t i = first; i <= events->newest; i++)
+    for (uint64_t i = first; first && i <= events->newest; i++)
         fprintf(out, "%s%s", i == first ? "" : ",", events->texts[i % EVENTS_KEPT]);
     pthread_mutex_unlock(&events->lock);
     fputs("]}\n", out);
-    if (fclose(out)) {
-        free(text);
-        return NULL;
+    if (fclose(out) || !first) {
+        free(*text);
+        *text = NULL;
+        return first ? -ENOMEM : -ESTALE;
     }
-    return text;
+    return 0;
 }
 
-char *events_next(struct events *events, uint64_t *after)
+int events_next(struct events *events, uint64_t *after, char **line)
 {
-    char *text = NULL;
     uint64_t number;
+    int ret = 0;
 
+    *line = NULL;
     pthread_mutex_lock(&events->lock);
     number = first_behind(events, *after);
-    if (number <= events->newest && asprintf(&text, "{\"type\":\"ADDED\",\"object\":%s}\n",
-                                             events->texts[number % EVENTS_KEPT]) < 0)
-        text = NULL;
-    if (text)
+    if (number == 0)
+        ret = -ESTALE;
+    else if (number > events->newest)
+        ret = -EAGAIN;
+    else if (asprintf(line, "{\"type\":\"ADDED\",\"object\":%s}\n",
+                      events->texts[number % EVENTS_KEPT]) < 0)
+        ret = -ENOMEM;
+    if (ret == 0)
         *after = number;
+    else
+        *line = NULL;
     pthread_mutex_unlock(&events->lock);
-    return text;
+    return ret;
 }
 
 uint64_t events_newest(struct events *events)

@@ -17,8 +17,10 @@ struct events;
 
 /* fd: where the lines go, -1: nowhere. It is the caller's, and is not waited for: a line that it
  * does not take at once is lost, as is said in the next one. `node` names this host, and is copied.
+ * The first event's number is the one behind `before`: where that is the time in microseconds, a
+ * number that another agent gave before this one is known for what it is.
  * NULL without memory. */
-struct events *events_create(int fd, const char *node);
+struct events *events_create(int fd, const char *node, uint64_t before);
 /* NULL is fine. */
 void events_destroy(struct events *events);
 
@@ -34,13 +36,20 @@ struct event {
 /* Without memory it is lost. */
 void events_add(struct events *events, const struct event *event);
 
-/* The events behind `after` (0: from the oldest) as an EventList; the caller's text, NULL without
- * memory. Its resourceVersion is what to give as `after` the next time. */
-char *events_list(struct events *events, uint64_t after);
+/* 0 when every event behind `after` is still there, as it always is for 0: from the oldest. -ESTALE
+ * when some have gone, or it is no number of this agent's. */
+int events_check(struct events *events, uint64_t after);
+
+/* The events behind `after` as an EventList; the caller's text. Its resourceVersion is what to give
+ * as `after` the next time. 0, -ENOMEM, or -ESTALE as events_check(). */
+int events_list(struct events *events, uint64_t after, char **text);
 
 /* The first event behind *after, as a line with its newline, which is the caller's; *after becomes
- * its number. NULL: there is none yet. */
-char *events_next(struct events *events, uint64_t *after);
+ * its number. 0; -EAGAIN: there is none yet; -ENOMEM; or -ESTALE as events_check(). */
+int events_next(struct events *events, uint64_t *after, char **line);
+
+/* What to tell who asked for them. */
+extern const char events_gone[];
 
 /* The number of the newest. */
 uint64_t events_newest(struct events *events);

@@ -26,6 +26,7 @@
 #include "cli/node/reconcile.h"
 #include "http/api_socket.h"
 
+#define NS_PER_US      1000u
 #define NS_PER_MS      1000000ull
 #define NS_PER_S       1000000000ull
 #define PAUSE_MS       100 /* between two rounds at least: changes come in bursts */
@@ -185,7 +186,7 @@ static int make_reconciler(struct node *node, struct husk_error *err)
 
     if (ret)
         return error_set(err, -ret, node->directory, wrong, NULL);
-    node->events = events_create(STDERR_FILENO, node->name);
+    node->events = events_create(STDERR_FILENO, node->name, (uint64_t)realtime_ns() / NS_PER_US);
     options.source = node->source;
     options.events = node->events;
     node->reconciler = node->events ? reconciler_create(&options) : NULL;

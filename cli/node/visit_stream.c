@@ -130,20 +130,36 @@ void visit_log(struct visit *visit)
 
 /* ---- events ---- */
 
+/* The last line of a stream that was too slow, or of an agent without memory. */
+static void write_end(struct visit *visit, int fd, int ret)
+{
+    bool gone = ret == -ESTALE;
+    char *status = status_object(gone ? 410 : 500, NULL, gone ? events_gone : "out of memory");
+    char *line = NULL;
+
+    if (status && asprintf(&line, "{\"type\":\"ERROR\",\"object\":%s}\n", status) > 0)
+        (void)visit_write(visit, fd, line, strlen(line));
+    free(line);
+    free(status);
+}
+
 static void write_events(struct visit *visit, int fd, int wake_fd)
 {
     uint64_t after = visit->parameters.after;
+    char *line;
+    int ret;
 
     do {
-        char *line;
-
         eventfd_drain(wake_fd);
-        while ((line = events_next(visit->options->events, &after))) {
-            int ret = visit_write(visit, fd, line, strlen(line));
-
+        while ((ret = events_next(visit->options->events, &after, &line)) == 0) {
+            ret = visit_write(visit, fd, line, strlen(line));
             free(line);
             if (ret)
                 return;
+        }
+        if (ret != -EAGAIN) {
+            write_end(visit, fd, ret);
+            return;
         }
     } while (wait_for(visit, fd, 0, wake_fd));
 }
@@ -155,7 +171,9 @@ void visit_events(struct visit *visit)
     if (wake_fd < 0 || !events_follow(visit->options->events, wake_fd)) {
         visit_refuse(visit, 429, "too many follow the events");
     } else {
-        if (visit_begin_stream(visit, "application/json", &fd)) {
+        if (events_check(visit->options->events, visit->parameters.after)) {
+            visit_refuse(visit, 410, events_gone);
+        } else if (visit_begin_stream(visit, "application/json", &fd)) {
             visit_refuse(visit, 500, "there is no descriptor left");
         } else {
             write_events(visit, fd, wake_fd);

@@ -144,6 +144,18 @@ def follows_events(node):
         require(not (wrong := CONTRACT.validate(schema, json.loads(line))), f"{wrong}: {line}")
 
 
+def tells_what_events_are_gone(node):
+    """A number of the run before is no number of this one."""
+    version = json.loads(node.get("/events"))["metadata"]["resourceVersion"]
+    node.get(f"/events?resourceVersion={version}")
+    node.kill()
+    node.start()
+    for path in (f"/events?resourceVersion={version}", f"/events?resourceVersion={version}&follow=true"):
+        code, said = node.request("GET", path)
+        require((code, json.loads(said)["reason"]) == (410, "Expired"), said)
+    require(len(json.loads(node.get("/events"))["items"]) >= 1, "events of the new run")
+
+
 def runs_a_command(node):
     with Upgraded(node, "/pods/web/exec?command=sh&command=-c&command=read+x;echo+$x;exit+3&container=main&stdin=true",
                   "husk-frames") as session:
@@ -211,6 +223,7 @@ def every_request(host):
         require(node.request("POST", "/pods", "{")[0] == 422, "a broken manifest")
         require(node.request("GET", "/pods?labelSelector=%3D")[0] in (400, 422), "a broken selector")
         follows_events(node)
+        tells_what_events_are_gone(node)
 
 
 def all_was_seen(_):

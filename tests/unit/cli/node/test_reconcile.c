@@ -43,7 +43,7 @@ static void begin(struct fixture *f)
     };
 
     assert_int_equal(source_create(f->directory, &f->source), 0);
-    f->events = events_create(-1, "host");
+    f->events = events_create(-1, "host", 0);
     options.source = f->source;
     options.events = f->events;
     f->reconciler = reconciler_create(&options);
@@ -124,9 +124,11 @@ static struct fake_pod *there(const char *name)
 /* Whether the events say so. */
 static bool has_event(struct fixture *f, const char *text)
 {
-    char *list = events_list(f->events, 0);
-    bool found = strstr(list, text);
+    char *list;
+    bool found;
 
+    assert_int_equal(events_list(f->events, 0, &list), 0);
+    found = strstr(list, text);
     free(list);
     return found;
 }
