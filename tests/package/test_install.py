@@ -86,6 +86,17 @@ def test_install():
     e2e.require(link == "husk", f"husk-firecracker points to {link}")
 
 
+def test_service():
+    """The unit of the node agent starts what is installed, with options that it has."""
+    lines = (ROOT / "lib/systemd/system/husk-node.service").read_text(encoding="utf-8").splitlines()
+    program, *words = next(line for line in lines if line.startswith("ExecStart=")).split("=", 1)[1].split()
+    e2e.require(program == f"{BINDIR}/husk" and (DEST / program.lstrip("/")).exists(), program)
+    options = call(DEST / LIBEXECDIR.lstrip("/") / "husk/husk-node", "--help")
+    e2e.require(words[0] == "node" and len(words) > 1, words)
+    for word in words:
+        e2e.require(not word.startswith("-") or f" {word} " in options, f"husk node has no {word}")
+
+
 def test_nothing_of_the_tree_is_installed():
     for path in DEST.rglob("*"):
         if path.suffix in (".pc", ".cmake", ".h"):
