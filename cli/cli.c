@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/similar.h"
+
 const struct command *const commands[] = {&cmd_run,     &cmd_serve, &cmd_vm, &cmd_image,
                                           &cmd_node,    &cmd_jail,  &cmd_vf, &cmd_doctor,
                                           &cmd_version, &cmd_help,  NULL};
@@ -22,6 +24,18 @@ const struct command *command_find(const char *name)
             return at;
     }
     return NULL;
+}
+
+const char *command_similar(const char *name)
+{
+    struct similar similar;
+
+    similar_begin(&similar, name);
+    for (const struct command *const *at = commands; *at; at++)
+        similar_offer(&similar, (*at)->name);
+    for (const struct command *at = cmd_pod; at->name; at++)
+        similar_offer(&similar, at->name);
+    return similar.best;
 }
 
 int cli_usage_error(const struct command *command, const char *format, ...)

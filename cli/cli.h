@@ -44,6 +44,8 @@ extern const struct command cmd_pod[];
 extern const struct command *const commands[];
 
 const struct command *command_find(const char *name);
+/* The name of a command that was probably meant; NULL: none. */
+const char *command_similar(const char *name);
 
 /* Prints a subcommand's help to standard output. */
 void command_print_help(const struct command *command);

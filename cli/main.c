@@ -42,6 +42,17 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+static int refuse(const char *name)
+{
+    const char *similar = command_similar(name);
+
+    if (similar)
+        cli_message("%s: no such command; did you mean `husk %s`?", name, similar);
+    else
+        cli_message("%s: no such command (see: husk help)", name);
+    return STATUS_USAGE;
+}
+
 static int run_command(int argc, char **argv, uint64_t started_ns)
 {
     const struct command *command;
@@ -58,11 +69,7 @@ static int run_command(int argc, char **argv, uint64_t started_ns)
         return cmd_version.run(1, (char *[]){"version", NULL}, started_ns);
 
     command = command_find(argv[1]);
-    if (!command) {
-        cli_message("%s: no such command (see: husk help)", argv[1]);
-        return STATUS_USAGE;
-    }
-    return command->run(argc - 1, argv + 1, started_ns);
+    return command ? command->run(argc - 1, argv + 1, started_ns) : refuse(argv[1]);
 }
 
 int main(int argc, char **argv)

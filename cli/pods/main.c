@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/similar.h"
 #include "cli/pods/pods.h"
 
 static const struct {
@@ -40,6 +41,37 @@ static void print_help(FILE *out)
     fputs("\n`husk pod VERB --help` explains one; the manual is husk-pod(1).\n", out);
 }
 
+/* What users of kubectl and docker call them. */
+static const struct {
+    const char *name, *verb;
+} others[] = {{"get", "ps` or `husk pod inspect"},
+              {"list", "ps"},
+              {"ls", "ps"},
+              {"describe", "inspect"},
+              {"delete", "rm"},
+              {"log", "logs"},
+              {"kill", "stop --grace-period 0"},
+              {"up", "run"},
+              {"down", "rm"}};
+
+static int refuse(const char *name)
+{
+    struct similar similar;
+
+    similar_begin(&similar, name);
+    for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++)
+        similar_offer(&similar, verbs[i].name);
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+        if (!strcmp(others[i].name, name))
+            similar.best = others[i].verb;
+    }
+    if (similar.best)
+        cli_message("pod: %s: no such verb; did you mean `husk pod %s`?", name, similar.best);
+    else
+        cli_message("pod: %s: no such verb (see: husk help pod)", name);
+    return STATUS_USAGE;
+}
+
 int pods_main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
@@ -53,8 +85,7 @@ int pods_main(int argc, char **argv)
         return STATUS_OK;
     }
     if (name[0])
-        cli_message("pod: %s: no such verb (see: husk help pod)", name);
-    else
-        cli_message("pod: wants a verb (see: husk help pod)");
+        return refuse(name);
+    cli_message("pod: wants a verb (see: husk help pod)");
     return STATUS_USAGE;
 }

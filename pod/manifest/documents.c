@@ -252,6 +252,15 @@ static int add_list(struct adding *adding, const json_t *value, const struct yam
     return ret;
 }
 
+static int wrong_kind(struct schema_check *check, const char *kind)
+{
+    char line[128];
+
+    snprintf(line, sizeof(line), "must be Pod, ConfigMap, Secret, Deployment or List%s%.40s",
+             *kind ? ", not " : "", kind);
+    return schema_fail(check, EINVAL, ".kind", line);
+}
+
 static int add_value(struct adding *adding, const json_t *value, const struct yaml_place *place,
                      bool inside)
 {
@@ -268,8 +277,7 @@ static int add_value(struct adding *adding, const json_t *value, const struct ya
     while (i < ARRAY_SIZE(kinds) && strcmp(kinds[i].kind, kind) != 0)
         i++;
     if (i == ARRAY_SIZE(kinds) || (inside && i >= 4))
-        return schema_fail(&check, EINVAL, ".kind",
-                           "must be Pod, ConfigMap, Secret, Deployment or List");
+        return wrong_kind(&check, kind);
     if (strcmp(version, kinds[i].version) != 0)
         return schema_fail(&check, EINVAL, ".apiVersion",
                            i == 3 ? "must be apps/v1 for this kind" : "must be v1 for this kind");

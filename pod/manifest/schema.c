@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/similar.h"
 #include "pod/manifest/quantity.h"
 
 #define CANNOT_USE "cannot be used"
@@ -363,17 +364,36 @@ static int refuse(struct schema_check *check, const char *what, const char *why)
     return 0;
 }
 
+/* "did you mean image?", or NULL. For the one line of an error: it is too slow for thousands. */
+static const char *meant(const struct schema_object *object, const char *key, char *text,
+                         size_t size)
+{
+    struct similar similar;
+
+    similar_begin(&similar, key);
+    for (const struct schema_field *at = object->fields; at->name; at++) {
+        if (at->type != SCHEMA_UNSUPPORTED)
+            similar_offer(&similar, at->name);
+    }
+    if (!similar.best)
+        return NULL;
+    snprintf(text, size, "did you mean %s?", similar.best);
+    return text;
+}
+
 static int read_member(struct schema_check *check, const struct schema_object *object,
                        const char *key, const json_t *value, json_t *out)
 {
     const struct schema_field *field = find_field(object, key);
     json_t *result = NULL;
+    char hint[96];
     unsigned before;
     int ret;
 
     enter_key(check, key, &before);
     if (!field)
-        ret = refuse(check, "is no field that husk knows", NULL);
+        ret = refuse(check, "is no field that husk knows",
+                     check->lenient ? NULL : meant(object, key, hint, sizeof(hint)));
     else if (field->type == SCHEMA_UNSUPPORTED)
         ret = is_nothing(value) ? 0 : refuse(check, "is not supported", field->why);
     else
