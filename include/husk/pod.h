@@ -32,8 +32,15 @@
  * Texts. JSON is what Kubernetes' API has for the same thing: a Pod has apiVersion, kind, metadata,
  * spec and status. Texts that are handed out are the caller's, for husk_pod_text_free().
  *
- * Errors, threads and blocking: as in husk/husk.h. A struct husk_pods may be used by one thread at
- * a time; any number of them, and of processes, may use one directory.
+ * Errors and threads: as in husk/husk.h. A struct husk_pods may be used by one thread at a time;
+ * any number of them, and of processes, may use one directory. Every call with a `name` returns
+ * -EINVAL for what can be no name, and -ENOENT when there is no such pod; those inside a pod, and
+ * husk_pod_stats(), -ESRCH when it does not run, and -ECONNRESET when it ends meanwhile.
+ *
+ * Blocking. Calls wait for files and for the answer of the pod's supervisor, not for images,
+ * machines, networks or containers, unless they say so. Those inside a pod wait for the guest, too:
+ * for at most 3 minutes, after which its machine counts as lost. Where a dead pod is found, its
+ * network is taken back first: each CNI plugin may take 30 seconds once.
  */
 #ifndef HUSK_POD_H
 #define HUSK_POD_H
@@ -141,6 +148,8 @@ struct husk_pods_options {
         .size = sizeof(struct husk_pods_options) \
     }
 
+/* options may be NULL. -errno with what cannot be used as err->where: the directory, the store of
+ * images, the supervisor's program. */
 HUSK_API int husk_pods_open(const struct husk_pods_options *options, struct husk_pods **out,
                             struct husk_error *err);
 /* Takes NULL. Pods live on. */
