@@ -222,7 +222,7 @@ def arguments_of_run():
 
 def other_commands():
     yield "no command", ("wants a command", "husk help"), []
-    yield "unknown command", ("rnu: ", "no such command"), ["rnu"]
+    yield "unknown command", ("rnu: ", "did you mean `husk run`?"), ["rnu"]
     yield "unknown command with a newline", ("a?b: ", "no such command"), ["a\nb"]
     yield "help of an unknown command", ("rnu: ", "no such command"), ["help", "rnu"]
     yield "help of two commands", ("one command",), ["help", "run", "doctor"]

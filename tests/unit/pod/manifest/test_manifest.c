@@ -72,6 +72,7 @@ static void test_fields(void **state)
         const char *text, *where, *why;
     } cases[] = {
         {MAIN "    nonsense: 1\n", "m.yaml:8: spec.containers[0].nonsense", "no field"},
+        {MAIN "    imgae: x\n", "m.yaml:8: spec.containers[0].imgae", "did you mean image?"},
         {MAIN "    tty: 1\n", "m.yaml:8: spec.containers[0].tty", "true or false"},
         {MAIN "    workingDir: 7\n", "m.yaml:8: spec.containers[0].workingDir", "quotes"},
         {MAIN "    workingDir: here\n", "m.yaml:8: spec.containers[0].workingDir", NULL},
