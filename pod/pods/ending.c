@@ -167,7 +167,7 @@ static bool recorded(struct pod *pod)
 {
     if (save_now(pod) == 0)
         return true;
-    if (pod->save_failures < SAVE_TRIES_MAX)
+    if (pod->save_failures < SAVE_TRIES_MAX && !entry_is_gone(pod->entry))
         return false;
     event_timer_disarm(pod->save_timer);
     log_error(pod->log, "supervisor", "how the pod ended is in no record");

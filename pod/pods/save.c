@@ -107,8 +107,8 @@ void save_again(void *arg)
 
     if (pod->phase == POD_OVER)
         pod_ending_timer(pod);
-    else
-        (void)save_now(pod);
+    else if (save_now(pod) && entry_is_gone(pod->entry))
+        pod_ending_stop(pod, pod_ending_grace_ms(pod)); /* nobody else could */
 }
 
 static bool is_ready(const struct pod *pod)

@@ -53,6 +53,13 @@ void entry_give_up(struct entry *entry)
     entry->owner = false;
 }
 
+bool entry_is_gone(const struct entry *entry)
+{
+    struct stat st;
+
+    return fstat(entry->dir, &st) == 0 && st.st_nlink == 0;
+}
+
 int entry_lock_mark(int lock)
 {
     return set_lock(lock, LOCK_MARK, F_WRLCK, F_OFD_SETLKW);

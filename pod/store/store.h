@@ -131,6 +131,10 @@ int entry_revive(struct entry_store *store, struct entry *entry,
 /* By its supervisor: it is not alive any more from now on. */
 void entry_give_up(struct entry *entry);
 
+/* Whether its directory has been removed by somebody, so that there is nothing to write to and
+ * nobody will find it. */
+bool entry_is_gone(const struct entry *entry);
+
 /* Removes the directory with everything in it. -EBUSY while it is alive. One that is being removed
  * by somebody else is no error. */
 int entry_remove(struct entry_store *store, struct entry *entry, struct husk_error *err);

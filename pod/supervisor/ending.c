@@ -166,7 +166,7 @@ static bool recorded(struct supervisor *s)
 {
     if (state_save(s) == 0)
         return true;
-    if (s->save_failures < SAVE_TRIES_MAX)
+    if (s->save_failures < SAVE_TRIES_MAX && !entry_is_gone(s->container))
         return false;
     event_timer_disarm(s->save_timer);
     log_error(s->log, "supervisor", "the container ended with status %u, which is in no record",

@@ -69,8 +69,8 @@ void state_save_again(void *arg)
 
     if (s->phase == PHASE_OVER)
         ending_timer(s);
-    else
-        (void)state_save(s);
+    else if (state_save(s) && entry_is_gone(s->container))
+        stop_begin(s, (int)s->record.stop_signal, s->record.stop_grace_ms); /* nobody else could */
 }
 
 void state_changed(struct supervisor *s)

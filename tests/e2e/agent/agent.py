@@ -57,6 +57,14 @@ def require(condition, message):
         raise Failure(message)
 
 
+def has_ended(pid):
+    """A zombie has, too: whoever is to take notice of it may be slow."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def base_config(root):
     """What an ordinary engine would write, without limits."""
     caps = {name: CAPABILITIES for name in ("bounding", "effective", "permitted")}

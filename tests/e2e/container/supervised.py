@@ -17,7 +17,7 @@ import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "agent"))
 import groups  # noqa: E402
-from agent import Failure, Refused, Report, SHELL, SKIPPED, base_config, make_root, patched, require  # noqa: E402
+from agent import Failure, Refused, Report, SHELL, SKIPPED, base_config, has_ended, make_root, patched, require  # noqa: E402
 
 PATIENCE_S = 180
 NATIVE = os.environ.get("HUSK_NATIVE", "husk-native")

@@ -5,6 +5,7 @@ or still be controllable, its record must say the truth, and nothing may be left
 cost neither the container nor its exit status."""
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from supervised import Client, Container, Failure, Host, PATIENCE_S, Refused, main, require
+from supervised import Client, Container, Failure, Host, PATIENCE_S, Refused, has_ended, main, require
 
 LOOP = "i=0; while :; do echo line $i; i=$((i+1)); sleep 0.01; done"
 
@@ -175,6 +176,20 @@ def hostile_clients(host):
         box.client.call("stop", grace_ms=0)
 
 
+def record_removed(host):
+    """By somebody's hands: a container that nobody can find any more ends when it notices."""
+    with box_of(host, stop_grace_ms=0) as box:
+        box.start()
+        pid = box.supervisor()
+        shutil.rmtree(box.directory)
+        box.client.call("pause")
+        box.client.call("resume")
+        deadline = time.monotonic() + PATIENCE_S
+        while not has_ended(pid):
+            require(time.monotonic() < deadline, "the supervisor does not end")
+            time.sleep(0.02)
+
+
 def fill(path):
     with path.open("wb", buffering=0) as file:
         try:
@@ -250,7 +265,7 @@ def says_what_it_lost(_):
 
 
 CASES = [supervisor_killed_while_it_boots, supervisor_killed_while_it_runs, supervisor_killed_while_it_ends,
-         machine_killed, clients_killed, hostile_clients, full_disk, says_what_it_lost]
+         machine_killed, clients_killed, hostile_clients, record_removed, full_disk, says_what_it_lost]
 
 if __name__ == "__main__":
     sys.exit(main(CASES))

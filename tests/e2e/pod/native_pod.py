@@ -20,7 +20,7 @@ sys.path.insert(0, str(HERE.parent / "agent"))
 import box
 import groups
 import images
-from agent import Failure, Report, SKIPPED, require
+from agent import Failure, Report, SKIPPED, has_ended, require
 from native_box import reason_to_skip
 from supervised import Client, NATIVE, Reader, Refused
 
@@ -132,8 +132,7 @@ class Pod:
             return
         pid = state["supervisor"]["pid"]
         os.kill(pid, signal.SIGKILL)
-        self.until(lambda: not pathlib.Path(f"/proc/{pid}").exists() or
-                   "Z" in pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1], "the supervisor's end")
+        self.until(lambda: has_ended(pid), "the supervisor's end")
         # Its lock goes with the last of its threads and of what it had forked and not yet run.
         self.until(lambda: not self.seen()["alive"], "the end of its lock")
 

@@ -7,13 +7,14 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import sys
 import tarfile
 import time
 
-from native_pod import Failure, Pod, Refused, container, groups, images, main, probe, require
+from native_pod import Failure, Pod, Refused, container, groups, has_ended, images, main, probe, require
 
 SLEEP = "sleep 1000"
 POLITE = "trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
@@ -610,6 +611,15 @@ def the_machine_is_killed(host):
         pod.stop(grace_ms=0)
 
 
+def a_record_that_is_removed(host):
+    """By somebody's hands: a pod that nobody can find any more ends when it notices."""
+    with Pod(host, container("a", "sleep 1"), policy="Always", grace=1) as pod:
+        pod.running("a")
+        pid = pod.seen()["supervisor"]["pid"]
+        shutil.rmtree(pod.directory)
+        pod.until(lambda: has_ended(pid), "the supervisor's end")
+
+
 def a_machine_that_is_not_to_come_back(host):
     with Pod(host, container("a", SLEEP), container("b", "exit 0"), policy="Never") as pod:
         pod.until_status(lambda s: "running" in pod.of("a", s)["state"] and
@@ -680,7 +690,7 @@ CASES = [two_run_and_exit, one_fails, inits_in_order, an_init_that_fails, an_ini
          sidecars_after_a_deaf_container, a_sidecar_that_cannot_be_killed,
          stopped_politely, stopped_by_sigterm, stopped_in_any_phase, started_as_soon_as_it_has_ended, a_deadline, a_volume_beyond_its_limit,
          removes_itself, executed, attached, archives, dialed, names_and_starts, started_twice, applied,
-         applied_while_all_goes_on, another_deadline, the_machine_is_killed, a_machine_that_is_not_to_come_back, a_machine_that_does_not_come_up,
+         applied_while_all_goes_on, another_deadline, the_machine_is_killed, a_record_that_is_removed, a_machine_that_is_not_to_come_back, a_machine_that_does_not_come_up,
          the_supervisor_is_killed, killed_at_any_moment]
 
 if __name__ == "__main__":
