@@ -235,12 +235,13 @@ def liveness_restarts(host):
 
 
 def tcp_and_http_probes(host):
-    """The same port: its answers are those of a shell."""
-    server = ("while :; do printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n' | "
-              "/bin/busybox nc -l -p 8080 >/dev/null; done")
+    """Answers of a shell, which listens anew after each: a port for each probe, that none comes just after another."""
+    server = ("answer() { printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n'; }; "
+              "while :; do answer | /bin/busybox nc -l -p 8081 >/dev/null; done & "
+              "while :; do answer | /bin/busybox nc -l -p 8080 >/dev/null; done")
     one = container("a", server, ports=[{"name": "web", "containerPort": 8080, "protocol": "TCP"}],
                     readinessProbe=probe(httpGet={"path": "/", "port": "web", "scheme": "HTTP"}))
-    other = container("b", SLEEP, startupProbe=probe(tcpSocket={"port": 8080}, failureThreshold=30))
+    other = container("b", SLEEP, startupProbe=probe(tcpSocket={"port": 8081}, failureThreshold=30))
     with Pod(host, one, other, grace=1) as pod:
         pod.until_status(lambda s: pod.of("a", s)["ready"] and pod.of("b", s)["started"], "both probes")
         pod.stop(grace_ms=0)
