@@ -314,9 +314,12 @@ static void inspect_jail(struct report *report)
 
 static void inspect_pods(struct report *report)
 {
+    const char *directory = secure_getenv("NETCONFPATH"), *path = secure_getenv("CNI_PATH");
     struct host_pods pods;
 
-    host_look_at_pods(CNI_CONF_DIRECTORY, CNI_PATH, &pods);
+    directory = directory && *directory ? directory : CNI_CONF_DIRECTORY;
+    path = path && *path ? path : CNI_PATH;
+    host_look_at_pods(directory, path, &pods);
     if (pods.nftables == 0)
         add(report, "pod-bridge", FINDING_OK, "", "nftables: can be used (husk's bridge of pods)");
     else if (pods.nftables == -EPERM)
@@ -328,10 +331,10 @@ static void inspect_pods(struct report *report)
             "nftables: %s (husk's bridge of pods)", strerrordesc_np(-pods.nftables));
     if (pods.networks == 0)
         add(report, "pod-cni", FINDING_OK, "",
-            "CNI: no network in " CNI_CONF_DIRECTORY ", so that pods get husk's bridge");
+            "CNI: no network in %.64s, so that pods get husk's bridge", directory);
     else if (!pods.has_plugins)
         add(report, "pod-cni", FINDING_MISSING, "install containernetworking-plugins",
-            "CNI: %s, but no plugins in " CNI_PATH, pods.first);
+            "CNI: %s, but no plugins in %.64s", pods.first, path);
     else
         add(report, "pod-cni", FINDING_OK, "", "CNI: pods get the network of %s (%u in all)",
             pods.first, pods.networks);

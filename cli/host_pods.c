@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "pod/network/cni_conf.h"
 
 /* Asks for the number of the rule set's generation, which every kernel with nf_tables has. */
 static int look_at_nftables(void)
@@ -54,10 +55,7 @@ static int look_at_nftables(void)
 
 static int is_configuration(const struct dirent *entry)
 {
-    const char *end = strrchr(entry->d_name, '.');
-
-    return entry->d_name[0] != '.' && end &&
-           (!strcmp(end, ".conflist") || !strcmp(end, ".conf") || !strcmp(end, ".json"));
+    return cni_conf_is_file(entry->d_name);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)

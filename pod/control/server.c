@@ -392,7 +392,6 @@ static void on_connect(void *arg, uint32_t events)
             return;
         }
         fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
         if (fd < 0) {
             /* Without descriptors the next turn would find the same again at once. */
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)

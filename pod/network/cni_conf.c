@@ -121,9 +121,7 @@ static bool has_end(const char *name, const char *end)
 
 static int is_configuration(const struct dirent *entry)
 {
-    return entry->d_name[0] != '.' &&
-           (has_end(entry->d_name, ".conflist") || has_end(entry->d_name, ".conf") ||
-            has_end(entry->d_name, ".json"));
+    return cni_conf_is_file(entry->d_name);
 }
 
 static int by_name(const struct dirent **one, const struct dirent **other)

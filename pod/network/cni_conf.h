@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "husk/error.h"
 
@@ -26,6 +27,15 @@ json_t *cni_conf_parse(const void *bytes, size_t len, bool single, const char *w
                        struct husk_error *err);
 /* The same checks for a list that has been kept. */
 int cni_conf_check(const json_t *list, const char *where, struct husk_error *err);
+
+/* Whether a file of the directory is one, by its name. */
+static inline bool cni_conf_is_file(const char *name)
+{
+    const char *end = strrchr(name, '.');
+
+    return name[0] != '.' && end && end != name &&
+           (!strcmp(end, ".conflist") || !strcmp(end, ".conf") || !strcmp(end, ".json"));
+}
 
 /* The network called `name`; NULL: the first by file name. -ENOENT when there is none. */
 int cni_conf_find(const char *name, json_t **out, struct husk_error *err);

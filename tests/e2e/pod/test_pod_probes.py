@@ -45,6 +45,18 @@ def complaints(pod, wanted):
             require(not pod.of(name)["ready"], pod.status())
 
 
+def all_complain(host, servers, ports, probes):
+    """servers: of each probe what answers it, and what is said of that."""
+    with contextlib.ExitStack() as stack:
+        pod = stack.enter_context(Pod(host, *ready_when(probes)))
+        pod.running(*probes)
+        for name, (serve, _) in servers.items():
+            stack.enter_context(raw_server(pod, ports[name], serve))
+        complaints(pod, {name: said for name, (_, said) in servers.items()})
+        pod.stop(grace_ms=0)
+    require(not speakers(), "husk-probe is left")
+
+
 def redirects(host):
     paths = {"good": "/3", "far": "/far", "again": "/again", "none": "/none"}
     with Pod(host, *ready_when({name: web_probe(path) for name, path in paths.items()})) as pod:
@@ -124,14 +136,7 @@ def hostile_tls(host):
     ports = {name: 9000 + number for number, name in enumerate(servers)}
     slow = {name: {} if said != "no answer in time" else {"timeoutSeconds": 1} for name, (_, said) in servers.items()}
     probes = {name: web_probe("/", "HTTPS", port=port, **slow[name]) for name, port in ports.items()}
-    with contextlib.ExitStack() as stack:
-        pod = stack.enter_context(Pod(host, *ready_when(probes)))
-        pod.running(*probes)
-        for name, (serve, _) in servers.items():
-            stack.enter_context(raw_server(pod, ports[name], serve))
-        complaints(pod, {name: said for name, (_, said) in servers.items()})
-        pod.stop(grace_ms=0)
-    require(not speakers(), "husk-probe is left")
+    all_complain(host, servers, ports, probes)
 
 
 # ---- gRPC ----
@@ -250,14 +255,7 @@ def hostile_grpc(host):
     ports = {name: 9300 + number for number, name in enumerate(servers)}
     probes = {name: grpc_probe(port, **({"timeoutSeconds": 1} if name in ("slowly", "silent") else {}))
               for name, port in ports.items()}
-    with contextlib.ExitStack() as stack:
-        pod = stack.enter_context(Pod(host, *ready_when(probes)))
-        pod.running(*probes)
-        for name, (serve, _) in servers.items():
-            stack.enter_context(raw_server(pod, ports[name], serve))
-        complaints(pod, {name: said for name, (_, said) in servers.items()})
-        pod.stop(grace_ms=0)
-    require(not speakers(), "husk-probe is left")
+    all_complain(host, servers, ports, probes)
 
 
 # ---- the process ----
